@@ -1,0 +1,1 @@
+"""What each agent's terminal program looks like: one file an agent, data and pure functions."""

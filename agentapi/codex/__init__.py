@@ -1,0 +1,1 @@
+"""Codex's own files and channels: rollouts, sessions, configuration, app-server."""

@@ -1,0 +1,97 @@
+"""The vocabulary of a conversation, shared by drivers, the session and the wire."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """Who speaks."""
+
+    USER = "user"
+    AGENT = "agent"
+
+
+class Status(StrEnum):
+    """The wire's word: `stable` waits for the user, `running` does not."""
+
+    RUNNING = "running"
+    STABLE = "stable"
+
+
+class Phase(StrEnum):
+    """What the agent does, in our own words."""
+
+    STARTING = "starting"
+    IDLE = "idle"
+    WORKING = "working"
+    BLOCKED = "blocked"
+    EXITED = "exited"
+
+    @property
+    def status(self) -> Status:
+        """The wire's status: idle and blocked wait for the user."""
+        return Status.STABLE if self in (Phase.IDLE, Phase.BLOCKED) else Status.RUNNING
+
+
+class Level(StrEnum):
+    """How bad a notice is (the wire's `agent_error.level`)."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message. Ids ascend from 0 without gaps; an agent's message may grow, keeping its id."""
+
+    id: int
+    role: Role
+    content: str
+    time: datetime
+    """When the message began, aware, UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something a client should be told besides the conversation (`agent_error` on the wire)."""
+
+    level: Level
+    message: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One way to answer a dialog."""
+
+    id: str
+    label: str
+    key: str
+    """The keystroke that picks it in the terminal; empty where the dialog has no keys (ACP)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialog:
+    """A question that the agent asks and that only the user may answer."""
+
+    id: str
+    kind: str
+    """`command`, `patch`, `mcp`, `permission`, `trust`, `login`, `update`, `question` or `other`."""
+    title: str
+    reason: str = ""
+    command: str = ""
+    diff: str = ""
+    choices: tuple[Choice, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseState:
+    """A phase, why we believe it, and the dialog that is open while it is `blocked`."""
+
+    phase: Phase
+    because: str
+    """The evidence in a few words, for example `osc 7501: working`."""
+    dialog: Dialog | None = None

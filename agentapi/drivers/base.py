@@ -1,0 +1,137 @@
+"""The face of a driver: start, send, keys, interrupt, answer, stop; typed events out.
+
+A driver knows one way to drive an agent and nothing of ids, clients or files. It reports what
+happens through one synchronous callback, in order, from the event loop's thread; the session turns
+these events into messages with ids, keeps them and tells the clients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from agentapi.conversation.model import Level, PhaseState
+
+
+@dataclass(frozen=True, slots=True)
+class UserText:
+    """The user's words entered the conversation: a send whose turn began, or typing at the
+    terminal. Always reported before any `AgentText` that answers it."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentText:
+    """The whole text, so far, of the agent's message after the last user message (or of the
+    start-up screen, when there was no user message yet). Each replaces the one before it."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseChanged:
+    """The phase, its reason or its dialog changed. The text that belongs to the phase before was
+    reported first."""
+
+    state: PhaseState
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """Something the clients should be told."""
+
+    level: Level
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenChanged:
+    """A new frame is on the screen (`Driver.screen` has it). Only from drivers with a terminal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """The agent ended; the last event of a driver."""
+
+    code: int | None
+    """The exit status, None when a signal ended it."""
+    signal: int | None = None
+    screen: str = ""
+    """The last screen (ACP: the last lines of its stderr)."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether the agent ended otherwise than with status 0."""
+        return self.code != 0
+
+
+DriverEvent = UserText | AgentText | PhaseChanged | Noticed | ScreenChanged | Exited
+Sink = Callable[[DriverEvent], None]
+
+
+class SendError(Exception):
+    """A message did not reach the agent. `step` says how far it came: `check` (nothing was
+    typed), `echo` (it never showed in the composer), `begin` (no turn began)."""
+
+    def __init__(self, step: str, reason: str) -> None:
+        super().__init__(f"{step}: {reason}")
+        self.step = step
+        self.reason = reason
+
+
+class Busy(SendError):
+    """The agent is not waiting for user input."""
+
+    def __init__(self) -> None:
+        super().__init__("check", "message can only be sent when the agent is waiting for user input")
+
+
+class DialogOpen(SendError):
+    """A dialog is open: a user message must not answer it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__("check", f"the agent asks a question that only the user can answer:\n{text}")
+        self.text = text
+
+
+class Driver(Protocol):
+    """One live agent."""
+
+    transport: str
+    """`pty` or `acp`."""
+
+    async def start(self, sink: Sink) -> None:
+        """Start the agent. Raises `OSError` when the program cannot be started."""
+
+    async def send(self, text: str) -> None:
+        """Send one user message, literally; return once its turn has begun.
+
+        Raises `SendError`; then nothing of it is left in the composer. The session never calls
+        it twice at once."""
+
+    async def keys(self, data: str) -> None:
+        """Write keystrokes as they are, in any phase."""
+
+    async def interrupt(self) -> None:
+        """Ask the agent to stop its turn; a no-op when it has none. Never ends the agent."""
+
+    async def answer(self, dialog_id: str, choice_id: str) -> None:
+        """Answer the open dialog. Raises `LookupError` when no such dialog (or choice) is open."""
+
+    async def resize(self, columns: int, rows: int) -> None:
+        """Resize the terminal (no-op without one)."""
+
+    def screen(self) -> str:
+        """The screen as text, lines joined by newlines (empty without a terminal)."""
+
+    def repaint(self) -> bytes:
+        """Bytes that paint the whole screen with colours and cursor on a fresh terminal."""
+
+    def watch(self, listener: Callable[[bytes], None]) -> Callable[[], None]:
+        """Pass every byte the agent writes to `listener` from now on; returns the unsubscriber."""
+
+    async def stop(self, grace: float) -> None:
+        """End the agent: SIGINT to its process group, SIGKILL after `grace` seconds. Returns once
+        it is reaped. Idempotent."""
