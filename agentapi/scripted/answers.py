@@ -1,0 +1,138 @@
+"""What the model says by itself: the prompt's first words choose the answer.
+
+A person at the demo and a test ask in the same words:
+
+    hello                 (anything else)  a short friendly answer that quotes the prompt
+    markdown                               headings, nested lists, a table, code, a link
+    lines 400                              so many numbered lines
+    slow 20                                so many words, ten a second
+    run CMD                                a shell command, then a sentence about its output
+    sleep 3                                a silent shell command of so many seconds
+    approve CMD                            the same outside the sandbox: Codex asks the user
+    patch FILE                             a patch that adds a file
+    think                                  a reasoning summary, then an answer
+    echo TEXT                              the whole prompt, back to the letter
+    fail [STATUS]                          an HTTP error (400 by default: Codex does not retry it)
+    break                                  a stream that ends in its middle
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+
+from agentapi.scripted.reply import Break, Fail, Patch, Reply, Say, Shell, Think
+from agentapi.scripted.request import Request
+
+MARKDOWN = """\
+# A heading
+
+A paragraph with **bold**, *italic*, `code` and a [link](https://example.com/docs). It is long \
+enough to wrap in a terminal of eighty columns, so that nobody can mistake a line for a paragraph.
+
+## Lists
+
+- first
+  - nested, with `code`
+    - deeper
+- second
+
+1. one
+2. two
+   - two and a half
+
+## A table
+
+| name  | size | note        |
+|-------|-----:|-------------|
+| alpha |   10 | the first   |
+| beta  |  200 | the *other* |
+
+## Code
+
+```python
+def greet(name: str) -> str:
+    return f"Hello, {name}!"
+```
+
+> A quotation.
+
+---
+
+That is all."""
+
+
+def answer(request: Request) -> Reply:
+    """The reply to a turn: to a tool's output when it brings one, else to the user's words."""
+    if request.tool_output is not None:
+        return [Say(_about(request.tool_output))]
+    prompt = request.prompt.strip()
+    for pattern, reply in _ANSWERS:
+        match = re.match(pattern, prompt, re.IGNORECASE | re.DOTALL)
+        if match:
+            return reply(match)
+    return [Say(_friendly(prompt))]
+
+
+def title(request: Request) -> Reply:
+    """The reply to a request for a thread title, as JSON where the request wants that."""
+    words = " ".join(request.prompt.split()[-6:]) or "A conversation"
+    text = request.body.get("text") or {}
+    schema = (text.get("format") or {}).get("schema") or {}
+    properties = schema.get("properties")
+    if not properties:
+        return [Say(words)]
+    return [Say(json.dumps(dict.fromkeys(properties, words)))]
+
+
+def numbered(count: int) -> str:
+    """`count` lines that tell which they are, so that a lost one is seen."""
+    return "\n".join(f"line {number} of {count}" for number in range(1, count + 1))
+
+
+def _friendly(prompt: str) -> str:
+    lines = prompt.splitlines() or [""]
+    quoted = "\n".join(f"> {line}" for line in lines[:5])
+    more = f"\n\n(and {len(lines) - 5} more lines)" if len(lines) > 5 else ""
+    return (
+        f"Hello! I am a **scripted model**: no key, no network. You wrote:\n\n{quoted}{more}\n\n"
+        "Try `markdown`, `lines 400`, `run ls`, `sleep 3` or `approve date`."
+    )
+
+
+def _about(output: str) -> str:
+    lines = [line for line in output.splitlines() if line.strip()]
+    if re.search(r"reject|declin|denied|abort", output, re.IGNORECASE):
+        return "The command was not run: it was declined."
+    return f"The command has finished; its last line of output was `{lines[-1] if lines else ''}`."
+
+
+def _lines(match: re.Match[str]) -> Reply:
+    return [Say(numbered(int(match[1])), chunk=2000)]
+
+
+def _slow(match: re.Match[str]) -> Reply:
+    text = " ".join(f"word{number}" for number in range(1, int(match[1]) + 1))
+    return [Say(text, chunk=max(1, len(text) // int(match[1])), pause=0.1)]
+
+
+def _patch(match: re.Match[str]) -> Reply:
+    name = match[1]
+    text = f"*** Begin Patch\n*** Add File: {name}\n+first line\n+second line\n*** End Patch"
+    return [Say("I am adding a file."), Patch(text)]
+
+
+_ANSWERS: list[tuple[str, Callable[[re.Match[str]], Reply]]] = [
+    (r"markdown\b", lambda _: [Say(MARKDOWN, chunk=40)]),
+    (r"lines (\d+)$", _lines),
+    (r"slow (\d+)$", _slow),
+    (r"run (.+)$", lambda m: [Shell(m[1])]),
+    (r"sleep (\d+)$", lambda m: [Say("Waiting."), Shell(f"sleep {m[1]}; echo slept")]),
+    (r"approve (.+)$", lambda m: [Shell(m[1], escalate="May I run this outside the sandbox?")]),
+    (r"patch (\S+)$", _patch),
+    (r"think\b", lambda _: [Think("**Considering**\n\nTwo and two."), Say("Four.")]),
+    (r"echo (.+)$", lambda m: [Say(m[0])]),
+    (r"fail(?: (\d+))?$", lambda m: [Fail(int(m[1] or 400))]),
+    (r"break$", lambda _: [Say("Half of an answer"), Break()]),
+]
