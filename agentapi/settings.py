@@ -1,0 +1,449 @@
+"""Every option of `agentapi server`, once: flag, variable, default, validation, help.
+
+The command line, the environment and docs/reference.md all follow from `OPTIONS`. A flag wins
+over its variable, an empty variable counts as unset, and an unknown `AGENTAPI_*` is ignored: other
+tools keep their own under the same prefix. What is wrong is a `SettingsError` that names the flag
+or the variable, the value and what is allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+from urllib.parse import urlsplit
+
+PREFIX = "AGENTAPI_"
+DEFAULT_PORT = 3284
+
+AGENT_NAMES: Mapping[str, str] = {
+    "claude": "claude",
+    "goose": "goose",
+    "aider": "aider",
+    "codex": "codex",
+    "gemini": "gemini",
+    "copilot": "copilot",
+    "amp": "amp",
+    "cursor": "cursor",
+    "cursor-agent": "cursor",
+    "auggie": "auggie",
+    "amazonq": "amazonq",
+    "q": "amazonq",
+    "opencode": "opencode",
+    "custom": "custom",
+}
+"""What `--type` takes, and the names of programs: each with the type it means."""
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the text is for the user."""
+
+
+def _text(value: str) -> str:
+    return value
+
+
+def _file(value: str) -> Path | None:
+    return Path(value).expanduser() if value else None
+
+
+def _truth(value: str) -> bool:
+    word = value.strip().lower()
+    if word in ("true", "t", "1", "yes", "on"):
+        return True
+    if word in ("false", "f", "0", "no", "off"):
+        return False
+    raise ValueError("true or false")
+
+
+def _number(low: int, high: int) -> Callable[[str], int]:
+    def parse(value: str) -> int:
+        word = value.strip()
+        if word.isascii() and word.isdigit() and len(word) < 10 and low <= int(word) <= high:
+            return int(word)
+        raise ValueError(f"a whole number from {low} to {high}")
+
+    return parse
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        word = value.strip().lower()
+        if word in words:
+            return word
+        raise ValueError("one of " + ", ".join(words))
+
+    return parse
+
+
+def _agent_type(value: str) -> str:
+    word = value.strip().lower()
+    if not word or word in AGENT_NAMES:
+        return AGENT_NAMES.get(word, "")
+    raise ValueError("one of " + ", ".join(AGENT_NAMES))
+
+
+def _base_path(value: str) -> str:
+    if any(character.isspace() or character in "\"'<>?#\\" for character in value):
+        raise ValueError("a path such as /chat, without blanks, quotes, ? and #")
+    return "/" + value.strip("/")
+
+
+def _host_name(value: str) -> str:
+    """A host without its port, as the Host header has it; brackets of an IPv6 address go."""
+    name = value.lower()
+    if name.startswith("[") and name.endswith("]"):
+        name = name[1:-1]
+    elif name.count(":") == 1:
+        raise ValueError("host names without a port (ports are ignored when a request is checked)")
+    if not name or any(character in "/[]@?#" for character in name):
+        raise ValueError("host names such as localhost or [::1], or *")
+    return name
+
+
+def _origin(value: str) -> str:
+    """`scheme://host[:port]`, or `*`; a `*` may stand for a part of the host."""
+    if value == "*":
+        return value
+    try:
+        parts = urlsplit(value)
+        good = bool(parts.scheme and parts.netloc) and parts.path in ("", "/")
+    except ValueError:
+        good = False
+    if not good or parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError("origins such as http://localhost:3284 or https://*.example.com, or *")
+    return f"{parts.scheme}://{parts.netloc}".lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option. `parse` takes the text of one value and raises `ValueError(what is allowed)`."""
+
+    name: str
+    help: str
+    parse: Callable[[str], Any] = _text
+    default: Any = ""
+    short: str = ""
+    metavar: str = "TEXT"
+    shown: str = ""
+    """The default as the help and the reference show it."""
+    flag: bool = True
+    """Whether there is a flag: a secret has only its variable."""
+
+    @property
+    def variable(self) -> str:
+        """The environment variable."""
+        return PREFIX + self.field.upper()
+
+    @property
+    def field(self) -> str:
+        """The name as a Python identifier."""
+        return self.name.replace("-", "_")
+
+    @property
+    def boolean(self) -> bool:
+        """Whether the flag needs no value."""
+        return self.parse is _truth
+
+    @property
+    def many(self) -> bool:
+        """Whether it is a list: commas in the flag, blanks in the variable."""
+        return isinstance(self.default, tuple)
+
+
+_LIST = "(a list: commas in the flag, blanks in the variable)"
+
+OPTIONS: tuple[Option, ...] = (
+    Option(
+        "type",
+        "The agent: " + ", ".join(AGENT_NAMES) + ".",
+        _agent_type,
+        short="t",
+        metavar="NAME",
+        shown="by the program's name, else custom",
+    ),
+    Option(
+        "port",
+        "The port to serve on; 0 takes a free one and logs it.",
+        _number(0, 65535),
+        DEFAULT_PORT,
+        short="p",
+        metavar="PORT",
+        shown="3284",
+    ),
+    Option(
+        "host",
+        f"The addresses to serve on {_LIST}; 0.0.0.0 and :: mean all.",
+        _host_name,
+        ("127.0.0.1", "::1"),
+        metavar="ADDRESS",
+        shown="127.0.0.1 and ::1",
+    ),
+    Option(
+        "print-openapi",
+        "Print the OpenAPI document and exit; no agent is started.",
+        _truth,
+        False,
+        short="P",
+    ),
+    Option(
+        "chat-base-path",
+        "Where a proxy shows the chat page; the server's own route stays /chat.",
+        _base_path,
+        "/chat",
+        short="c",
+        metavar="PATH",
+        shown="/chat",
+    ),
+    Option(
+        "term-width",
+        "The terminal's width in columns.",
+        _number(10, 65535),
+        80,
+        short="W",
+        metavar="COLUMNS",
+        shown="80",
+    ),
+    Option(
+        "term-height",
+        "The terminal's height in rows.",
+        _number(10, 65535),
+        1000,
+        short="H",
+        metavar="ROWS",
+        shown="1000",
+    ),
+    Option(
+        "allowed-hosts",
+        f"Host names that requests may be addressed to, without ports, or * {_LIST}.",
+        _host_name,
+        ("localhost", "127.0.0.1", "::1"),
+        short="a",
+        metavar="HOSTS",
+        shown="localhost,127.0.0.1,[::1]",
+    ),
+    Option(
+        "allowed-origins",
+        f"Origins of web pages that may call the API, or * {_LIST}.",
+        _origin,
+        ("http://localhost:3284", "http://localhost:3000", "http://localhost:3001"),
+        short="o",
+        metavar="ORIGINS",
+        shown="http://localhost:3284, :3000 and :3001",
+    ),
+    Option(
+        "initial-prompt",
+        "The first message, sent once when the agent is ready. Read from standard input when that"
+        " is not a terminal and no prompt is given.",
+        short="I",
+        metavar="TEXT",
+    ),
+    Option(
+        "state-file",
+        "Keep the conversation in this file, over restarts.",
+        _file,
+        None,
+        short="s",
+        metavar="FILE",
+    ),
+    Option(
+        "load-state",
+        "Load the conversation from the state file at the start.",
+        _truth,
+        None,
+        shown="true with a state file",
+    ),
+    Option(
+        "save-state",
+        "Save the conversation to the state file on every change.",
+        _truth,
+        None,
+        shown="true with a state file",
+    ),
+    Option(
+        "pid-file",
+        "Write the server's process id to this file; removed at the end.",
+        _file,
+        None,
+        metavar="FILE",
+    ),
+    Option(
+        "experimental-acp",
+        "Speak the Agent Client Protocol with the program instead of driving a terminal;"
+        " not with a state file.",
+        _truth,
+        False,
+    ),
+    Option(
+        "auth-token-file",
+        "Ask every client for the bearer token in this file (see also AGENTAPI_AUTH_TOKEN).",
+        _file,
+        None,
+        metavar="FILE",
+    ),
+    Option(
+        "auth-token",
+        "The bearer token itself; a variable only, because other users see a command line.",
+        flag=False,
+        metavar="TOKEN",
+    ),
+    Option(
+        "log-level",
+        "How much to log: debug, info, warning or error.",
+        _one_of("debug", "info", "warning", "error"),
+        "info",
+        metavar="LEVEL",
+        shown="info",
+    ),
+    Option(
+        "log-format",
+        "How to log, on standard error: text or json (one object a line).",
+        _one_of("text", "json"),
+        "text",
+        metavar="FORMAT",
+        shown="text",
+    ),
+    Option(
+        "record",
+        "Record the terminal session to this asciicast file.",
+        _file,
+        None,
+        metavar="FILE",
+    ),
+    Option(
+        "verbatim",
+        "Run the agent's command line exactly as given; else Codex gets --no-daemon where its"
+        " version knows it.",
+        _truth,
+        False,
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
+    """What `agentapi server` was asked for, validated. One field an option of `OPTIONS`, but for
+    the token, which comes from either of two, and the command."""
+
+    command: tuple[str, ...]
+    """The agent's program and its arguments; empty only with `print_openapi`."""
+    type: str
+    port: int
+    host: tuple[str, ...]
+    print_openapi: bool
+    chat_base_path: str
+    term_width: int
+    term_height: int
+    allowed_hosts: tuple[str, ...]
+    allowed_origins: tuple[str, ...]
+    initial_prompt: str
+    state_file: Path | None
+    load_state: bool
+    save_state: bool
+    pid_file: Path | None
+    experimental_acp: bool
+    auth_token: str | None
+    log_level: str
+    log_format: str
+    record: Path | None
+    verbatim: bool
+
+
+def server_settings(
+    flags: Mapping[str, str | Sequence[str] | None],
+    environment: Mapping[str, str],
+    command: Sequence[str],
+) -> ServerSettings:
+    """The settings of one run.
+
+    `flags` maps option names to the texts given (None or absent: not given; a list option may
+    hold several), `environment` is read for the `AGENTAPI_*` variables, `command` is the agent's.
+    Raises `SettingsError`.
+    """
+    values = {option.field: _value(option, flags, environment) for option in OPTIONS}
+    if not command and not values["print_openapi"]:
+        raise SettingsError("no agent given: name its program, as in agentapi server -- codex")
+    if command and not command[0]:
+        raise SettingsError("the agent's program is an empty word")
+    values["type"] = values["type"] or type_of_program(command[0] if command else "")
+    _settle_state(values)
+    if values["experimental_acp"] and values["print_openapi"]:
+        raise SettingsError("--experimental-acp and --print-openapi exclude each other")
+    values["auth_token"] = _token(values.pop("auth_token_file"), values["auth_token"])
+    return ServerSettings(command=tuple(command), **values)
+
+
+def type_of_program(program: str) -> str:
+    """The agent type that a program's own name says (`/opt/bin/claude` is claude), else custom."""
+    return AGENT_NAMES.get(PurePath(program).name, "custom")
+
+
+def _value(
+    option: Option,
+    flags: Mapping[str, str | Sequence[str] | None],
+    environment: Mapping[str, str],
+) -> Any:
+    given = flags.get(option.name) if option.flag else None
+    if given is not None:
+        return _parsed(option, f"--{option.name}", given, from_flag=True)
+    variable = environment.get(option.variable, "")
+    if variable:
+        return _parsed(option, option.variable, variable, from_flag=False)
+    return option.default
+
+
+def _parsed(option: Option, source: str, given: str | Sequence[str], *, from_flag: bool) -> Any:
+    if not option.many:
+        text = given if isinstance(given, str) else given[-1]
+        return _checked(option, source, text)
+    texts = (given,) if isinstance(given, str) else given
+    if from_flag:
+        words = [word.strip() for text in texts for word in text.split(",") if word.strip()]
+        stray, remedy = " ", "separate the items with commas"
+    else:
+        words = [word for text in texts for word in text.split()]
+        stray, remedy = ",", "separate the items with blanks in a variable"
+    if not words:
+        raise SettingsError(f"{source}: the list must not be empty")
+    for word in words:
+        if stray in word:
+            raise SettingsError(f"{source}: {word!r} is not allowed: {remedy}")
+    return tuple(_checked(option, source, word) for word in words)
+
+
+def _checked(option: Option, source: str, text: str) -> Any:
+    if "\0" in text:
+        raise SettingsError(f"{source}: {text!r} is not allowed: a text without NUL characters")
+    try:
+        return option.parse(text)
+    except (ValueError, RuntimeError) as error:  # RuntimeError: ~nobody has no home
+        raise SettingsError(f"{source}: {text!r} is not allowed: {error}") from error
+
+
+def _settle_state(values: dict[str, Any]) -> None:
+    """`--load-state` and `--save-state` follow the state file, and need one."""
+    with_file = values["state_file"] is not None
+    for name in ("load_state", "save_state"):
+        if values[name] and not with_file:
+            flag = "--" + name.replace("_", "-")
+            raise SettingsError(f"{flag} needs a state file: give --state-file too")
+        if values[name] is None:
+            values[name] = with_file
+    if with_file and values["experimental_acp"]:
+        raise SettingsError("--experimental-acp and --state-file exclude each other")
+
+
+def _token(file: Path | None, text: str) -> str | None:
+    """The token of the file, else the one of the variable, else None."""
+    if file is None:
+        return text.strip() or None
+    try:
+        token = file.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"--auth-token-file: cannot read {str(file)!r}: {error}") from error
+    if not token or not token.isascii() or any(c.isspace() for c in token):
+        raise SettingsError(
+            f"--auth-token-file: {str(file)!r} must hold one token of ASCII characters"
+        )
+    return token
