@@ -1,0 +1,288 @@
+"""The conversations that are recorded with every Codex version."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+
+from agentapi.scripted import ScriptedModel
+from tests.support.codex import CodexHome, codex_command
+from tests.support.terminal import Terminal
+
+WORKING = "esc to interrupt"
+
+
+class Live:
+    """A running Codex in the middle of a scenario."""
+
+    def __init__(
+        self, version: str, scenario: Scenario, home: CodexHome, model: ScriptedModel
+    ) -> None:
+        self.version = version
+        self.scenario = scenario
+        self.home = home
+        self.model = model
+        self.terminal: Terminal
+        self.session_id = ""
+
+    async def ready(self) -> None:
+        """Wait until the composer takes a prompt."""
+        await self.terminal.until(composer_ready, limit=60)
+        await self.terminal.quiet(1.0)
+
+    async def paste(self, text: str) -> None:
+        """Paste a prompt and wait until the composer has drawn it."""
+        self.terminal.write(f"\x1b[200~{text}\x1b[201~", "prompt")
+        await self.terminal.quiet(0.3)
+
+    async def enter(self) -> None:
+        """Press Enter and wait until the model was asked."""
+        count = len(self.model.requests) + 1
+        self.terminal.write("\r", "enter")
+        await self.model.wait_for_request(count)
+
+    async def done(self) -> None:
+        """Wait for the end of the turn and of its drawing."""
+        await self.terminal.until(self._is_done, limit=120)
+        await self.terminal.quiet(0.8)
+        await self.terminal.until(self._is_done, limit=120)
+
+    async def turn(self, prompt: str) -> None:
+        """A whole turn: paste, Enter, the answer to its end."""
+        await self.paste(prompt)
+        await self.enter()
+        await self.done()
+
+    async def key(self, text: str, quiet: float = 0.5) -> None:
+        """Press a key and let the screen settle."""
+        self.terminal.write(text)
+        await self.terminal.quiet(quiet)
+
+    async def quit(self) -> None:
+        """Leave Codex, as a user does."""
+        self.terminal.write("\x03")
+        await self.terminal.quiet(0.4)
+        if self.terminal.exit_status is None:
+            self.terminal.write("\x03")
+        await self.terminal.ended()
+
+    def _is_done(self, screen: str) -> bool:
+        return self.model.finished == len(self.model.requests) and WORKING not in screen
+
+
+def composer_ready(screen: str) -> bool:
+    """Whether the composer stands on the screen, with its hint or footer below."""
+    return "› " in screen and ("shortcuts" in screen or "gpt-5.4" in screen.split("› ")[-1])
+
+
+Play = Callable[[Live], Awaitable[None]]
+
+
+def _no_arguments(_: Live) -> Sequence[str]:
+    return ()
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What to do with a Codex, and how it is set up."""
+
+    name: str
+    play: Play
+    size: tuple[int, int] = (80, 1000)
+    """Columns, rows."""
+    inline: bool = False
+    approvals: bool = False
+    trusted: bool = True
+    config: str = ""
+    since: tuple[int, ...] = ()
+    """The oldest version that can do it."""
+    prepare: Callable[[CodexHome], None] | None = None
+    before: Play | None = None
+    """Runs first, unrecorded."""
+    arguments: Callable[[Live], Sequence[str]] = _no_arguments
+
+    def fits(self, version: str) -> bool:
+        """Whether a version can do it."""
+        return tuple(int(part) for part in version.split(".")) >= self.since
+
+
+def prompts(*texts: str) -> Play:
+    """Play: these turns, one after the other."""
+
+    async def play(live: Live) -> None:
+        await live.ready()
+        for text in texts:
+            await live.turn(text)
+
+    return play
+
+
+async def start(live: Live) -> None:
+    """Nothing but the start."""
+    await live.ready()
+
+
+def popup(text: str) -> Play:
+    """Type (not paste) a few characters that open a popup."""
+
+    async def play(live: Live) -> None:
+        await live.ready()
+        (live.home.workdir / "README.md").write_text("A file to mention.\n", encoding="utf-8")
+        for character in text:
+            await live.key(character, 0.2)
+        await live.terminal.quiet(0.8)
+
+    return play
+
+
+def approval(prompt: str, *keys: str) -> Play:
+    """Bring up an approval dialog and answer it."""
+
+    async def play(live: Live) -> None:
+        await live.ready()
+        await live.paste(prompt)
+        await live.enter()
+        await live.terminal.until(is_approval)
+        await live.terminal.quiet(0.8)
+        for key in keys:
+            await live.key(key)
+        if keys:
+            await live.done()
+
+    return play
+
+
+def is_approval(screen: str) -> bool:
+    """Whether an approval dialog shows."""
+    return "Would you like to" in screen or "Press enter to confirm" in screen or "Yes, " in screen
+
+
+async def interrupt(live: Live) -> None:
+    """Esc in the middle of an answer."""
+    await live.ready()
+    await live.paste("slow 100")
+    await live.enter()
+    await live.terminal.until("word5")
+    await live.key("\x1b", 0.8)
+
+
+async def interrupt_tool(live: Live) -> None:
+    """Esc while a command runs."""
+    await live.ready()
+    await live.paste("sleep 30")
+    await live.enter()
+    await live.terminal.until("sleep 30;")
+    await live.key("\x1b", 0.8)
+
+
+async def long_paste(live: Live) -> None:
+    """A paste that the composer shows as a placeholder; not sent."""
+    await live.ready()
+    await live.paste("x" * 5000)
+    await live.terminal.quiet(0.5)
+
+
+async def leave(live: Live) -> None:
+    """One turn, then out."""
+    await live.ready()
+    await live.turn("hello")
+    await live.quit()
+
+
+async def dialog(live: Live) -> None:
+    """A dialog that stands instead of the composer; left unanswered."""
+    await live.terminal.until(lambda screen: len(screen.strip()) > 40)
+    await live.terminal.quiet(1.5)
+
+
+async def trust_accepted(live: Live) -> None:
+    """The trust dialog, answered with its first choice."""
+    await dialog(live)
+    live.terminal.write("\r")
+    await live.ready()
+
+
+async def two_turns_before(live: Live) -> None:
+    """Make a session to resume."""
+    command = codex_command(live.version, inline=live.scenario.inline)
+    live.terminal = Terminal.spawn(
+        command, live.home.environment(), live.home.workdir, *live.scenario.size
+    )
+    try:
+        await live.ready()
+        await live.turn("hello there")
+        await live.turn("markdown")
+        await live.quit()
+    finally:
+        await live.terminal.close()
+    first = live.home.rollouts()[-1].read_text(encoding="utf-8").splitlines()[0]
+    live.session_id = json.loads(first)["payload"]["id"]
+
+
+def as_login(home: CodexHome) -> None:
+    """A config without a provider or a key: Codex asks to sign in."""
+    home.codex_home.joinpath("config.toml").write_text(
+        f'[projects."{home.workdir}"]\ntrust_level = "trusted"\n', encoding="utf-8"
+    )
+
+
+LOOKS_LIKE_OUTPUT = "• Ran ls\n  └ nothing\n› and this\n• Working (3s • esc to interrupt"
+UNICODE = "héllo wörld, 你好世界, مرحبا, emoji 👍🏽 👨‍👩‍👧‍👦 ⚠️ ✔, é, ｆｕｌｌ"
+LONG = "\n".join(f"{n:04d} " + "abcdefghij " * 6 for n in range(1, 43))[:3000]
+MULTI = "first line\nsecond line\n\n  indented after a blank line\nlast line"
+
+BASE = [
+    Scenario("start", start),
+    Scenario("one-line", prompts("hello")),
+    Scenario("multi-line", prompts(MULTI)),
+    Scenario("looks-like-output", prompts(LOOKS_LIKE_OUTPUT)),
+    Scenario("unicode", prompts("echo " + UNICODE)),
+    Scenario("markdown", prompts("markdown")),
+    Scenario("long-prompt", prompts(LONG)),
+    Scenario("lines-400", prompts("lines 400")),
+    Scenario("silent-tool", prompts("sleep 3")),
+    Scenario("tool-output", prompts("run seq 30; echo oops >&2; false")),
+    Scenario("reasoning", prompts("think")),
+    Scenario("three-prompts", prompts("hello", "markdown", "hello")),
+    Scenario("approval-open", approval("approve date -u"), approvals=True),
+    Scenario("approval-accepted", approval("approve date -u", "y"), approvals=True),
+    Scenario("approval-declined", approval("approve date -u", "\x1b"), approvals=True),
+    Scenario("patch-accepted", approval("patch notes.txt", "y"), approvals=True),
+    Scenario("patch-allowed", prompts("patch notes.txt")),
+    Scenario("interrupt", interrupt),
+    Scenario("interrupt-tool", interrupt_tool),
+    Scenario("popup-file", popup("look at @REA")),
+    Scenario("popup-slash", popup("/mo")),
+    Scenario("popup-bang", popup("!ls")),
+    Scenario("long-paste", long_paste),
+    Scenario("failure", prompts("fail 400")),
+    Scenario("broken-stream", prompts("break")),
+    Scenario("trust-open", dialog, trusted=False),
+    Scenario("trust-accepted", trust_accepted, trusted=False),
+    Scenario("login", dialog, prepare=as_login),
+    Scenario(
+        "resume", start, before=two_turns_before, arguments=lambda live: ("resume", live.session_id)
+    ),
+    Scenario("exit", leave),
+]
+
+SHAPES = {
+    "67x1190": {"size": (67, 1190)},
+    "inline-80x24": {"size": (80, 24), "inline": True},
+    "inline-80x1000": {"inline": True},
+    "alt-80x50": {"size": (80, 50)},
+}
+CORE = ("one-line", "markdown", "lines-400", "tool-output", "three-prompts", "approval-accepted")
+
+
+def _shaped(shape: str, base: Scenario) -> Scenario:
+    return replace(base, name=f"{base.name}-{shape}", **SHAPES[shape])  # type: ignore[arg-type]
+
+
+SCENARIOS = [
+    *BASE,
+    *(_shaped(shape, base) for shape in SHAPES for base in BASE if base.name in CORE),
+    Scenario("lines-2000-inline-80x24", prompts("lines 2000"), size=(80, 24), inline=True),
+    Scenario("lines-2000-inline-80x1000", prompts("lines 2000"), inline=True),
+]
