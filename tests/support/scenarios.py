@@ -10,7 +10,7 @@ from agentapi.scripted import ScriptedModel
 from tests.support.codex import CodexHome, codex_command
 from tests.support.terminal import Terminal
 
-WORKING = "esc to interrupt"
+WORKING = "esc to interrupt)"
 
 
 class Live:
