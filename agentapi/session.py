@@ -1,0 +1,501 @@
+"""One live agent for its clients: ids, order of sends, phase, history, start and stop.
+
+A driver reports what the agent says and does; the session turns that into messages with ids, keeps
+them, and tells the subscribers. Three rules hold throughout:
+
+- What is told was kept first: a new message is given to the store before its event goes out (and
+  before the send that caused it returns). Only the growth of an agent's message may lag, by up to
+  `SAVE_INTERVAL`.
+- Text before status: the text that belongs to a phase goes out before the phase.
+- One loop, one state: everything but `send` and `type` is synchronous, so that a snapshot and its
+  subscription, or a status and its event, never disagree.
+
+The initial prompt goes out when the agent is first idle, once. Until then the status is `running`,
+except during a dialog, which the user must answer. When the agent became busy or opened a dialog
+in the meantime the prompt waits for the next idle phase; when it was typed and did not arrive, the
+clients get a notice, it is not typed again in this run, and the state keeps it as not sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Protocol
+
+from agentapi.conversation.model import (
+    Level,
+    Message,
+    Notice,
+    Phase,
+    PhaseState,
+    Role,
+    Status,
+)
+from agentapi.drivers.base import (
+    AgentText,
+    Busy,
+    DialogOpen,
+    Driver,
+    DriverEvent,
+    Exited,
+    Noticed,
+    PhaseChanged,
+    ScreenChanged,
+    SendError,
+    UserText,
+)
+from agentapi.events import (
+    Event,
+    EventHub,
+    Subscription,
+    message_event,
+    notice_event,
+    screen_event,
+    status_event,
+)
+from agentapi.prompt import BLANK, InitialPrompt
+from agentapi.stats import SessionStats
+from agentapi.storage import RestoredState, State
+from agentapi.throttle import Throttle
+
+TEXT_INTERVAL = 0.025
+"""Seconds between two events of one growing message, and between two screens."""
+SAVE_INTERVAL = 1.0
+"""Seconds that the kept state may lag behind a growing message."""
+NOTICES_KEPT = 100
+
+log = logging.getLogger(__name__)
+
+
+class Store(Protocol):
+    """Where the state is kept."""
+
+    def save(self, state: State) -> None:
+        """Keep the state: written, though perhaps not yet synced, when this returns.
+
+        Never raises: who cannot write says so by a notice, and the agent goes on."""
+
+
+class NullStore:
+    """Keeps nothing."""
+
+    def save(self, state: State) -> None:
+        """Do nothing."""
+
+
+class EmptyMessage(SendError):
+    """A user message without a visible character."""
+
+    def __init__(self) -> None:
+        super().__init__("check", "message must not be empty")
+
+
+def utc_now() -> datetime:
+    """The clock on the wall."""
+    return datetime.now(UTC)
+
+
+class AgentSession:
+    """One live agent; lives on one event loop. Call `start`, later `stop`."""
+
+    def __init__(
+        self,
+        driver: Driver,
+        *,
+        agent_type: str,
+        store: Store | None = None,
+        clock: Callable[[], datetime] = utc_now,
+        initial_prompt: str | Awaitable[str | None] | None = None,
+        history: RestoredState | None = None,
+        about: Callable[[], Mapping[str, object]] = dict,
+    ) -> None:
+        """`initial_prompt` may be awaitable (standard input that has not ended yet); the status
+        stays `running` until it is known. `about` gives what only others know of `info`."""
+        self.driver = driver
+        self.agent_type = agent_type
+        self.stats = SessionStats()
+        self.hub = EventHub()
+        self.screens = EventHub()
+        self._store = store if store is not None else NullStore()
+        self._clock = clock
+        self._about = about
+        self._history = history or RestoredState()
+        self._messages: list[Message] = []
+        self._events: list[Event] = []
+        self._notices: deque[Notice] = deque(maxlen=NOTICES_KEPT)
+        self._resumed = bool(self._history.messages)
+        self._opening = True  # no user message yet in this run
+        self._phase = PhaseState(Phase.STARTING, "not started yet")
+        self._phase_since = self.started_at = self._active_at = clock()
+        self._phases = 0  # grows with every change of the phase
+        self._status = Status.RUNNING
+        self._user_at: datetime | None = None
+        self._text_at: float | None = None
+        self._prompt = InitialPrompt(initial_prompt, self._history)
+        self._prompt_tasks: set[asyncio.Task[None]] = set()
+        self._ended: Exited | None = None
+        self._end_seen = asyncio.Event()
+        # Queues of senders in the order they came, not guards of state: nothing else waits here.
+        self._sending = asyncio.Lock()
+        self._typing = asyncio.Lock()
+        self._growth = Throttle(TEXT_INTERVAL, self._publish_last_message)
+        self._saving = Throttle(SAVE_INTERVAL, self._save)
+        self._screen_changes = Throttle(TEXT_INTERVAL, self._publish_screen)
+        self._shown = ""
+        self._begin_conversation()
+
+    # -- what it is --------------------------------------------------------------------------
+
+    @property
+    def status(self) -> Status:
+        """The wire's status."""
+        return self._status
+
+    @property
+    def phase_state(self) -> PhaseState:
+        """The agent's phase, its reason and its open dialog."""
+        return self._phase
+
+    @property
+    def phase_since(self) -> datetime:
+        """When the agent entered its phase."""
+        return self._phase_since
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """The conversation, ids from 0."""
+        return tuple(self._messages)
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """The last notices, oldest first."""
+        return tuple(self._notices)
+
+    @property
+    def transport(self) -> str:
+        """`pty` or `acp`."""
+        return self.driver.transport
+
+    @property
+    def turn(self) -> int:
+        """The number of user messages so far, restored ones included."""
+        return sum(message.role is Role.USER for message in self._messages)
+
+    @property
+    def ready(self) -> bool:
+        """Whether a user message would be taken now."""
+        return self._phase.phase is Phase.IDLE and not self._prompt.pending
+
+    def state(self) -> State:
+        """What must survive."""
+        return State(
+            messages=tuple(self._messages),
+            initial_prompt=self._prompt.text,
+            initial_prompt_sent=self._prompt.sent,
+            extra=self._history.extra,
+        )
+
+    def info(self) -> dict[str, object]:
+        """What `GET /session` tells; times are datetimes, what is not known is None."""
+        now = self._clock()
+        idle = (now - self._active_at).total_seconds() if self._status is Status.STABLE else 0.0
+        return {
+            "session_id": None,
+            "agent_type": self.agent_type,
+            "agent_version": None,
+            "workdir": None,
+            "phase": self._phase.phase.value,
+            "phase_reason": self._phase.because,
+            "phase_since": self._phase_since,
+            "turn": self.turn,
+            "resumed": self._resumed,
+            "started_at": self.started_at,
+            "last_activity_at": self._active_at,
+            "last_user_message_at": self._user_at,
+            "idle_seconds": max(0.0, idle),
+            "clients": len(self.hub),
+            "usage": None,
+            "evidence": None,
+        } | dict(self._about())
+
+    # -- its life ----------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Start the agent. Raises `OSError` when its program cannot be started."""
+        if self._prompt.coming is not None:
+            self._spawn(self._await_prompt(self._prompt.coming))
+        try:
+            await self.driver.start(self._on_event)
+        except OSError as error:
+            self._on_event(PhaseChanged(PhaseState(Phase.EXITED, f"could not be started: {error}")))
+            raise
+
+    async def stop(self, grace: float = 5.0) -> None:
+        """End the agent (SIGINT, SIGKILL after `grace` seconds), keep the state, end the streams.
+
+        Idempotent."""
+        for task in tuple(self._prompt_tasks):
+            task.cancel()
+        await self.driver.stop(grace)
+        self.close_streams()
+        for throttle in (self._growth, self._saving, self._screen_changes):
+            throttle.stop()
+        self._save()
+
+    def close_streams(self) -> None:
+        """End all subscriptions, so that a server can shut down."""
+        self._growth.flush()
+        self.hub.close()
+        self.screens.close()
+
+    async def wait(self) -> Exited:
+        """Wait for the agent's end."""
+        await self._end_seen.wait()
+        assert self._ended is not None
+        return self._ended
+
+    # -- what clients do ---------------------------------------------------------------------
+
+    async def send(self, content: str) -> None:
+        """Send one user message; returns once the agent began to work on it.
+
+        Messages go one after another in the order they came. Raises `EmptyMessage`, `Busy`,
+        `DialogOpen`, or what else the driver says of a send that failed (`SendError`)."""
+        text = content.strip(BLANK)
+        try:
+            if not text:
+                raise EmptyMessage
+            self._check_ready()
+            await self._sending.acquire()
+            # A caller that goes away leaves the queue, but never a half-typed message.
+            await asyncio.shield(asyncio.ensure_future(self._send_now(text)))
+        except SendError as error:
+            self.stats.failed(error.step)
+            raise
+
+    async def type(self, keys: str) -> None:
+        """Write keystrokes as they are, in any phase, in the order of the calls."""
+        self._active()
+        self.stats.keystrokes += 1
+        async with self._typing:
+            await self.driver.keys(keys)
+
+    async def interrupt(self) -> None:
+        """Ask the agent to stop its turn."""
+        self._active()
+        await self.driver.interrupt()
+
+    async def answer(self, dialog_id: str, choice_id: str) -> None:
+        """Answer the open dialog. Raises `LookupError` when that dialog or choice is not open."""
+        self._active()
+        await self.driver.answer(dialog_id, choice_id)
+
+    def subscribe(self) -> Subscription:
+        """All that happened, then what happens: the messages, the status, the notices, live."""
+        self._growth.flush()
+        status = status_event(self._status, self.agent_type)
+        return self.hub.subscribe([*self._events, status, *map(notice_event, self._notices)])
+
+    def subscribe_screen(self) -> Subscription:
+        """The screen now, then each change of it."""
+        return self.screens.subscribe([screen_event(self._read_screen())])
+
+    def notice(self, level: Level, message: str) -> None:
+        """Tell the clients something besides the conversation."""
+        notice = Notice(level, message, self._clock())
+        self._notices.append(notice)
+        log.log(logging.ERROR if level is Level.ERROR else logging.WARNING, "%s", message)
+        self.hub.publish(notice_event(notice))
+
+    def save(self) -> None:
+        """Keep the state now (SIGUSR1)."""
+        self._growth.flush()
+        self._save()
+
+    # -- what the driver reports -------------------------------------------------------------
+
+    def _on_event(self, event: DriverEvent) -> None:
+        match event:
+            case ScreenChanged():
+                if self.screens:
+                    self._screen_changes.call()
+            case AgentText(text):
+                self._on_agent_text(text)
+            case UserText(text):
+                self._on_user_text(text)
+            case PhaseChanged(state):
+                self._on_phase(state)
+            case Noticed(level, message):
+                self.notice(level, message)
+            case Exited():
+                self._on_exit(event)
+
+    def _on_agent_text(self, text: str) -> None:
+        if self._opening and self._resumed:
+            return  # a resumed agent paints its history again: the messages are here already
+        last = self._messages[-1] if self._messages else None
+        if last is not None and last.role is Role.AGENT:
+            if text != last.content:
+                self._grow(replace(last, content=text))
+        elif text:
+            self._append(Role.AGENT, text)
+
+    def _on_user_text(self, text: str) -> None:
+        self._growth.flush()
+        self._opening = False
+        self._prompt.arrived()
+        self._user_at = self._clock()
+        self._append(Role.USER, text)
+
+    def _on_phase(self, state: PhaseState) -> None:
+        self._growth.flush()
+        if state.phase is not self._phase.phase:
+            self._phase_since = self._clock()
+            log.info("phase %s: %s", state.phase.value, state.because)
+            self._active()
+            self._phases += 1
+        self._phase = state
+        self._begin_prompt()
+        self._publish_status()
+
+    def _on_exit(self, event: Exited) -> None:
+        reason = f"signal {event.signal}" if event.code is None else f"status {event.code}"
+        self._on_phase(PhaseState(Phase.EXITED, f"the agent ended with {reason}"))
+        self._save()
+        self._ended = event
+        self._end_seen.set()
+
+    # -- the conversation --------------------------------------------------------------------
+
+    def _begin_conversation(self) -> None:
+        for message in self._history.messages:
+            self._messages.append(message)
+            self._events.append(message_event(message))
+        if not self._messages and self.transport == "pty":
+            self._messages.append(Message(0, Role.AGENT, "", self.started_at))
+            self._events.append(message_event(self._messages[0]))
+        for warning in self._history.warnings:
+            self.notice(Level.WARNING, warning)
+
+    def _append(self, role: Role, text: str) -> None:
+        message = Message(len(self._messages), role, text, self._clock())
+        self._messages.append(message)
+        self._events.append(message_event(message))
+        self._active()
+        self._text_at = self._now()
+        self._save()
+        self.hub.publish(self._events[-1])
+
+    def _grow(self, message: Message) -> None:
+        self._messages[-1] = message
+        self._events[-1] = message_event(message)
+        self._active()
+        self._text_at = self._now()
+        self._growth.call()
+        self._saving.call()
+
+    def _publish_last_message(self) -> None:
+        self.hub.publish(self._events[-1])
+
+    def _publish_status(self) -> None:
+        waits_for_prompt = self._phase.phase is Phase.IDLE and self._prompt.pending
+        status = Status.RUNNING if waits_for_prompt else self._phase.phase.status
+        if status is self._status:
+            return
+        self._status = status
+        if status is Status.STABLE:
+            self._note_done()
+            self._saving.flush()
+        self.hub.publish(status_event(status, self.agent_type))
+
+    def _note_done(self) -> None:
+        if self._text_at is not None and not self._opening:
+            self.stats.done.add(self._now() - self._text_at)
+
+    def _read_screen(self) -> str:
+        return self.driver.screen().rstrip()
+
+    def _publish_screen(self) -> None:
+        screen = self._read_screen()
+        if screen != self._shown:
+            self._shown = screen
+            self.screens.publish(screen_event(screen))
+
+    def _save(self) -> None:
+        self._saving.stop()
+        self._store.save(self.state())
+
+    # -- sending -----------------------------------------------------------------------------
+
+    def _check_ready(self) -> None:
+        if self._phase.phase is Phase.BLOCKED:
+            raise DialogOpen(_dialog_text(self._phase))
+        if not self.ready:
+            raise Busy
+
+    async def _send_now(self, text: str) -> None:
+        try:
+            self._check_ready()
+            await self._timed_send(text)
+        finally:
+            self._sending.release()
+
+    async def _timed_send(self, text: str) -> None:
+        begun = self._now()
+        await self.driver.send(text)
+        self.stats.sent.add(self._now() - begun)
+
+    async def _await_prompt(self, coming: Awaitable[str | None]) -> None:
+        try:
+            text = await coming
+        except (OSError, ValueError) as error:
+            text = None
+            self.notice(Level.WARNING, f"the initial prompt could not be read: {error}")
+        self._prompt.known(text)
+        self._on_phase(self._phase)
+
+    def _begin_prompt(self) -> None:
+        if self._phase.phase is Phase.IDLE and self._prompt.due:
+            self._prompt.sending = True
+            self._spawn(self._send_prompt())
+
+    async def _send_prompt(self) -> None:
+        prompt, phases = self._prompt, self._phases
+        try:
+            async with self._sending:
+                await self._timed_send(prompt.text)
+            prompt.arrived()
+        except (Busy, DialogOpen) as error:
+            log.info("the initial prompt waits: %s", error)
+        except SendError as error:
+            prompt.given_up = True
+            self.stats.failed(error.step)
+            self.notice(Level.ERROR, f"the initial prompt could not be sent: {error}")
+        finally:
+            prompt.sending = False
+        if self._phases != phases:
+            self._begin_prompt()
+        self._publish_status()
+
+    def _spawn(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._prompt_tasks.add(task)
+        task.add_done_callback(self._prompt_tasks.discard)
+
+    def _active(self) -> None:
+        self._active_at = self._clock()
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+def _dialog_text(state: PhaseState) -> str:
+    dialog = state.dialog
+    if dialog is None:
+        return state.because
+    parts = (dialog.title, dialog.reason, dialog.command, *(c.label for c in dialog.choices))
+    return "\n".join(part for part in parts if part)

@@ -1,0 +1,46 @@
+"""Counts and durations of one session, kept as plain numbers.
+
+`/metrics` turns them into Prometheus' text when somebody asks; nothing here needs that library.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass, field
+
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+"""Upper bounds, in seconds."""
+
+
+@dataclass(slots=True)
+class Durations:
+    """A histogram of seconds."""
+
+    counts: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
+    """How many fell into each bucket; the last is all above."""
+    total: float = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Count one duration."""
+        self.counts[bisect_left(BUCKETS, seconds)] += 1
+        self.total += seconds
+
+
+@dataclass(slots=True)
+class SessionStats:
+    """What a session did so far."""
+
+    sent: Durations = field(default_factory=Durations)
+    """From a user message's turn to be sent until the agent's turn began."""
+    done: Durations = field(default_factory=Durations)
+    """From the last change of the agent's text until the status became `stable`."""
+    send_failures: dict[str, int] = field(default_factory=dict)
+    """User messages that could not be sent, by the step that failed."""
+    keystrokes: int = 0
+    """`raw` messages."""
+    terminal_bytes: int = 0
+    """Bytes of the agent's terminal handed to `/terminal` clients."""
+
+    def failed(self, step: str) -> None:
+        """Count a user message that could not be sent."""
+        self.send_failures[step] = self.send_failures.get(step, 0) + 1

@@ -1,0 +1,156 @@
+"""A driver without an agent: a test says what the agent does, and sees what it was told.
+
+It keeps the rules of `Driver`: events come in order, the user's text before the answer, and a send
+returns once its turn has begun.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from agentapi.conversation.model import Dialog, Phase, PhaseState
+from agentapi.drivers.base import (
+    AgentText,
+    Busy,
+    DialogOpen,
+    DriverEvent,
+    Exited,
+    PhaseChanged,
+    ScreenChanged,
+    SendError,
+    Sink,
+    UserText,
+)
+
+
+class FixedDriver:
+    """An agent that a test steers."""
+
+    def __init__(self, transport: str = "pty") -> None:
+        self.transport = transport
+        self.state = PhaseState(Phase.STARTING, "started")
+        self.sent: list[str] = []
+        self.typed: list[str] = []
+        self.answered: list[tuple[str, str]] = []
+        self.sizes: list[tuple[int, int]] = []
+        self.interrupts = 0
+        self.stopped_with: list[float] = []
+        self.fail_next: SendError | None = None
+        """What the next send raises, with nothing typed."""
+        self.start_error: OSError | None = None
+        self.hold = asyncio.Event()
+        """A send waits for it before its turn begins; set at first."""
+        self.hold.set()
+        self.sending = asyncio.Event()
+        """Set while a send is under way."""
+        self._sink: Sink | None = None
+        self._screen = ""
+        self._watchers: list[Callable[[bytes], None]] = []
+
+    # -- what a test does --------------------------------------------------------------------
+
+    def emit(self, event: DriverEvent) -> None:
+        """Report an event, whatever it is."""
+        assert self._sink is not None, "not started"
+        if isinstance(event, PhaseChanged):
+            self.state = event.state
+        self._sink(event)
+
+    def phase(self, phase: Phase, because: str = "told", dialog: Dialog | None = None) -> None:
+        """Enter a phase."""
+        self.emit(PhaseChanged(PhaseState(phase, because, dialog)))
+
+    def idle(self) -> None:
+        """Wait for the user."""
+        self.phase(Phase.IDLE)
+
+    def say(self, text: str) -> None:
+        """The agent's message so far."""
+        self.emit(AgentText(text))
+
+    def turn(self, text: str) -> None:
+        """Answer and be done."""
+        self.say(text)
+        self.idle()
+
+    def paint(self, text: str, data: bytes = b"") -> None:
+        """Show a screen, which `data` painted."""
+        self._screen = text
+        for watcher in tuple(self._watchers):
+            watcher(data or text.encode())
+        self.emit(ScreenChanged())
+
+    def end(self, code: int | None = 0, signal: int | None = None) -> None:
+        """The agent ends."""
+        self.emit(Exited(code, signal, self._screen))
+
+    @property
+    def watched(self) -> int:
+        """How many watch the terminal's bytes."""
+        return len(self._watchers)
+
+    # -- Driver ------------------------------------------------------------------------------
+
+    async def start(self, sink: Sink) -> None:
+        if self.start_error is not None:
+            raise self.start_error
+        self._sink = sink
+        self.emit(PhaseChanged(self.state))
+
+    async def send(self, text: str) -> None:
+        assert not self.sending.is_set(), "two sends at once"
+        self.sending.set()
+        try:
+            await self.hold.wait()
+            self._refuse()
+            self.sent.append(text)
+            self.emit(UserText(text))
+            self.phase(Phase.WORKING)
+        finally:
+            self.sending.clear()
+
+    def _refuse(self) -> None:
+        failure, self.fail_next = self.fail_next, None
+        if failure is not None:
+            raise failure
+        if self.state.phase is Phase.BLOCKED:
+            raise DialogOpen(self.state.because)
+        if self.state.phase is not Phase.IDLE:
+            raise Busy
+
+    async def keys(self, data: str) -> None:
+        await asyncio.sleep(0)
+        self.typed.append(data)
+
+    async def interrupt(self) -> None:
+        self.interrupts += 1
+        if self.state.phase is Phase.WORKING:
+            self.idle()
+
+    async def answer(self, dialog_id: str, choice_id: str) -> None:
+        dialog = self.state.dialog
+        if dialog is None or dialog.id != dialog_id:
+            raise LookupError("that dialog is not open")
+        if choice_id not in {choice.id for choice in dialog.choices}:
+            raise LookupError(f"the dialog has no choice {choice_id!r}")
+        self.answered.append((dialog_id, choice_id))
+        self.phase(Phase.WORKING)
+
+    async def resize(self, columns: int, rows: int) -> None:
+        self.sizes.append((columns, rows))
+
+    def screen(self) -> str:
+        return self._screen
+
+    def repaint(self) -> bytes:
+        return b"\x1b[2J\x1b[H" + self._screen.encode()
+
+    def watch(self, listener: Callable[[bytes], None]) -> Callable[[], None]:
+        self._watchers.append(listener)
+        return lambda: self._watchers.remove(listener)
+
+    async def stop(self, grace: float) -> None:
+        self.stopped_with.append(grace)
+        if len(self.stopped_with) == 1 and self._sink is not None:
+            self.end(None, 2)
