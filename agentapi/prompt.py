@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 
-from agentapi.storage import State
+from agentapi.state import State
 
 BLANK = " \t\n\r\f\v"
 """What is trimmed off both ends of a user message."""

@@ -24,7 +24,6 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Protocol
 
 from agentapi.conversation.model import (
     Level,
@@ -58,8 +57,8 @@ from agentapi.events import (
     status_event,
 )
 from agentapi.prompt import BLANK, InitialPrompt
+from agentapi.state import NullStore, RestoredState, State, Store
 from agentapi.stats import SessionStats
-from agentapi.storage import RestoredState, State
 from agentapi.throttle import Throttle
 
 TEXT_INTERVAL = 0.025
@@ -70,21 +69,7 @@ NOTICES_KEPT = 100
 
 log = logging.getLogger(__name__)
 
-
-class Store(Protocol):
-    """Where the state is kept."""
-
-    def save(self, state: State) -> None:
-        """Keep the state: written, though perhaps not yet synced, when this returns.
-
-        Never raises: who cannot write says so by a notice, and the agent goes on."""
-
-
-class NullStore:
-    """Keeps nothing."""
-
-    def save(self, state: State) -> None:
-        """Do nothing."""
+__all__ = ["AgentSession", "EmptyMessage", "NullStore", "RestoredState", "State", "Store"]
 
 
 class EmptyMessage(SendError):
