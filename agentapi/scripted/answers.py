@@ -77,7 +77,8 @@ def answer(request: Request) -> Reply:
 
 def title(request: Request) -> Reply:
     """The reply to a request for a thread title, as JSON where the request wants that."""
-    words = " ".join(request.prompt.split()[-6:]) or "A conversation"
+    asked = request.prompt.rpartition("User prompt:")[2]
+    words = " ".join(asked.split()[:5]) or "A conversation"
     text = request.body.get("text") or {}
     schema = (text.get("format") or {}).get("schema") or {}
     properties = schema.get("properties")

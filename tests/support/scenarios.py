@@ -172,8 +172,13 @@ async def interrupt_tool(live: Live) -> None:
     await live.ready()
     await live.paste("sleep 30")
     await live.enter()
-    await live.terminal.until("sleep 30;")
+    await live.terminal.until(command_runs)
     await live.key("\x1b", 0.8)
+
+
+def command_runs(screen: str) -> bool:
+    """Whether a command runs; newer versions say so in the status line only, until it ends."""
+    return "background terminal" in screen or "• Running " in screen
 
 
 async def long_paste(live: Live) -> None:
