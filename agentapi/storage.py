@@ -20,13 +20,15 @@ import contextlib
 import json
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from agentapi.conversation.model import Message, Role
+from agentapi.state import RestoredState, State
+
+__all__ = ["RestoredState", "State", "StateStore"]
 
 T = TypeVar("T")
 
@@ -35,25 +37,6 @@ SYNC_DELAY = 1.0
 """Seconds from a save to its fsync."""
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """What must survive."""
-
-    messages: Sequence[Message] = ()
-    initial_prompt: str = ""
-    initial_prompt_sent: bool = False
-    extra: Mapping[str, Any] = field(default_factory=dict)
-    """JSON values that upstream's file has no place for, by name."""
-
-
-@dataclass(frozen=True, slots=True)
-class RestoredState(State):
-    """What was found at the start."""
-
-    warnings: tuple[str, ...] = ()
-    """What a client should be told of the loading."""
 
 
 class StateStore:
