@@ -1,0 +1,46 @@
+"""The chat page: static files, and the one page that needs a word about where it is served.
+
+How the routes map (all of them GET):
+
+    /chat            200  page(f"{last segment of --chat-base-path}/"), for example page("chat/")
+    /chat/           200  page("./")
+    /chat/embed      301  Location: embed/   (relative, and with the query kept)
+    /chat/embed/     200  page("../")
+    /chat/{path}     200  the file STATIC / path, with CONTENT_TYPES[suffix]; else 404
+
+The routes stay at `/chat` whatever `--chat-base-path` says: a proxy has stripped the prefix by
+then. Every URL in the page is relative to `base`, so the same bytes work under any prefix. Without
+`Cache-Control: no-cache` (with an ETag) a browser may mix the modules of two versions.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from html import escape
+from pathlib import Path
+
+__all__ = ["CONTENT_TYPES", "STATIC", "page"]
+
+STATIC = Path(__file__).parent / "static"
+"""The folder whose files are served below `/chat/`."""
+
+CONTENT_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+"""Types by suffix: a module script with the wrong type does not run, and the system's own table
+differs from machine to machine. What is not here (licences) is `text/plain; charset=utf-8`."""
+
+
+@cache
+def page(base: str) -> str:
+    """The HTML of the chat page, for a URL from which `base` leads to `/chat/`.
+
+    `base` is a relative URL that ends with a slash: `../` for `/chat/embed/`.
+    """
+    if not base.endswith("/"):
+        raise ValueError(f"the base of the chat page must end with '/', not {base!r}")
+    template = (STATIC / "index.html").read_text(encoding="utf-8")
+    return template.replace('<base href="./">', f'<base href="{escape(base)}">', 1)

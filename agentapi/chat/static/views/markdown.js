@@ -1,0 +1,47 @@
+// An agent's message as Markdown, for those who ask for it. The parser and the sanitizer are
+// fetched only then; until they are there, and where they fail, the plain text shows.
+
+import { html, useLayoutEffect, useRef, useState } from "../html.js";
+
+let parts = null;
+
+async function loadParts() {
+  const [{ Marked }, { default: DOMPurify }] = await Promise.all([
+    import("../vendor/marked.js"),
+    import("../vendor/dompurify.js"),
+  ]);
+  DOMPurify.addHook("afterSanitizeAttributes", (node) => {
+    if (node.tagName !== "A") return;
+    node.setAttribute("target", "_blank");
+    node.setAttribute("rel", "noopener noreferrer");
+  });
+  parts = { marked: new Marked({ gfm: true, breaks: true }), DOMPurify };
+}
+
+// What Markdown makes, and nothing else. No images: each would be a request to wherever an agent's
+// text says.
+const ALLOWED_TAGS = (
+  "a b blockquote br code del em h1 h2 h3 h4 h5 h6 hr i li ol p pre s strong table tbody td th " +
+  "thead tr ul #text"
+).split(" ");
+const RULES = {
+  ALLOWED_TAGS,
+  ALLOWED_ATTR: ["href", "start", "align"],
+  ALLOWED_URI_REGEXP: /^(?:https?|mailto):/i,
+  RETURN_DOM_FRAGMENT: true,
+};
+
+export function Markdown({ text }) {
+  const place = useRef(null);
+  const [loaded, setLoaded] = useState(parts !== null);
+  useLayoutEffect(() => {
+    if (!loaded) {
+      loadParts().then(() => setLoaded(true));
+      return;
+    }
+    const { marked, DOMPurify } = parts;
+    place.current.replaceChildren(DOMPurify.sanitize(marked.parse(text), RULES));
+  }, [text, loaded]);
+  if (!loaded) return html`<pre class="terminal">${text}</pre>`;
+  return html`<div class="markdown" ref=${place}></div>`;
+}
