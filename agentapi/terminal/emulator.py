@@ -1,0 +1,231 @@
+"""The terminal that an agent believes to run in: bytes in, frames, signals and answers out.
+
+Synchronized output (`CSI ? 2026 h … l`) delimits frames. While an update is under way, everything
+that is read here shows the last complete frame, also when one update ended and the next began in
+the same piece of input: at each begin the frame so far is kept, which costs nothing when it was
+already taken. Only `dump` shows the live state.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from agentapi.frames import Frame, Signal
+from agentapi.terminal import modes
+from agentapi.terminal.dump import dump
+from agentapi.terminal.modes import ModalScreen
+from agentapi.terminal.stream import Stream
+
+
+class Emulator:
+    """A terminal of `columns` by `rows` that keeps `scrollback` lines."""
+
+    def __init__(self, columns: int = 80, rows: int = 24, scrollback: int = 10_000) -> None:
+        self._screen = ModalScreen(columns, rows, scrollback)
+        self._stream = Stream(self._screen, self._begin_frame, self._end_frame)
+        self._scrollback: deque[str] = deque(maxlen=scrollback)
+        self._pushed: deque[str] = deque(maxlen=scrollback)
+        self._cleared = self._screen.cleared = False
+        self._changed = False
+        self._completed = 0
+        blank = ("",) * rows
+        self._frame = Frame(0, columns, rows, blank, blank, (0, 0), False)
+
+    # Input
+
+    def feed(self, data: bytes) -> None:
+        """Take in any piece of the program's output; it never raises."""
+        self._changed = True
+        self._stream.feed(data)
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Change the size; ends a synchronized update."""
+        self.end_synchronized()
+        if (columns, rows) != (self._screen.columns, self._screen.lines):
+            self._changed = True
+            self._screen.resize(rows, columns)
+
+    def end_synchronized(self) -> None:
+        """Show what there is of an unfinished update: for the caller's time limit."""
+        if self.synchronized:
+            self._changed = True
+            self._screen.reset_mode(modes.SYNCHRONIZED, private=True)
+
+    # What the program is told and tells
+
+    def take_replies(self) -> bytes:
+        """What the terminal answered since the last call: to be written to the program."""
+        taken = bytes(self._stream.replies)
+        self._stream.replies.clear()
+        return taken
+
+    def take_signals(self) -> list[Signal]:
+        """Titles, states, notifications and bells since the last call, in order."""
+        taken = list(self._stream.signals)
+        self._stream.signals.clear()
+        return taken
+
+    # What it shows
+
+    def take_frame(self) -> Frame:
+        """The last complete frame; `pushed` and `cleared` count from the call before."""
+        frame = self._current()
+        if not self._pushed and not self._cleared:
+            return frame
+        taken = Frame(
+            frame.version,
+            frame.columns,
+            frame.rows,
+            frame.lines,
+            frame.bright,
+            frame.cursor,
+            frame.alternate,
+            tuple(self._pushed),
+            self._cleared,
+        )
+        self._pushed.clear()
+        self._cleared = False
+        return taken
+
+    def screen_lines(self) -> list[str]:
+        """The rows, top to bottom, without the blanks at their right end."""
+        return list(self._current().lines)
+
+    def scrollback_lines(self) -> list[str]:
+        """The lines that left the top of the normal screen, oldest first."""
+        self._current()
+        return list(self._scrollback)
+
+    @property
+    def cursor(self) -> tuple[int, int]:
+        """(column, row), both from 0; the column stays on the screen when a wrap is due."""
+        return self._current().cursor
+
+    @property
+    def version(self) -> int:
+        """Grows by one with every visible change: text, faintness, cursor, scrolled lines."""
+        return self._current().version
+
+    @property
+    def completed_frames(self) -> int:
+        """How many synchronized updates the program has ended."""
+        return self._completed
+
+    @property
+    def synchronized(self) -> bool:
+        """Whether an update is under way; a frame taken now is the one before it."""
+        return self._screen.has(modes.SYNCHRONIZED)
+
+    def dump(self) -> bytes:
+        """Bytes that repaint everything visible on a fresh terminal of the same size, with the
+        state that later output depends on: a terminal that gets them and then the rest of the
+        program's output shows the same as one that got everything."""
+        return dump(self._screen, self._stream.parser.pending())
+
+    # What the program switched on
+
+    @property
+    def columns(self) -> int:
+        return self._screen.columns
+
+    @property
+    def rows(self) -> int:
+        return self._screen.lines
+
+    @property
+    def title(self) -> str:
+        """The window title (OSC 0, OSC 2)."""
+        return self._screen.title
+
+    @property
+    def alternate(self) -> bool:
+        """Whether the alternate screen shows."""
+        return self._current().alternate
+
+    @property
+    def bracketed_paste(self) -> bool:
+        """Whether a paste is to be wrapped in `CSI 200 ~` and `CSI 201 ~`."""
+        return self._screen.has(modes.BRACKETED_PASTE)
+
+    @property
+    def application_cursor(self) -> bool:
+        """Whether arrow keys are sent as `ESC O A` instead of `ESC [ A`."""
+        return self._screen.has(modes.APPLICATION_CURSOR)
+
+    @property
+    def cursor_visible(self) -> bool:
+        return self._screen.has(modes.VISIBLE_CURSOR)
+
+    @property
+    def focus_events(self) -> bool:
+        """Whether the program wants to hear of focus (`CSI I`, `CSI O`)."""
+        return self._screen.has(modes.FOCUS_EVENTS)
+
+    @property
+    def mouse(self) -> int:
+        """The mouse tracking mode that is on (9, 1000, 1002 or 1003), else 0."""
+        return next((mode for mode in modes.MOUSE_TRACKING if self._screen.has(mode)), 0)
+
+    @property
+    def keyboard_flags(self) -> int:
+        """The kitty keyboard flags that the program set."""
+        return self._screen.keyboard_flags
+
+    # Frames
+
+    def _begin_frame(self) -> None:
+        self._commit()
+
+    def _end_frame(self) -> None:
+        self._completed += 1
+        self._changed = True
+
+    def _current(self) -> Frame:
+        if not self.synchronized:
+            self._commit()
+        return self._frame
+
+    def _commit(self) -> None:
+        """Make what the screen shows now the frame that readers see."""
+        if not self._changed:
+            return
+        self._changed = False
+        moved = self._commit_scrollback()
+        screen = self._screen
+        rows = screen.buffer
+        for row in [row for row in rows if not row.fresh]:
+            row.render()
+        lines = tuple([row.text for row in rows])
+        bright = tuple([row.bright for row in rows])
+        cursor = (min(screen.cursor.x, screen.columns - 1), screen.cursor.y)
+        before = self._frame
+        if (
+            moved
+            or cursor != before.cursor
+            or lines != before.lines
+            or bright != before.bright
+            or (screen.columns, screen.alternate) != (before.columns, before.alternate)
+        ):
+            self._frame = Frame(
+                before.version + 1,
+                screen.columns,
+                screen.lines,
+                lines,
+                bright,
+                cursor,
+                screen.alternate,
+            )
+
+    def _commit_scrollback(self) -> bool:
+        """Let readers see the lines that left the screen; whether there was anything."""
+        screen = self._screen
+        if screen.cleared:
+            self._scrollback.clear()
+            self._pushed.clear()
+            self._cleared = True
+        moved = bool(screen.pushed) or screen.cleared
+        self._scrollback.extend(screen.pushed)
+        self._pushed.extend(screen.pushed)
+        screen.pushed.clear()
+        screen.cleared = False
+        return moved

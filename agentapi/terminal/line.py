@@ -1,0 +1,115 @@
+"""One row of cells, with its text cached on it, so that scrolling moves objects and copies nothing.
+
+A row is two lists of equal length, characters and styles. A wide character stands in its first
+cell; its second cell holds the empty string. A cell may hold more than one code point (combining
+marks, joiners).
+"""
+
+from __future__ import annotations
+
+from agentapi.terminal.style import DEFAULT, Style
+
+MAX_CELL = 32
+"""Code points that one cell keeps: enough for any emoji sequence, a bound for hostile input."""
+
+
+class Line:
+    """A row; it starts blank."""
+
+    __slots__ = ("bright", "chars", "fresh", "styles", "text")
+
+    def __init__(self, columns: int, style: Style = DEFAULT) -> None:
+        self.chars: list[str] = [" "] * columns
+        self.styles: list[Style] = [style] * columns
+        self.text = ""
+        """The row without the blanks at its end; right only while `fresh`."""
+        self.bright = ""
+        """`text` with faint characters blanked."""
+        self.fresh = True
+        """Whether `text` and `bright` are right; whoever changes a cell makes it False."""
+
+    def render(self) -> None:
+        """Bring `text` and `bright` up to date, keeping the old strings where they still hold."""
+        self.fresh = True
+        text = "".join(self.chars).rstrip(" ")
+        if text != self.text:
+            self.text = text
+        bright = self.text
+        if any(style.faint for style in set(self.styles)):
+            pairs = zip(self.chars, self.styles, strict=True)
+            bright = "".join(
+                " " * len(char) if style.faint else char for char, style in pairs
+            ).rstrip(" ")
+        if bright != self.bright:
+            self.bright = bright if bright != self.text else self.text
+
+    def put(self, column: int, text: str, style: Style) -> None:
+        """Write narrow characters, one a cell, over whatever is there."""
+        chars = self.chars
+        end = column + len(text)
+        if chars[column] == "":
+            chars[column - 1] = " "
+        if end < len(chars) and chars[end] == "":
+            chars[end] = " "
+        chars[column:end] = text
+        self.styles[column:end] = [style] * len(text)
+        self.fresh = False
+
+    def put_wide(self, column: int, char: str, style: Style) -> None:
+        """Write one wide character into `column` and the cell after it."""
+        self.put(column, "  ", style)
+        self.chars[column : column + 2] = [char, ""]
+
+    def combine(self, column: int, mark: str) -> None:
+        """Attach a zero-width character to the character at `column`."""
+        if column and self.chars[column] == "":
+            column -= 1
+        if len(self.chars[column]) < MAX_CELL:
+            self.chars[column] += mark
+            self.fresh = False
+
+    def erase(self, start: int, end: int, style: Style) -> None:
+        """Blank the cells from `start` up to `end`, and the halves that this cuts off."""
+        if start < end:
+            self.put(start, " " * (end - start), style)
+
+    def clear(self, style: Style) -> None:
+        """Blank the whole row."""
+        columns = len(self.chars)
+        self.chars = [" "] * columns
+        self.styles = [style] * columns
+        self.fresh = False
+
+    def insert(self, column: int, count: int, style: Style) -> None:
+        """Insert blanks; what passes the right edge is lost."""
+        self._mend(column)
+        columns = len(self.chars)
+        self.chars[column:column] = [" "] * count
+        self.styles[column:column] = [style] * count
+        self._mend(columns)
+        del self.chars[columns:], self.styles[columns:]
+        self.fresh = False
+
+    def delete(self, column: int, count: int, style: Style) -> None:
+        """Delete cells; blanks follow from the right edge."""
+        count = min(count, len(self.chars) - column)
+        self._mend(column)
+        self._mend(column + count)
+        del self.chars[column : column + count], self.styles[column : column + count]
+        self.chars += [" "] * count
+        self.styles += [style] * count
+        self.fresh = False
+
+    def resize(self, columns: int) -> None:
+        """Clip or pad on the right."""
+        self._mend(columns)
+        del self.chars[columns:], self.styles[columns:]
+        missing = columns - len(self.chars)
+        self.chars += [" "] * missing
+        self.styles += [DEFAULT] * missing
+        self.fresh = False
+
+    def _mend(self, column: int) -> None:
+        """Blank both halves of a wide character that a cut before `column` would part."""
+        if column < len(self.chars) and self.chars[column] == "":
+            self.chars[column - 1 : column + 1] = [" ", " "]

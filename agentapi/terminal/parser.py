@@ -1,0 +1,227 @@
+"""Bytes to typed operations: everything that the terminal is told, and nothing of what it means.
+
+The grammar is that of ECMA-48 as terminals read it (vt100.net's state table by Paul Williams):
+controls inside a sequence act at once, CAN and SUB abort it, ESC starts a new one, a string ends
+at ST, ESC or (OSC only) BEL. Text is UTF-8, so the C1 controls of eight bits do not exist: as
+characters they are dropped, like DEL.
+
+Three regular expressions find whole tokens; only what a read left unfinished, or a control inside
+a sequence, goes character by character.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+from agentapi.terminal.style import Groups
+
+MAX_SEQUENCE = 256
+"""Characters of a control sequence; a longer one is consumed and ignored."""
+MAX_STRING = 65_536
+"""Characters of a string (OSC, DCS …); a longer one is consumed and ignored."""
+MAX_PARAMETER = 65_535
+
+
+class Control(NamedTuple):
+    """A C0 control character."""
+
+    char: str
+
+
+class Escape(NamedTuple):
+    """`ESC`, intermediates, final: `ESC ( 0` is `("(", "0")`."""
+
+    intermediates: str
+    final: str
+
+
+class Csi(NamedTuple):
+    """A control sequence. A missing parameter counts as 0."""
+
+    key: str
+    """Private prefix, intermediates and final together: `?h`, `!p`, `m`, ` q`."""
+    parameters: tuple[int, ...]
+    """The first number of each parameter; empty when there are none."""
+    groups: Groups
+    """All of it, with sub-parameters, for SGR."""
+
+
+class String(NamedTuple):
+    """An OSC (`]`), DCS (`P`), APC (`_`), PM (`^`) or SOS (`X`) string that came whole."""
+
+    kind: str
+    payload: str
+    terminator: str
+    """As it came, for an answer in kind: BEL or ST."""
+
+
+Operation = str | Control | Escape | Csi | String
+"""A plain `str` is text to paint; it holds no control characters."""
+
+_TOKEN = re.compile(
+    r"([^\x00-\x1f\x7f-\x9f]+)"
+    r"|\x1b\[([ -?]{0,255}[@-~])"
+    r"|([\x00-\x17\x19\x1c-\x1f])"
+    r"|\x1b(?:\]([^\x00-\x1f]{0,4096})(\x07|\x1b\\)|([\x20-\x2f]*)([0-OQ-WYZ\\`-~]))"
+)
+_BODY = re.compile(r"([<-?]*)([0-9:;<-?]*)([ -/]*)([@-~])")
+_PLAIN_NUMBERS = re.compile("[0-9:;]*")
+_STRING_STARTS = "]PX^_"
+_OSC_END = re.compile("[\x07\x18\x1a\x1b]")
+_STRING_END = re.compile("[\x18\x1a\x1b]")
+_CONTROLS = {char: Control(chr(char)) for char in range(0x20)}
+_NO_CONTROLS = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)])
+
+
+class Parser:
+    """Turns a stream of bytes, split anywhere, into operations."""
+
+    def __init__(self) -> None:
+        self._decode = codecs.getincrementaldecoder("utf-8")("replace")
+        self._sequence = ""
+        """The unfinished escape sequence, from its ESC on."""
+        self._overlong = False
+        """The unfinished sequence is too long to be kept, or is malformed."""
+        self._string_kind = ""
+        self._string_parts: list[str] = []
+        self._string_length = 0
+
+    def parse(self, data: bytes) -> Iterator[Operation]:
+        """The operations in `data`, as far as they are complete; the rest waits for more."""
+        text = self._decode.decode(data)
+        position = 0
+        end = len(text)
+        match = _TOKEN.match
+        while position < end:
+            if self._string_kind or self._sequence:
+                resume = self._string if self._string_kind else self._slow
+                operations, position = resume(text, position)
+                yield from operations
+                continue
+            token = match(text, position)
+            if token is None:
+                position = self._start(text, position)
+                continue
+            position = token.end()
+            which = token.lastindex
+            if which == 1:
+                yield token[1]
+            elif which == 2:
+                csi = _csi(token[2])
+                if csi is not None:
+                    yield csi
+            elif which == 3:
+                yield _CONTROLS[ord(token[3])]
+            elif which == 5:
+                yield String("]", token[4].translate(_NO_CONTROLS), token[5])
+            else:
+                yield Escape(token[6], token[7])
+
+    def pending(self) -> bytes:
+        """What was read of a sequence, string or character that is not complete yet: a second
+        parser that gets this and then the rest of the stream reads the same."""
+        undecoded = self._decode.getstate()[0]
+        held = self._sequence
+        if self._string_kind:
+            held = f"\x1b{self._string_kind}" + "".join(self._string_parts)
+        return held.encode() + undecoded
+
+    def _start(self, text: str, position: int) -> int:
+        """Begin what no token matched: an unfinished or odd sequence, or a stray character."""
+        if text[position] == "\x1b":
+            self._sequence = "\x1b"
+            self._overlong = False
+        return position + 1
+
+    def _slow(self, text: str, position: int) -> tuple[list[Operation], int]:
+        """Go on inside an escape sequence, up to its end or the end of the text."""
+        operations: list[Operation] = []
+        while position < len(text):
+            char = text[position]
+            position += 1
+            if char == "\x1b":
+                self._sequence, self._overlong = char, False
+            elif char in "\x18\x1a":
+                self._sequence = ""
+                break
+            elif char < " ":
+                operations.append(_CONTROLS[ord(char)])
+            elif char <= "~" and self._extend(char, operations):
+                break
+        return operations, position
+
+    def _extend(self, char: str, operations: list[Operation]) -> bool:
+        """Add one printable character to the sequence; whether that completed it."""
+        sequence = self._sequence
+        if len(sequence) == 1 and char in _STRING_STARTS:
+            self._sequence, self._string_kind = "", char
+            self._string_parts, self._string_length = [], 0
+            return True
+        is_csi = sequence.startswith("\x1b[")
+        opens_csi = char == "[" and sequence == "\x1b"
+        if opens_csi or char < ("@" if is_csi else "0"):
+            if len(sequence) < MAX_SEQUENCE:
+                self._sequence += char
+            else:
+                self._overlong = True
+            return False
+        self._sequence = ""
+        operation = _csi(sequence[2:] + char) if is_csi else Escape(sequence[1:], char)
+        if operation is not None and not self._overlong:
+            operations.append(operation)
+        return True
+
+    def _string(self, text: str, position: int) -> tuple[list[Operation], int]:
+        """Go on inside a string, up to its end or the end of the text."""
+        pattern = _OSC_END if self._string_kind == "]" else _STRING_END
+        found = pattern.search(text, position)
+        part = text[position : found.start() if found else len(text)]
+        self._string_length += len(part)
+        if self._string_length <= MAX_STRING:
+            self._string_parts.append(part)
+        else:
+            self._string_parts = []
+        if found is None:
+            return [], len(text)
+        return self._end_string(found[0]), found.end()
+
+    def _end_string(self, by: str) -> list[Operation]:
+        kind, self._string_kind = self._string_kind, ""
+        payload = "".join(self._string_parts).translate(_NO_CONTROLS)
+        self._string_parts = []
+        if by == "\x1b":
+            # The backslash of ST comes as an escape sequence of its own that means nothing.
+            self._sequence, self._overlong = "\x1b", False
+        if by in "\x18\x1a" or self._string_length > MAX_STRING:
+            return []
+        return [String(kind, payload, "\x07" if by == "\x07" else "\x1b\\")]
+
+
+@lru_cache(maxsize=4096)
+def _csi(body: str) -> Csi | None:
+    """Read what stands after `ESC [`; None when it is malformed. A marker inside a parameter is
+    (only Gemini's `CSI > 4 ; ? m` has one, as a query: -1).
+
+    Programs repeat a few hundred different sequences, so most of this work happens once.
+    """
+    match = _BODY.fullmatch(body)
+    if match is None:
+        return None
+    prefix, numbers, intermediates, final = match.groups()
+    if final != "m" and not _PLAIN_NUMBERS.fullmatch(numbers):
+        return None
+    groups = tuple(_group(part) for part in numbers.split(";")) if numbers else ()
+    return Csi(prefix + intermediates + final, tuple(group[0] for group in groups), groups)
+
+
+def _group(part: str) -> tuple[int, ...]:
+    """`4:3` as `(4, 3)`; what is missing is 0."""
+    if part and not part[0].isdigit() and part[0] != ":":
+        return (-1,)
+    return tuple(
+        min(int(number), MAX_PARAMETER) if number.isdigit() else 0 for number in part.split(":")
+    )
