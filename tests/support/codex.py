@@ -70,19 +70,21 @@ def codex_home(
     """Make a home under `home` (not under /tmp: Codex refuses to put its helpers there).
 
     `approvals` sets the read-only sandbox with approval on request, else everything is allowed.
+    An untrusted home says nothing of either: only then does Codex ask whether to trust the folder.
     `extra` is TOML for the top of the config."""
     made = CodexHome(home, home / "project")
     made.workdir.mkdir(parents=True, exist_ok=True)
     made.codex_home.mkdir(exist_ok=True)
-    policy = ("on-request", "read-only") if approvals else ("never", "danger-full-access")
+    approval, sandbox = (
+        ("on-request", "read-only") if approvals else ("never", "danger-full-access")
+    )
+    policy = f'approval_policy = "{approval}"\nsandbox_mode = "{sandbox}"\n' if trusted else ""
     trust = f'[projects."{made.workdir}"]\ntrust_level = "trusted"\n' if trusted else ""
     made.codex_home.joinpath("config.toml").write_text(
         f"""\
 model = "gpt-5.4"
 model_provider = "scripted"
-approval_policy = "{policy[0]}"
-sandbox_mode = "{policy[1]}"
-check_for_update_on_startup = false
+{policy}check_for_update_on_startup = false
 {extra}
 [model_providers.scripted]
 name = "Scripted"

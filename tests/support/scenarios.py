@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from agentapi.scripted import ScriptedModel
 from tests.support.codex import CodexHome, codex_command
@@ -130,8 +132,10 @@ def popup(text: str) -> Play:
         await live.ready()
         (live.home.workdir / "README.md").write_text("A file to mention.\n", encoding="utf-8")
         for character in text:
-            await live.key(character, 0.2)
-        await live.terminal.quiet(0.8)
+            live.terminal.write(character)
+            # By the clock: 0.169 redraws a hundred times a second while a popup searches.
+            await asyncio.sleep(0.2)
+        await asyncio.sleep(0.8)
 
     return play
 
@@ -198,7 +202,7 @@ async def leave(live: Live) -> None:
 async def dialog(live: Live) -> None:
     """A dialog that stands instead of the composer; left unanswered."""
     await live.terminal.until(lambda screen: len(screen.strip()) > 40)
-    await live.terminal.quiet(1.5)
+    await asyncio.sleep(2.0)  # by the clock: the sign-in screen is animated without end
 
 
 async def trust_accepted(live: Live) -> None:
@@ -223,6 +227,15 @@ async def two_turns_before(live: Live) -> None:
         await live.terminal.close()
     first = live.home.rollouts()[-1].read_text(encoding="utf-8").splitlines()[0]
     live.session_id = json.loads(first)["payload"]["id"]
+
+
+def as_outdated(home: CodexHome) -> None:
+    """What Codex's own update check leaves behind when there is a newer version."""
+    config = home.codex_home / "config.toml"
+    text = config.read_text(encoding="utf-8")
+    config.write_text(text.replace("check_for_update_on_startup = false\n", ""), encoding="utf-8")
+    seen = {"latest_version": "99.0.0", "last_checked_at": f"{datetime.now(UTC):%FT%TZ}"}
+    (home.codex_home / "version.json").write_text(json.dumps(seen), encoding="utf-8")
 
 
 def as_login(home: CodexHome) -> None:
@@ -265,6 +278,7 @@ BASE = [
     Scenario("broken-stream", prompts("break")),
     Scenario("trust-open", dialog, trusted=False),
     Scenario("trust-accepted", trust_accepted, trusted=False),
+    Scenario("update-open", dialog, prepare=as_outdated),
     Scenario("login", dialog, prepare=as_login),
     Scenario(
         "resume", start, before=two_turns_before, arguments=lambda live: ("resume", live.session_id)
@@ -275,8 +289,9 @@ BASE = [
 SHAPES = {
     "67x1190": {"size": (67, 1190)},
     "inline-80x24": {"size": (80, 24), "inline": True},
-    "inline-80x1000": {"inline": True},
-    "alt-80x50": {"size": (80, 50)},
+    # Before 0.158 there is no alternate screen, and every size is inline.
+    "inline-80x1000": {"inline": True, "since": (0, 158)},
+    "alt-80x50": {"size": (80, 50), "since": (0, 158)},
 }
 CORE = ("one-line", "markdown", "lines-400", "tool-output", "three-prompts", "approval-accepted")
 

@@ -1,0 +1,68 @@
+"""Fixtures of all tests, and the rule that CI skips nothing that it could have run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from agentapi.scripted import ScriptedModel
+from tests.support.codex import PROJECT, CodexHome, codex_binary, codex_home
+
+NEEDS_PROGRAMS = ("codex", "browser")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Iterator[None]:  # the report passes through
+    """With CI=true, turn a skip of a test that needs Codex or a browser into a failure."""
+    report: pytest.TestReport = yield  # type: ignore[assignment]
+    marked = any(item.get_closest_marker(name) for name in NEEDS_PROGRAMS)
+    if os.environ.get("CI") == "true" and marked and report.skipped and _is_skip(report):
+        report.outcome = "failed"
+        report.longrepr = f"skipped under CI=true: {report.longrepr}"
+    return report  # type: ignore[return-value]
+
+
+def _is_skip(report: pytest.TestReport) -> bool:
+    return not hasattr(report, "wasxfail")
+
+
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    """A folder of its own under the project (Codex does not want its home under /tmp)."""
+    folder = PROJECT / ".cache/tests" / uuid.uuid4().hex[:8]
+    folder.mkdir(parents=True)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+async def model() -> AsyncIterator[ScriptedModel]:
+    """A scripted model that is up."""
+    async with ScriptedModel() as running:
+        yield running
+
+
+@pytest.fixture
+def home(scratch: Path, model: ScriptedModel) -> CodexHome:
+    """A Codex home that asks `model` and allows everything; see `codex_home` for other kinds."""
+    return codex_home(scratch, model.url)
+
+
+@pytest.fixture
+def codex() -> Callable[[str | None], Path]:
+    """`codex(version)`: the launcher of an installed Codex; skips the test where it is missing."""
+
+    def find(version: str | None = None) -> Path:
+        try:
+            return codex_binary(version)
+        except FileNotFoundError as error:
+            pytest.skip(str(error))
+
+    return find

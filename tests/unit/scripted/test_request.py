@@ -1,0 +1,56 @@
+"""What is read out of a request's body."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from agentapi.scripted import Request
+
+
+def user(text: str) -> dict[str, Any]:
+    return {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
+
+
+def test_the_prompt_is_the_last_user_message() -> None:
+    request = Request({"input": [user("first"), user("second"), {"type": "reasoning"}]})
+    assert request.prompt == "second"
+
+
+@pytest.mark.parametrize(
+    "context", ["<environment_context>\n</environment_context>", "# AGENTS.md instructions for /x"]
+)
+def test_injected_context_is_not_a_prompt(context: str) -> None:
+    assert Request({"input": [user("mine"), user(context)]}).prompt == "mine"
+
+
+def test_a_plain_string_is_a_prompt() -> None:
+    assert Request({"input": "hello"}).prompt == "hello"
+
+
+def test_no_input_is_no_prompt() -> None:
+    assert Request({}).prompt == ""
+
+
+@pytest.mark.parametrize("kind", ["function_call_output", "custom_tool_call_output"])
+def test_tool_output_counts_only_as_the_last_item(kind: str) -> None:
+    output = {"type": kind, "call_id": "c", "output": "done"}
+    assert Request({"input": [user("x"), output]}).tool_output == "done"
+    assert Request({"input": [output, user("x")]}).tool_output is None
+
+
+@pytest.mark.parametrize("name", ["exec_command", "shell_command", "shell"])
+def test_the_shell_tool_goes_by_its_name(name: str) -> None:
+    request = Request({"tools": [{"type": "web_search"}, {"type": "function", "name": name}]})
+    assert request.shell_tool == name
+    assert not request.is_side_request
+
+
+def test_tools_in_a_namespace_are_found() -> None:
+    tools = [{"type": "namespace", "name": "ns", "tools": [{"type": "function", "name": "shell"}]}]
+    assert Request({"tools": tools}).shell_tool == "shell"
+
+
+def test_a_request_without_a_shell_is_a_side_request() -> None:
+    assert Request({"input": "a title, please", "tools": []}).is_side_request
