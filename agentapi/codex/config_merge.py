@@ -1,0 +1,332 @@
+"""Our keys into a TOML document that others write too, without losing a word of theirs.
+
+Three states decide for each key: what we left there (the ledger), what is there now, and what is
+wanted now.
+
+    there now                     is it ours?        then
+    as we left it                 yes                becomes what is wanted, or goes
+    changed or deleted since      no more: theirs    stays so
+    there, and we never wrote it  no: theirs         stays
+    not there, never was          free               what is wanted is added
+
+A server in `mcp_servers` and a provider in `model_providers` are one thing each: one that
+somebody else defined is not mixed with ours. `overwrite` takes what is wanted in every case.
+
+The text is edited by tomlkit and then read again by another parser: a result that does not say
+exactly what was meant is never returned.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import tomlkit
+from tomlkit.container import Container, OutOfOrderTableProxy
+from tomlkit.exceptions import TOMLKitError
+from tomlkit.items import AoT, InlineTable, Item, Table
+
+from agentapi.codex.config_files import ConfigError, parse_toml
+from agentapi.codex.config_ledger import KeyPath, Owned, State, digest
+
+MARK = "# agentapi"
+"""Stands behind each value of ours."""
+HEADER = (
+    f'# The values marked "{MARK}" are written by `agentapi configure codex`, whose next run\n'
+    "# replaces them. One that you change or delete stays as you left it.\n\n"
+)
+_UNITS = frozenset({"mcp_servers", "model_providers"})
+_BLOCKED = "blocked"
+"""The state of a key whose table cannot be: something else has its name."""
+
+
+class Inline(dict[str, Any]):
+    """A table to be written in one line."""
+
+
+@dataclass(frozen=True)
+class Merged:
+    """A document with our part in it."""
+
+    text: str
+    owned: Owned
+    kept: list[KeyPath] = field(default_factory=list)
+    """Keys that were wanted otherwise than the user has them."""
+
+
+def plain(item: Any) -> Any:
+    """A tomlkit item as plain values; inline tables stay known as such."""
+    if isinstance(item, InlineTable):
+        return Inline({key: plain(value) for key, value in item.items()})
+    if isinstance(item, dict):
+        return {key: plain(value) for key, value in item.items()}
+    return item.unwrap() if isinstance(item, Item) else item
+
+
+def leaves(table: dict[str, Any], above: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
+    """Each value with its key path; an empty table counts as a value."""
+    for key, value in table.items():
+        if isinstance(value, dict) and value:
+            yield from leaves(value, (*above, key))
+        else:
+            yield (*above, key), value
+
+
+def tables_of(table: dict[str, Any], above: KeyPath = ()) -> Iterator[KeyPath]:
+    """The key path of each table that is not empty."""
+    for key, value in table.items():
+        if isinstance(value, dict) and value:
+            yield (*above, key)
+            yield from tables_of(value, (*above, key))
+
+
+def state_of(table: dict[str, Any], path: KeyPath) -> State:
+    """The digest of what is at `path`, None when nothing is."""
+    node: Any = table
+    for key in path:
+        if not isinstance(node, dict):
+            return _BLOCKED
+        if key not in node:
+            return None
+        node = node[key]
+    return digest(node)
+
+
+def dotted(path: KeyPath) -> str:
+    """A key path as TOML writes it."""
+    return ".".join(tomlkit.items.SingleKey(key).as_string() for key in path)
+
+
+def merge(
+    text: str, wanted: dict[str, Any], owned: Owned | None, *, source: str, overwrite: bool = False
+) -> Merged:
+    """The document `text` with `wanted` in it.
+
+    `owned` is what the last run left (None: not known, the marks in the text count then). Raises
+    `ConfigError`, with `source`, line and column, when `text` is not valid TOML."""
+    before = parse_toml(text, source)
+    document = _Document(text, before, source)
+    if owned is None:
+        owned = document.marked()
+    decision = _decide(before, dict(leaves(wanted)), owned, overwrite)
+    return document.carry_out(decision, wanted)
+
+
+@dataclass
+class _Decision:
+    owned: Owned
+    set: dict[KeyPath, Any] = field(default_factory=dict)
+    delete: list[KeyPath] = field(default_factory=list)
+    kept: list[KeyPath] = field(default_factory=list)
+
+
+def _decide(
+    now: dict[str, Any], wanted: dict[KeyPath, Any], owned: Owned, overwrite: bool
+) -> _Decision:
+    decision = _Decision(Owned(tables=set(owned.tables)))
+    for path, states in owned.keys.items():
+        state = state_of(now, path)
+        if path not in wanted and state is not None and state in states:
+            decision.delete.append(path)
+    for path, value in wanted.items():
+        state, mine, aim = state_of(now, path), owned.keys.get(path), digest(value)
+        theirs = None if overwrite else _their_unit(now, path, owned)
+        free = state is None if mine is None else state in mine
+        if state == aim and mine is not None:
+            decision.owned.keys[path] = frozenset([aim])
+        elif state == aim:
+            pass
+        elif overwrite or (free and not theirs):
+            decision.set[path] = value
+            decision.owned.keys[path] = frozenset([aim])
+        else:
+            if mine is not None:
+                decision.owned.keys[path] = mine
+            if (theirs or path) not in decision.kept:
+                decision.kept.append(theirs or path)
+    return decision
+
+
+def _their_unit(now: dict[str, Any], path: KeyPath, owned: Owned) -> KeyPath | None:
+    unit = path[:2]
+    if path[0] not in _UNITS or state_of(now, unit) is None:
+        return None
+    return None if any(key[:2] == unit for key in owned.keys) else unit
+
+
+class _Document:
+    """One text under edit, and beside it the plain values that it has to say in the end."""
+
+    def __init__(self, text: str, values: dict[str, Any], source: str) -> None:
+        self._source = source
+        self._text = text
+        self._values = values
+        try:
+            self._root = tomlkit.parse(text)
+        except TOMLKitError as error:
+            raise ConfigError(f"{source}: cannot be edited: {error}") from error
+
+    def marked(self) -> Owned:
+        """The values that carry our mark."""
+        keys = {
+            path: frozenset([digest(value)])
+            for path, value in leaves(self._values)
+            if MARK in _comment(self._root, path)
+        }
+        return Owned(dict(keys))
+
+    def carry_out(self, decision: _Decision, wanted: dict[str, Any]) -> Merged:
+        """The text after the decision."""
+        aim = copy.deepcopy(self._values)
+        tables = decision.owned.tables
+        try:
+            for path in decision.delete:
+                self._delete(aim, path, tables)
+            for path, value in decision.set.items():
+                self._set(aim, path, value, tables, wanted)
+            self._mark(decision.owned)
+            text = _with_header(tomlkit.dumps(self._root), bool(decision.owned.keys))
+            faithful = digest(parse_toml(text, self._source)) == digest(aim)
+        except (TOMLKitError, ConfigError, KeyError, ValueError, TypeError, AttributeError) as e:
+            raise self._too_hard() from e
+        if not faithful:
+            raise self._too_hard()
+        tables.intersection_update({path for path in tables if state_of(aim, path)})
+        return Merged(text, decision.owned, decision.kept)
+
+    def _too_hard(self) -> ConfigError:
+        return ConfigError(
+            f"{self._source}: valid, but laid out in a way in which our values cannot be put in "
+            "safely. Keep each table in one place and in one form (a [table], dotted keys or "
+            "{ inline }), then run this again. It was left as it is."
+        )
+
+    def _delete(self, aim: dict[str, Any], path: KeyPath, tables: set[KeyPath]) -> None:
+        _remove(self._root, aim, path)
+        for depth in range(len(path) - 1, 0, -1):
+            above = path[:depth]
+            if above not in tables or _value(aim, above) or _has_comments(self._root, above):
+                return
+            _remove(self._root, aim, above)
+            tables.discard(above)
+
+    def _set(
+        self,
+        aim: dict[str, Any],
+        path: KeyPath,
+        value: Any,
+        tables: set[KeyPath],
+        wanted: dict[str, Any],
+    ) -> None:
+        for depth in range(1, len(path)):
+            above = path[:depth]
+            state = state_of(aim, above)
+            if state is not None and not isinstance(_value(aim, above), dict):
+                _remove(self._root, aim, above)
+                state = None
+            if state is None:
+                self._open(aim, above, wanted)
+                tables.add(above)
+        parent, key = _node(self._root, path[:-1]), path[-1]
+        there = _value(aim, path[:-1]).get(key)
+        if isinstance(there, dict | list) or isinstance(value, dict | list):
+            if there is not None:
+                _remove(self._root, aim, path)
+                parent = _node(self._root, path[:-1])
+            value = tomlkit.item(value, _parent=_as_parent(parent))
+        parent[key] = value
+        _value(aim, path[:-1])[key] = plain(value)
+
+    def _open(self, aim: dict[str, Any], path: KeyPath, wanted: dict[str, Any]) -> None:
+        """Open the table `path`, in the form in which it is wanted or that its place demands."""
+        parent, like = _node(self._root, path[:-1]), _value(wanted, path)
+        if isinstance(like, Inline) or isinstance(parent, InlineTable):
+            parent[path[-1]] = tomlkit.inline_table()
+        else:
+            headless = all(_has_header(value) for value in like.values())
+            parent[path[-1]] = tomlkit.table(is_super_table=headless)
+        _value(aim, path[:-1])[path[-1]] = {}
+
+    def _mark(self, owned: Owned) -> None:
+        for path, value in leaves(_plain_root(self._root)):
+            line = _line(self._root, path)
+            if line is None:
+                continue
+            if digest(value) in owned.keys.get(path, ()):
+                if not line.trivia.comment:
+                    line.comment(MARK.removeprefix("# "))
+            elif line.trivia.comment == MARK and not _shares_line(path, owned):
+                line.trivia.comment = ""
+                line.trivia.comment_ws = ""
+
+
+def _has_header(value: Any) -> bool:
+    """Whether a value will be written as `[table]` or `[[table]]`."""
+    if isinstance(value, list):
+        return bool(value) and all(isinstance(each, dict) for each in value)
+    return isinstance(value, dict) and bool(value) and not isinstance(value, Inline)
+
+
+def _shares_line(path: KeyPath, owned: Owned) -> bool:
+    """Whether a key of ours stands in the same inline table."""
+    return any(other[:-1] == path[:-1] and other != path for other in owned.keys)
+
+
+def _with_header(text: str, anything_ours: bool) -> str:
+    if not anything_ours:
+        return text.replace(HEADER, "", 1)
+    return text if HEADER.rstrip() in text.replace("\r\n", "\n") else HEADER + text
+
+
+def _plain_root(root: tomlkit.TOMLDocument) -> dict[str, Any]:
+    return {key: plain(value) for key, value in root.items()}
+
+
+def _node(root: Any, path: KeyPath) -> Any:
+    for key in path:
+        root = root[key]
+    return root
+
+
+def _value(table: dict[str, Any], path: KeyPath) -> Any:
+    for key in path:
+        table = table[key]
+    return table
+
+
+def _remove(root: tomlkit.TOMLDocument, aim: dict[str, Any], path: KeyPath) -> None:
+    del _node(root, path[:-1])[path[-1]]
+    del _value(aim, path[:-1])[path[-1]]
+
+
+def _as_parent(node: Any) -> Item | None:
+    return node if isinstance(node, Item) else None
+
+
+def _has_comments(root: tomlkit.TOMLDocument, path: KeyPath) -> bool:
+    """Whether somebody's comment stands in the table (which is otherwise empty)."""
+    node = _node(root, path)
+    return "#" in node.as_string() if isinstance(node, Table | InlineTable) else True
+
+
+def _line(root: tomlkit.TOMLDocument, path: KeyPath) -> Item | None:
+    """The item that has the end of the line on which `path` has its value."""
+    node: Any = root
+    for key in path:
+        if isinstance(node, OutOfOrderTableProxy):
+            node = node._internal_container
+        elif isinstance(node, Table):
+            node = node.value
+        if not isinstance(node, Container):
+            return None
+        node = node.item(key)
+        if isinstance(node, InlineTable):
+            return node
+    return node if isinstance(node, Item) and not isinstance(node, Table | AoT) else None
+
+
+def _comment(root: tomlkit.TOMLDocument, path: KeyPath) -> str:
+    line = _line(root, path)
+    return line.trivia.comment if line is not None else ""
