@@ -437,13 +437,17 @@ def _settle_state(values: dict[str, Any]) -> None:
 def _token(file: Path | None, text: str) -> str | None:
     """The token of the file, else the one of the variable, else None."""
     if file is None:
-        return text.strip() or None
+        return _checked_token("AGENTAPI_AUTH_TOKEN", text) if text else None
     try:
-        token = file.read_text(encoding="utf-8").strip()
+        text = file.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise SettingsError(f"--auth-token-file: cannot read {str(file)!r}: {error}") from error
-    if not token or not token.isascii() or any(c.isspace() for c in token):
-        raise SettingsError(
-            f"--auth-token-file: {str(file)!r} must hold one token of ASCII characters"
-        )
+    return _checked_token(f"--auth-token-file: {str(file)!r}", text)
+
+
+def _checked_token(source: str, text: str) -> str:
+    """An unusable token is an error: without one the server would be open to everybody."""
+    token = text.strip()
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise SettingsError(f"{source} must hold one word of ASCII characters")
     return token

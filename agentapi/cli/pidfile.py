@@ -9,7 +9,6 @@ from types import TracebackType
 
 from agentapi.storage import write_atomically
 
-
 _LONGEST = 32
 """Bytes; no pid needs as many."""
 

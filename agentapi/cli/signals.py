@@ -1,0 +1,53 @@
+"""The signals a server answers to, from its first moment on.
+
+They are taken before the slow imports: a SIGUSR1 that came early would otherwise end the process,
+and a SIGTERM end it with the wrong status. What came early is answered once the loop runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from types import FrameType
+
+ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class Signals:
+    """Takes SIGTERM, SIGINT and SIGHUP (end) and SIGUSR1 (save) of this process, for good."""
+
+    def __init__(self) -> None:
+        self._early: list[int] = []
+        self._save: Callable[[], None] = lambda: None
+        self.ended = False
+        """Whether a signal to end came."""
+        self._ended_event: asyncio.Event | None = None
+        for number in (*ENDING, signal.SIGUSR1):
+            signal.signal(number, self._note_early)
+
+    def answer(self, save: Callable[[], None]) -> None:
+        """From now on answer on the running loop: `save` at each SIGUSR1."""
+        self._save = save
+        self._ended_event = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (*ENDING, signal.SIGUSR1):
+            loop.add_signal_handler(number, self._answer, number)
+        for number in self._early:
+            self._answer(number)
+
+    async def wait_for_end(self) -> None:
+        """Wait for a signal to end."""
+        assert self._ended_event is not None, "answer() comes first"
+        await self._ended_event.wait()
+
+    def _note_early(self, number: int, frame: FrameType | None) -> None:
+        self._early.append(number)
+
+    def _answer(self, number: int) -> None:
+        if number == signal.SIGUSR1:
+            self._save()
+            return
+        self.ended = True
+        if self._ended_event is not None:
+            self._ended_event.set()
