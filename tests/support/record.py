@@ -93,11 +93,13 @@ def _sent(model: ScriptedModel, skipped: int) -> list[dict[str, Any]]:
     ]
 
 
-def _main(versions: list[str], only: list[str]) -> int:
+def _main(versions: list[str], only: list[str], missing: bool) -> int:
     failed = 0
     for version in versions:
         for scenario in SCENARIOS:
             if not scenario.fits(version) or (only and scenario.name not in only):
+                continue
+            if missing and (RECORDINGS / version / f"{scenario.name}.cast").exists():
                 continue
             HOME.mkdir()  # an error when another recorder is at work: they would mix
             try:
@@ -114,8 +116,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.support.record")
     parser.add_argument("versions", nargs="*", default=[], metavar="VERSION")
     parser.add_argument("--only", nargs="+", default=[], metavar="SCENARIO")
+    parser.add_argument("--missing", action="store_true", help="only those not recorded yet")
     options = parser.parse_args()
-    return _main(options.versions or [pinned_version()], options.only)
+    return _main(options.versions or [pinned_version()], options.only, options.missing)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -148,9 +149,10 @@ def approval(prompt: str, *keys: str) -> Play:
         await live.paste(prompt)
         await live.enter()
         await live.terminal.until(is_approval)
-        await live.terminal.quiet(0.8)
+        await asyncio.sleep(1.2)  # by the clock: the title of some versions blinks without end
         for key in keys:
-            await live.key(key)
+            live.terminal.write(key)
+            await asyncio.sleep(0.5)
         if keys:
             await live.done()
 
@@ -238,6 +240,12 @@ def as_outdated(home: CodexHome) -> None:
     (home.codex_home / "version.json").write_text(json.dumps(seen), encoding="utf-8")
 
 
+def as_repository(home: CodexHome) -> None:
+    """Make the working directory a repository: 0.169 asks for trust only where there is something
+    to trust, a repository or a `.codex` folder."""
+    subprocess.run(["git", "init", "-q"], cwd=home.workdir, check=True)
+
+
 def as_login(home: CodexHome) -> None:
     """A config without a provider or a key: Codex asks to sign in."""
     home.codex_home.joinpath("config.toml").write_text(
@@ -276,8 +284,8 @@ BASE = [
     Scenario("long-paste", long_paste),
     Scenario("failure", prompts("fail 400")),
     Scenario("broken-stream", prompts("break")),
-    Scenario("trust-open", dialog, trusted=False),
-    Scenario("trust-accepted", trust_accepted, trusted=False),
+    Scenario("trust-open", dialog, trusted=False, prepare=as_repository),
+    Scenario("trust-accepted", trust_accepted, trusted=False, prepare=as_repository),
     Scenario("update-open", dialog, prepare=as_outdated),
     Scenario("login", dialog, prepare=as_login),
     Scenario(
