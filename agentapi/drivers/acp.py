@@ -16,6 +16,7 @@ import asyncio
 import importlib
 import logging
 import os
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING
 from agentapi.conversation.model import Dialog, Level, Phase, PhaseState
 from agentapi.drivers.acp_permission import PermissionDesk, Question
 from agentapi.drivers.acp_process import Ending, StdioProcess
-from agentapi.drivers.acp_text import Chunk, Operation, TurnText
+from agentapi.drivers.acp_text import Chunk, Operation, Plan, Remark, Tool, TurnText
 from agentapi.drivers.acp_wire import AgentRefused
 from agentapi.drivers.base import (
     AgentText,
@@ -91,6 +92,7 @@ class AcpDriver:
         self._ignored_keys = False
         self._text = TurnText()
         self._shown = ""
+        self._remarks: set[str] = set()
         self._flush_due: asyncio.Handle | None = None
         self._desk = PermissionDesk(
             permission_timeout, changed=self._dialog_changed, expired=self._dialog_expired
@@ -222,10 +224,15 @@ class AcpDriver:
             if when or ending.code != 0:
                 last = tail.rsplit("\n", 1)[-1]
                 self._notice(Level.ERROR, f"{how}{when}" + (f": {last}" if last else ""))
-        self._enter(Phase.EXITED, f"acp: {how}")
-        # An agent that we gave up has failed, whatever status it ended with.
-        code = None if self._useless else ending.code
-        self._emit(Exited(code, ending.signal, "\n".join(filter(None, [tail, self._useless]))))
+        self._state = PhaseState(Phase.EXITED, how)
+        self._emit(self._exited(ending, tail))
+
+    def _exited(self, ending: Ending, tail: str) -> Exited:
+        if not self._useless:
+            return Exited(ending.code, ending.signal, tail)
+        # It has failed, with whatever status it answered the signal that it got from here.
+        number = ending.signal or signal.SIGINT
+        return Exited(None, number, "\n".join(filter(None, [tail, self._useless])))
 
     def _when(self, in_turn: bool) -> str:
         if self.session_id is None:
@@ -284,19 +291,25 @@ class AcpDriver:
     # What the agent sends.
 
     def _update(self, operation: Operation) -> None:
-        if not self._prompted:
-            self._greeting(operation)
-            return
+        if isinstance(operation, Remark):
+            self._remark(operation.text)
+        elif self._prompted:
+            self._grow(operation)
+        elif isinstance(operation, Chunk):
+            # Over ACP there is no start-up message.
+            self._remark(operation.text.strip())
+
+    def _grow(self, operation: Chunk | Tool | Plan) -> None:
         self._text.apply(operation)
         if self._flush_due is None:
             # Once for all updates that came in one piece, still in this turn of the loop.
             self._flush_due = asyncio.get_running_loop().call_soon(self._flush)
 
-    def _greeting(self, operation: Operation) -> None:
-        """Over ACP there is no start-up message: what is said before the first prompt is a notice
-        (an adapter's warnings about its configuration, for example)."""
-        if isinstance(operation, Chunk) and operation.text.strip():
-            self._notice(Level.WARNING, operation.text.strip())
+    def _remark(self, text: str) -> None:
+        """Tell what an adapter says besides its agent's words; it may say it in every turn."""
+        if text and text not in self._remarks:
+            self._remarks.add(text)
+            self._notice(Level.WARNING, text)
 
     def _flush(self) -> None:
         if self._flush_due is None:

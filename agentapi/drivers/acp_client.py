@@ -23,7 +23,7 @@ from pydantic import ValidationError
 
 from agentapi import __version__
 from agentapi.drivers.acp_permission import Option, Question
-from agentapi.drivers.acp_text import Chunk, Operation, Plan, Tool
+from agentapi.drivers.acp_text import Chunk, Operation, Plan, Remark, Tool
 from agentapi.drivers.acp_wire import AgentRefused, LineTransport, Message
 
 log = logging.getLogger(__name__)
@@ -177,7 +177,7 @@ def to_operation(update: object) -> Operation | None:
     """A session update as an operation; None for what is no part of the agent's message."""
     match update:
         case schema.AgentMessageChunk():
-            return Chunk(_content(update.content), update.message_id)
+            return _chunk(update)
         case schema.ToolCallStart() | schema.ToolCallProgress():
             return Tool(update.tool_call_id, update.title, update.status)
         case schema.AgentPlanUpdate():
@@ -196,11 +196,19 @@ def to_question(request: schema.RequestPermissionRequest) -> Question:
     return Question(
         kind=DIALOG_KINDS.get(tool.kind or "", "permission"),
         title=(tool.title or "").strip(),
-        reason=_pick(raw, REASON_KEYS),
+        reason=_pick(raw, REASON_KEYS) or _said(tool.content or ()),
         command=_pick(raw, COMMAND_KEYS),
         diff="\n".join(_diff(item) for item in tool.content or () if isinstance(item, schema.Diff)),
         options=tuple(Option(one.option_id, one.name, one.kind) for one in request.options),
     )
+
+
+def _chunk(update: schema.AgentMessageChunk) -> Chunk | Remark:
+    text = _content(update.content)
+    if update.message_id is None and text.startswith("Warning: ") and text.endswith("\n\n"):
+        # So codex-acp 2.6 passes warnings on, at the head of every turn's message.
+        return Remark(text.strip())
+    return Chunk(text, update.message_id)
 
 
 def _content(block: object) -> str:
@@ -240,6 +248,12 @@ def _pick(raw: dict[str, Any], keys: Iterable[str]) -> str:
         if isinstance(value, list) and value and all(isinstance(word, str) for word in value):
             return " ".join(value)
     return ""
+
+
+def _said(content: Iterable[object]) -> str:
+    """What a tool call's content says in words."""
+    texts = [_content(item.content) for item in content if isinstance(item, schema.Content)]
+    return "\n".join(filter(None, texts))
 
 
 def _diff(change: schema.Diff) -> str:

@@ -47,7 +47,14 @@ class Plan:
     markdown: str = ""
 
 
-Operation = Chunk | Tool | Plan
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Something that the adapter, not the agent, says to the user: no part of the message."""
+
+    text: str
+
+
+Operation = Chunk | Tool | Plan | Remark
 
 
 @dataclass(slots=True)
@@ -72,7 +79,7 @@ class TurnText:
     _tools: dict[str, _Block] = field(default_factory=dict)
     _plans: dict[str, _Block] = field(default_factory=dict)
 
-    def apply(self, operation: Operation) -> None:
+    def apply(self, operation: Chunk | Tool | Plan) -> None:
         """Take one more operation in."""
         match operation:
             case Chunk():

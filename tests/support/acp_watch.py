@@ -1,0 +1,80 @@
+"""A sink that keeps a driver's events and lets a test wait for one, without sleeping."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+from agentapi.conversation.model import Dialog, Phase
+from agentapi.drivers.base import AgentText, DriverEvent, Exited, Noticed, PhaseChanged, UserText
+
+Event = TypeVar("Event", bound=DriverEvent)
+PATIENCE = 30.0
+"""Seconds until a test that waits in vain says so."""
+
+
+class Watch:
+    """Give it to `Driver.start`."""
+
+    def __init__(self) -> None:
+        self.events: list[DriverEvent] = []
+        self._arrived = asyncio.Event()
+
+    def __call__(self, event: DriverEvent) -> None:
+        self.events.append(event)
+        self._arrived.set()
+
+    def of(self, kind: type[Event]) -> list[Event]:
+        """The events of one kind so far."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until `condition` holds; looked at after every event."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while not condition():
+                    self._arrived.clear()
+                    await self._arrived.wait()
+        except TimeoutError:
+            raise AssertionError(f"waited in vain; the events were {self.events}") from None
+
+    @property
+    def phase(self) -> Phase | None:
+        """The last phase that was reported."""
+        changes = self.of(PhaseChanged)
+        return changes[-1].state.phase if changes else None
+
+    async def idle(self) -> None:
+        """Wait for the phase idle."""
+        await self.until(lambda: self.phase is Phase.IDLE)
+
+    async def blocked(self) -> Dialog:
+        """Wait for a dialog."""
+        await self.until(lambda: self.phase is Phase.BLOCKED)
+        dialog = self.of(PhaseChanged)[-1].state.dialog
+        assert dialog is not None
+        return dialog
+
+    async def exited(self) -> Exited:
+        """Wait for the agent's end."""
+        await self.until(lambda: bool(self.of(Exited)))
+        assert isinstance(self.events[-1], Exited)
+        return self.events[-1]
+
+    @property
+    def text(self) -> str:
+        """The agent's message after the last user message."""
+        answer = ""
+        for event in self.events:
+            match event:
+                case UserText():
+                    answer = ""
+                case AgentText(text):
+                    answer = text
+        return answer
+
+    @property
+    def notices(self) -> list[str]:
+        """All notices so far."""
+        return [event.message for event in self.of(Noticed)]
