@@ -1,0 +1,1 @@
+"""The AgentAPI wire: HTTP and server-sent events over one `AgentSession`."""

@@ -1,0 +1,73 @@
+"""The HTTP application over one session. It answers before the agent is ready, or even spawned."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import Iterable
+
+from aiohttp import WSCloseCode, web
+from aiohttp.typedefs import Middleware
+
+from agentapi.http import security
+from agentapi.http.options import OPTIONS, SESSION, SOCKETS, WARM_UP, HttpOptions, Sockets
+from agentapi.http.problems import problems
+from agentapi.http.routes import chat, control, conversation, docs, health, terminal, upload
+from agentapi.session import AgentSession
+
+__all__ = ["HttpOptions", "create_app"]
+
+
+def create_app(session: AgentSession, options: HttpOptions | None = None) -> web.Application:
+    """The application. Run it with `handler_cancellation` (`agentapi.http.server` does), so that a
+    client that goes away ends what it asked for."""
+    options = options or HttpOptions()
+    origins = security.Origins(options.allowed_origins)
+    token = security.Token(options.auth_token) if options.auth_token else None
+    app = web.Application(middlewares=_middlewares(options, origins, token))
+    app[SESSION] = session
+    app[OPTIONS] = options
+    app[SOCKETS] = Sockets()
+    for routes in (conversation, upload, control, health, terminal, chat, docs):
+        routes.add(app)
+    if token is not None:
+        control.add_login(app, token)
+
+    async def headers(request: web.Request, response: web.StreamResponse) -> None:
+        response.headers["Server"] = "agentapi"
+        security.cors_headers(request, response, origins)
+
+    app.on_response_prepare.append(headers)
+    app.on_startup.append(_warm_up)
+    app.on_shutdown.append(_end_streams)
+    return app
+
+
+def _middlewares(
+    options: HttpOptions, origins: security.Origins, token: security.Token | None
+) -> Iterable[Middleware]:
+    yield security.hosts(options.allowed_hosts)
+    yield security.cors(origins)
+    yield problems
+    if token is not None:
+        yield security.token_guard(token)
+    yield security.same_site(origins)
+
+
+async def _warm_up(app: web.Application) -> None:
+    """Load pydantic's models beside the serving: the start need not wait, nor the first message."""
+    app[WARM_UP] = asyncio.create_task(
+        asyncio.to_thread(_load_models), name="load the models of the bodies"
+    )
+
+
+def _load_models() -> None:
+    importlib.import_module("agentapi.http.models")
+
+
+async def _end_streams(app: web.Application) -> None:
+    app[SESSION].close_streams()
+    sockets: Sockets = app[SOCKETS]
+    for socket in tuple(sockets):
+        await socket.close(code=WSCloseCode.GOING_AWAY, message=b"the server ends")
+    await asyncio.gather(app[WARM_UP], return_exceptions=True)

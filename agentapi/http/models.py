@@ -1,0 +1,261 @@
+"""The bodies of the wire, as pydantic models: requests are checked by them, the OpenAPI document is
+made from them.
+
+Names, members and formats down to `UploadResponseBody` are AgentAPI's own. Imported when the first
+body is to be checked: pydantic takes its time to load.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Int64 = Annotated[int, Field(json_schema_extra={"format": "int64"})]
+Uri = {"format": "uri"}
+
+_MESSAGE_ID = "The message's place in the conversation: ids ascend from 0 without gaps."
+_CONTENT = "The message as the agent's terminal shows it: lines of text, as wide as the terminal."
+
+
+class Body(BaseModel):
+    """A JSON object without members that nobody knows."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Described(Body):
+    """A body that may name its own schema."""
+
+    schema_: str = Field(
+        default="",
+        alias="$schema",
+        description="The address of this object's JSON Schema.",
+        json_schema_extra={**Uri, "readOnly": True},
+    )
+
+
+class AgentStatus(StrEnum):
+    """What the agent does."""
+
+    running = "running"
+    stable = "stable"
+
+
+class ConversationRole(StrEnum):
+    """Who speaks."""
+
+    agent = "agent"
+    user = "user"
+
+
+class ErrorLevel(StrEnum):
+    """How bad it is."""
+
+    error = "error"
+    warning = "warning"
+
+
+class MessageType(StrEnum):
+    """What becomes of a message's content."""
+
+    raw = "raw"
+    user = "user"
+
+
+class Transport(StrEnum):
+    """How the agent is driven."""
+
+    acp = "acp"
+    pty = "pty"
+
+
+class ErrorBody(Body):
+    """`agent_error`."""
+
+    level: ErrorLevel = Field(description="How bad it is.")
+    message: str = Field(description="What happened.")
+    time: datetime = Field(description="When it happened.")
+
+
+class ErrorDetail(Body):
+    """One fault of a request."""
+
+    location: str = Field(default="", description="Where: `body`, `body.content`, …")
+    message: str = Field(default="", description="What is wrong there.")
+    value: Any = Field(default=None, description="What was found there.")
+
+
+class ErrorModel(Described):
+    """An error (RFC 9457)."""
+
+    detail: str = Field(default="", description="What went wrong this time.")
+    errors: list[ErrorDetail] | None = Field(default=None, description="The faults, one by one.")
+    instance: str = Field(
+        default="", description="A URI of this occurrence.", json_schema_extra={**Uri}
+    )
+    status: Int64 = Field(default=0, description="The HTTP status.")
+    title: str = Field(default="", description="The HTTP status in words.")
+    type: str = Field(
+        default="about:blank",
+        description="A URI of the kind of error.",
+        json_schema_extra={**Uri},
+    )
+
+
+class Message(Body):
+    """One message of the conversation."""
+
+    content: str = Field(description=_CONTENT)
+    id: Int64 = Field(description=_MESSAGE_ID)
+    role: ConversationRole = Field(description="Who said it.")
+    time: datetime = Field(description="When it began.")
+
+
+class MessageRequestBody(Described):
+    """`POST /message`."""
+
+    content: str = Field(description="What to send.")
+    type: MessageType = Field(
+        description="`user`: a message to the agent, kept in the conversation; the answer comes"
+        " once the agent has begun to work on it. `raw`: keystrokes, written to the agent's"
+        " terminal as they are and kept nowhere, such as escape sequences."
+    )
+
+
+class MessageResponseBody(Described):
+    """The answer of `POST /message`."""
+
+    ok: bool = Field(
+        description="True: the agent began to work on a `user` message, or the keystrokes of a"
+        " `raw` one were written."
+    )
+
+
+class MessageUpdateBody(Body):
+    """`message_update`."""
+
+    id: Int64 = Field(description=_MESSAGE_ID)
+    message: str = Field(description=_CONTENT)
+    role: ConversationRole = Field(description="Who said it.")
+    time: datetime = Field(description="When it began.")
+
+
+class MessagesResponseBody(Described):
+    """`GET /messages`."""
+
+    messages: list[Message] = Field(description="The conversation, in order.")
+
+
+class ScreenUpdateBody(Body):
+    """`screen`."""
+
+    screen: str
+
+
+class StatusChangeBody(Body):
+    """`status_change`."""
+
+    agent_type: str = Field(description="Which agent is driven.")
+    status: AgentStatus = Field(description="Its status.")
+
+
+class StatusResponseBody(Described):
+    """`GET /status`."""
+
+    agent_type: str = Field(description="Which agent is driven.")
+    status: AgentStatus = Field(
+        description="`stable`: the agent waits for the user. `running`: it does not."
+    )
+    transport: Transport = Field(
+        description="`pty`: a program on a terminal. `acp`: over the Agent Client Protocol."
+    )
+
+
+class UploadResponseBody(Described):
+    """The answer of `POST /upload`."""
+
+    filePath: str = Field(description="Where the file is.")
+    ok: bool = Field(description="True: the file is there.")
+
+
+class SessionBody(Described):
+    """`GET /session`: what is not known is null."""
+
+    session_id: str | None = Field(description="The agent's own id of its session.")
+    agent_type: str
+    agent_version: str | None
+    workdir: str | None
+    phase: str = Field(description="`starting`, `idle`, `working`, `blocked` or `exited`.")
+    phase_reason: str = Field(description="The evidence for the phase.")
+    phase_since: datetime
+    turn: Int64 = Field(description="The number of user messages so far.")
+    resumed: bool = Field(description="Whether an earlier conversation goes on.")
+    started_at: datetime
+    last_activity_at: datetime
+    last_user_message_at: datetime | None
+    idle_seconds: float = Field(description="Seconds since the last activity; 0 while it works.")
+    clients: Int64 = Field(description="Subscribers of `/events`.")
+    usage: dict[str, Any] | None
+    evidence: Any = None
+
+
+class ChoiceBody(Body):
+    """One way to answer a dialog."""
+
+    id: str
+    label: str
+    key: str = Field(description="The key that picks it in the terminal; empty where none does.")
+
+
+class DialogBody(Body):
+    """A question that only the user may answer."""
+
+    id: str
+    kind: str = Field(description="`command`, `patch`, `permission`, `trust`, `login`, …")
+    title: str
+    reason: str
+    command: str
+    diff: str
+    choices: list[ChoiceBody]
+
+
+class ApprovalBody(Described):
+    """`GET /approval`."""
+
+    open: DialogBody | None = Field(description="The open dialog, if any.")
+
+
+class AnswerBody(Described):
+    """`POST /approval`."""
+
+    id: str = Field(description="The dialog's id, as `GET /approval` gave it.")
+    choice: str = Field(description="The id of one of its choices.")
+
+
+class OkBody(Described):
+    """Done."""
+
+    ok: bool
+
+
+class InterruptBody(Described):
+    """The answer of `POST /interrupt`."""
+
+    ok: bool
+    phase: str = Field(description="The phase afterwards.")
+
+
+class LoginBody(Described):
+    """`POST /login`."""
+
+    token: str = Field(description="The bearer token.")
+
+
+class HealthBody(Described):
+    """`GET /healthz`, `GET /readyz`."""
+
+    ok: bool
+    reason: str = Field(description="Why, or why not.")

@@ -1,0 +1,42 @@
+"""What a server is given, and where the routes find it in the application."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from agentapi.session import AgentSession
+
+
+@dataclass(frozen=True, slots=True)
+class HttpOptions:
+    """The options of the HTTP side."""
+
+    allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
+    """Names (no ports) that a Host header may have; `*` for all."""
+    allowed_origins: tuple[str, ...] = (
+        "http://localhost:3284",
+        "http://localhost:3000",
+        "http://localhost:3001",
+    )
+    """Origins that get CORS headers and may change state; a `*` in one stands for any text."""
+    chat_base_path: str = "/chat"
+    """Where a browser finds the chat page; the routes themselves stay at `/chat`."""
+    auth_token: str | None = None
+    """The bearer token that all but the health checks ask for; None asks for none."""
+    ping_interval: float = 15.0
+    """Seconds of silence after which a stream gets a comment line."""
+    body_timeout: float = 5.0
+    """Seconds that a request's body may take; for an upload, that it may stand still."""
+
+
+class Sockets(set[web.WebSocketResponse]):
+    """The open WebSockets, to be closed at shutdown."""
+
+
+SESSION = web.AppKey("session", AgentSession)
+OPTIONS = web.AppKey("options", HttpOptions)
+SOCKETS = web.AppKey("sockets", Sockets)
+WARM_UP: web.AppKey[asyncio.Task[None]] = web.AppKey("warm_up", asyncio.Task)

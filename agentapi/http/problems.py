@@ -1,0 +1,122 @@
+"""Errors a client can see, as `application/problem+json`, and their mapping in one place.
+
+    Problem               what a route raises: status, detail, errors
+    SendError (drivers)   500, `failed to send message: …`: the wire's way for busy and empty, too
+    LookupError           never mapped: a route says what it means
+
+Anything else is a fault of ours: logged with its traceback, told as a bare 500.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from agentapi.drivers.base import Busy, DialogOpen, SendError
+from agentapi.http.replies import described
+from agentapi.session import EmptyMessage
+
+log = logging.getLogger(__name__)
+
+UNEXPECTED = "unexpected error occurred"
+
+
+class Problem(Exception):
+    """An error with its status. `errors` are `{message, location, value}`, each as far as known."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        errors: Sequence[Mapping[str, object]] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.errors = errors
+        self.headers = dict(headers or {})
+
+
+def invalid(message: str, location: str, value: object = None) -> Problem:
+    """422: a part of the request is not what it must be."""
+    error = {"message": message, "location": location}
+    return Problem(422, "validation failed", [error if value is None else error | {"value": value}])
+
+
+def response(request: web.Request, problem: Problem) -> web.Response:
+    """The problem as a response."""
+    body: dict[str, object] = {
+        "title": HTTPStatus(problem.status).phrase,
+        "status": problem.status,
+        "detail": problem.detail,
+    }
+    if problem.errors:
+        body["errors"] = list(problem.errors)
+    reply = described(request, "ErrorModel", body, problem.status, "application/problem+json")
+    reply.headers.update(problem.headers)
+    return reply
+
+
+def of_send(error: SendError) -> Problem:
+    """The problem of a message that could not be sent; clients match the text of the busy one."""
+    plain = isinstance(error, Busy | EmptyMessage | DialogOpen)
+    reason = error.reason if plain else str(error)
+    return Problem(500, UNEXPECTED, [{"message": f"failed to send message: {reason}"}])
+
+
+@web.middleware
+async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn what the routes raise into responses."""
+    try:
+        return await handler(request)
+    except Problem as problem:
+        return response(request, problem)
+    except SendError as error:
+        return response(request, of_send(error))
+    except web.HTTPNotFound:
+        return _not_found()
+    except web.HTTPMethodNotAllowed as error:
+        return _wrong_method(error)
+    except web.HTTPRequestEntityTooLarge:
+        return response(request, Problem(413, "the request body is too large"))
+    except web.HTTPException:
+        raise
+    except ConnectionError:
+        raise  # the client is gone: nobody to answer
+    except Exception:
+        log.exception("%s %s failed", request.method, request.path)
+        return response(request, Problem(500, UNEXPECTED))
+
+
+def _not_found() -> web.Response:
+    return web.Response(status=404, text="404 page not found\n")
+
+
+def _wrong_method(error: web.HTTPMethodNotAllowed) -> web.Response:
+    allow = ", ".join(sorted(error.allowed_methods))
+    return web.Response(
+        status=405, text=f"method not allowed; use {allow}\n", headers={"Allow": allow}
+    )
+
+
+def details(error: Any, location: str) -> list[Mapping[str, object]]:
+    """The items of a pydantic `ValidationError`, as `errors` has them."""
+    return [_detail(item, location) for item in error.errors(include_url=False)]
+
+
+def _detail(item: Mapping[str, Any], location: str) -> Mapping[str, object]:
+    path = [str(part) for part in item["loc"]]
+    if item["type"] == "missing":
+        name = path.pop()
+        message = f"the required property {name} is missing"
+    elif item["type"] == "extra_forbidden":
+        message = "unexpected property"
+    else:
+        message = str(item["msg"])
+    return {"message": message, "location": ".".join([location, *path]), "value": item["input"]}

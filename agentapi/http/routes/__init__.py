@@ -1,0 +1,1 @@
+"""The endpoints, one small file a subject; each exports `add(app)`."""

@@ -1,0 +1,88 @@
+"""What goes beyond the AgentAPI wire: `/session`, `/approval`, `/interrupt`, `/login`."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from agentapi.conversation.model import Dialog
+from agentapi.http.body import read_model
+from agentapi.http.options import SESSION
+from agentapi.http.problems import Problem
+from agentapi.http.replies import described, plain
+from agentapi.http.security import LOGIN, Token
+
+
+def add(app: web.Application) -> None:
+    """Add the routes."""
+    app.router.add_get("/session", session_info, allow_head=False)
+    app.router.add_get("/approval", approval, allow_head=False)
+    app.router.add_post("/approval", answer)
+    app.router.add_post("/interrupt", interrupt)
+
+
+async def session_info(request: web.Request) -> web.StreamResponse:
+    """What is known of the agent and its session."""
+    return described(request, "SessionBody", plain(request.app[SESSION].info()))
+
+
+async def approval(request: web.Request) -> web.StreamResponse:
+    """The open dialog."""
+    dialog = request.app[SESSION].phase_state.dialog
+    return described(request, "ApprovalBody", {"open": None if dialog is None else shown(dialog)})
+
+
+def shown(dialog: Dialog) -> dict[str, object]:
+    """A dialog as the wire has it."""
+    return {
+        "id": dialog.id,
+        "kind": dialog.kind,
+        "title": dialog.title,
+        "reason": dialog.reason,
+        "command": dialog.command,
+        "diff": dialog.diff,
+        "choices": [
+            {"id": choice.id, "label": choice.label, "key": choice.key} for choice in dialog.choices
+        ],
+    }
+
+
+async def answer(request: web.Request) -> web.StreamResponse:
+    """Answer the open dialog; 409 when another one is open, or none."""
+    from agentapi.http.models import AnswerBody
+
+    body = await read_model(request, AnswerBody)
+    session = request.app[SESSION]
+    dialog = session.phase_state.dialog
+    if dialog is None:
+        raise Problem(409, "no dialog is open")
+    if dialog.id != body.id:
+        raise Problem(409, f"the dialog {body.id!r} is not open any more; {dialog.id!r} is")
+    try:
+        await session.answer(body.id, body.choice)
+    except LookupError as error:
+        raise Problem(409, str(error.args[0] if error.args else error)) from None
+    return described(request, "OkBody", {"ok": True})
+
+
+async def interrupt(request: web.Request) -> web.StreamResponse:
+    """Stop the agent's turn."""
+    session = request.app[SESSION]
+    await session.interrupt()
+    body = {"ok": True, "phase": session.phase_state.phase.value}
+    return described(request, "InterruptBody", body)
+
+
+def add_login(app: web.Application, token: Token) -> None:
+    """Add `POST /login`, which gives a browser the cookie that stands for the token."""
+
+    async def login(request: web.Request) -> web.StreamResponse:
+        from agentapi.http.models import LoginBody
+
+        body = await read_model(request, LoginBody)
+        if not token.matches(body.token):
+            raise Problem(401, "that is not the token")
+        response = described(request, "OkBody", {"ok": True})
+        token.give_cookie(request, response)
+        return response
+
+    app.router.add_post(LOGIN, login)

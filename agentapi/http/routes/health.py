@@ -1,0 +1,43 @@
+"""For those who watch the daemon: `/healthz`, `/readyz`, `/metrics`."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from agentapi.conversation.model import Phase
+from agentapi.http.options import SESSION
+from agentapi.http.replies import described
+
+
+def add(app: web.Application) -> None:
+    """Add the routes."""
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/readyz", readyz)
+    app.router.add_get("/metrics", metrics, allow_head=False)
+
+
+async def healthz(request: web.Request) -> web.StreamResponse:
+    """Whether the daemon lives: an answer proves the event loop, the phase the agent."""
+    state = request.app[SESSION].phase_state
+    return _health(request, state.phase is not Phase.EXITED, state.because)
+
+
+async def readyz(request: web.Request) -> web.StreamResponse:
+    """Whether a prompt would be taken now."""
+    session = request.app[SESSION]
+    state = session.phase_state
+    waits = state.phase is Phase.IDLE and not session.ready
+    because = "the initial prompt is still to be sent" if waits else state.because
+    return _health(request, session.ready, f"{state.phase.value}: {because}")
+
+
+def _health(request: web.Request, ok: bool, reason: str) -> web.Response:
+    return described(request, "HealthBody", {"ok": ok, "reason": reason}, 200 if ok else 503)
+
+
+async def metrics(request: web.Request) -> web.StreamResponse:
+    """Prometheus' text format."""
+    from agentapi.http.metrics import CONTENT_TYPE, exposition
+
+    data = exposition(request.app[SESSION])
+    return web.Response(body=data, headers={"Content-Type": CONTENT_TYPE})

@@ -1,0 +1,130 @@
+"""`GET /terminal`, a WebSocket: the agent's terminal, for terminals.
+
+Out: binary frames. The first repaints the whole screen; then come the agent's bytes as it writes
+them. A client that reads too slowly is not sent what it missed: the next frame repaints again.
+
+In: binary frames are keystrokes; text frames are keystrokes too, except a JSON object
+`{"resize": [columns, rows]}`. A client must not pass on what its own terminal answers to queries:
+the daemon's terminal has answered them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import json
+
+from aiohttp import WSMessage, WSMsgType, web
+
+from agentapi.http.options import SESSION, SOCKETS
+from agentapi.http.problems import Problem
+from agentapi.session import AgentSession
+
+BEHIND = 256 * 1024
+"""Unsent bytes beyond which a client gets a fresh picture instead."""
+LARGEST = (1000, 2000)
+"""Columns and rows that a client may ask for, from 10 each."""
+HEARTBEAT = 20.0
+
+
+def add(app: web.Application) -> None:
+    """Add the route."""
+    app.router.add_get("/terminal", terminal, allow_head=False)
+
+
+async def terminal(request: web.Request) -> web.StreamResponse:
+    """Attach a terminal until either side goes."""
+    session = request.app[SESSION]
+    if session.transport != "pty":
+        raise Problem(404, "this agent has no terminal: it is driven over ACP")
+    socket = web.WebSocketResponse(heartbeat=HEARTBEAT, compress=False, max_msg_size=1024 * 1024)
+    if not socket.can_prepare(request):
+        raise Problem(426, "this endpoint speaks WebSocket", headers={"Upgrade": "websocket"})
+    await socket.prepare(request)
+    request.app[SOCKETS].add(socket)
+    feed = Feed(session)
+    writer = asyncio.create_task(_write(socket, feed))
+    try:
+        await _read(socket, session)
+    finally:
+        request.app[SOCKETS].discard(socket)
+        feed.close()
+        writer.cancel()
+        await asyncio.gather(writer, return_exceptions=True)
+    return socket
+
+
+class Feed:
+    """The bytes that one client still needs."""
+
+    def __init__(self, session: AgentSession) -> None:
+        self._session = session
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._repaint = True
+        self._news = asyncio.Event()
+        self._news.set()
+        self._unwatch = session.driver.watch(self._on_bytes)
+
+    def close(self) -> None:
+        """Watch no longer."""
+        self._unwatch()
+
+    async def take(self) -> bytes:
+        """The next bytes, once there are any."""
+        await self._news.wait()
+        self._news.clear()
+        if self._repaint:
+            self._repaint = False
+            data = self._session.driver.repaint()
+        else:
+            data = b"".join(self._parts)
+        self._forget()
+        self._session.stats.terminal_bytes += len(data)
+        return data
+
+    def _on_bytes(self, data: bytes) -> None:
+        if not self._repaint:
+            self._parts.append(data)
+            self._size += len(data)
+            if self._size > BEHIND:
+                self._repaint = True
+                self._forget()
+        self._news.set()
+
+    def _forget(self) -> None:
+        self._parts.clear()
+        self._size = 0
+
+
+async def _write(socket: web.WebSocketResponse, feed: Feed) -> None:
+    while True:
+        await socket.send_bytes(await feed.take())
+
+
+async def _read(socket: web.WebSocketResponse, session: AgentSession) -> None:
+    keys = codecs.getincrementaldecoder("utf-8")("replace")
+    async for message in socket:
+        size = _resize(message)
+        if size is not None:
+            await session.driver.resize(*size)
+        elif message.type is WSMsgType.TEXT:
+            await session.type(message.data)
+        elif message.type is WSMsgType.BINARY and (text := keys.decode(message.data)):
+            await session.type(text)
+
+
+def _resize(message: WSMessage) -> tuple[int, int] | None:
+    """The size that a text frame asks for, brought within bounds; None when it is keystrokes."""
+    if message.type is not WSMsgType.TEXT or not message.data.startswith("{"):
+        return None
+    try:
+        match json.loads(message.data):
+            case {"resize": [int(columns), int(rows)]}:
+                return (
+                    min(max(columns, 10), LARGEST[0]),
+                    min(max(rows, 10), LARGEST[1]),
+                )
+    except (ValueError, RecursionError):
+        pass
+    return None

@@ -1,0 +1,156 @@
+"""`POST /upload`: one file, kept under a private folder until the server ends."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Awaitable
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+from aiohttp import BodyPartReader, MultipartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from agentapi.http.body import CLOSE, late
+from agentapi.http.options import OPTIONS
+from agentapi.http.problems import Problem, invalid
+from agentapi.http.replies import described
+
+T = TypeVar("T")
+
+FILE_LIMIT = 10 * 1024 * 1024
+"""The largest file, in bytes."""
+OTHER_LIMIT = 1024 * 1024
+"""What the other fields of the form may hold together, in bytes."""
+NAME_LIMIT = 255
+"""The longest file name, in bytes, that a file system takes."""
+
+
+def add(app: web.Application) -> None:
+    """Add the route and the folder's removal at the end."""
+    app[FOLDER] = Uploads()
+    app.router.add_post("/upload", upload)
+    app.on_cleanup.append(_clean_up)
+
+
+class Uploads:
+    """The folder of the uploaded files, made when the first one comes."""
+
+    def __init__(self) -> None:
+        self._folder: Path | None = None
+
+    def folder(self) -> Path:
+        """The folder, mode 0700."""
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="agentapi-uploads-"))
+        return self._folder
+
+    def place(self, part: Path, digest: str, name: str) -> Path:
+        """Move a file that is complete to where it stays: a folder by its content, its name."""
+        home = self.folder() / digest[:16]
+        home.mkdir(mode=0o700, exist_ok=True)
+        return part.rename(home / name)
+
+    def remove(self) -> None:
+        """Remove the folder and all that is in it."""
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+FOLDER = web.AppKey("uploads", Uploads)
+
+
+async def _clean_up(app: web.Application) -> None:
+    app[FOLDER].remove()
+
+
+async def upload(request: web.Request) -> web.StreamResponse:
+    """Keep the file of the form's one field `file`; answers with its path."""
+    if request.content_type != "multipart/form-data":
+        raise Problem(415, "the content type must be multipart/form-data", headers=CLOSE)
+    form = _Form(request.app[FOLDER], request.app[OPTIONS].body_timeout)
+    try:
+        await form.read(await request.multipart())
+        path = form.keep()
+    except TimeoutError:
+        raise late() from None
+    except (ValueError, AssertionError, web.RequestPayloadError, HttpProcessingError) as error:
+        reason = {"message": str(error), "location": "body"}
+        raise Problem(400, "the form cannot be read", [reason], headers=CLOSE) from None
+    finally:
+        form.drop()
+    return described(request, "UploadResponseBody", {"filePath": str(path), "ok": True})
+
+
+class _Form:
+    """A form as it comes in; its file goes straight to the disk."""
+
+    def __init__(self, uploads: Uploads, patience: float) -> None:
+        self._uploads = uploads
+        self._patience = patience
+        self._part: Path | None = None
+        self._name = ""
+        self._hash = hashlib.sha256()
+        self._other = 0
+
+    async def read(self, reader: MultipartReader) -> None:
+        """Read all parts. Raises `Problem`, `TimeoutError` when nothing comes for a while, or
+        `ValueError` when it is no form."""
+        while (part := await self._timely(reader.next())) is not None:
+            if not isinstance(part, BodyPartReader):
+                raise ValueError("a form inside a form")
+            if part.name == "file":
+                await self._read_file(part)
+            else:
+                await self._skip(part)
+
+    def keep(self) -> Path:
+        """The file's lasting path."""
+        if self._part is None:
+            raise invalid("the required property file is missing", "body")
+        return self._uploads.place(self._part, self._hash.hexdigest(), self._name)
+
+    def drop(self) -> None:
+        """Remove what was not kept."""
+        if self._part is not None:
+            self._part.unlink(missing_ok=True)
+
+    async def _read_file(self, part: BodyPartReader) -> None:
+        if self._part is not None:
+            raise invalid("one file, not two", "body.file")
+        if part.filename is None:
+            raise invalid("a file is expected: a part with a file name", "body.file")
+        self._name = file_name(part.filename)
+        with tempfile.NamedTemporaryFile(dir=self._uploads.folder(), delete=False) as file:
+            self._part = Path(file.name)
+            size = 0
+            while chunk := await self._timely(part.read_chunk(64 * 1024)):
+                size += len(chunk)
+                if size > FILE_LIMIT:
+                    raise Problem(400, "file size exceeds 10MB limit", headers=CLOSE)
+                self._hash.update(chunk)
+                file.write(chunk)
+
+    async def _skip(self, part: BodyPartReader) -> None:
+        while chunk := await self._timely(part.read_chunk()):
+            self._other += len(chunk)
+            if self._other > OTHER_LIMIT:
+                raise Problem(413, "the form's other fields are too large", headers=CLOSE)
+
+    async def _timely(self, work: Awaitable[T]) -> T:
+        async with asyncio.timeout(self._patience):
+            return await work
+
+
+def file_name(given: str) -> str:
+    """The base name of what a client calls its file. Raises `Problem` (422) when that is none."""
+    name = PurePosixPath(given).name
+    if name in ("", ".", ".."):
+        raise invalid("the file has no name", "body.file", given)
+    if any(ord(char) < 32 or ord(char) == 127 or 0xD800 <= ord(char) < 0xE000 for char in name):
+        raise invalid("the file's name holds control characters", "body.file")
+    if len(name.encode()) > NAME_LIMIT:
+        raise invalid(f"the file's name is longer than {NAME_LIMIT} bytes", "body.file")
+    return name

@@ -1,0 +1,49 @@
+"""Server-sent events: one subscription written to one client until either goes away."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from agentapi.events import Subscription
+from agentapi.http.options import OPTIONS
+
+HEADERS = {
+    "Content-Type": "text/event-stream",
+    "Cache-Control": "no-cache, no-store, must-revalidate",
+    "Pragma": "no-cache",
+    "Expires": "0",
+    "X-Accel-Buffering": "no",
+    "X-Proxy-Buffering": "no",
+    "Connection": "keep-alive",
+}
+PING = b": ping\n\n"
+
+
+async def stream(request: web.Request, subscription: Subscription) -> web.StreamResponse:
+    """Write what the subscription gives, a comment where it gives nothing for a while.
+
+    A client that went away cancels this; one that reads too slowly has its connection cut, even
+    in the midst of a write."""
+    response = web.StreamResponse(headers=HEADERS)
+    transport = request.transport
+    if transport is not None:
+        subscription.on_overflow = transport.abort
+    try:
+        await response.prepare(request)
+        while data := await _next(subscription, request.app[OPTIONS].ping_interval):
+            await response.write(data)
+    except ConnectionError:
+        pass  # the client is gone
+    finally:
+        subscription.close()
+    return response
+
+
+async def _next(subscription: Subscription, patience: float) -> bytes:
+    try:
+        async with asyncio.timeout(patience):
+            return await subscription.take()
+    except TimeoutError:
+        return PING
