@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,7 +45,7 @@ def digest(value: Any) -> str:
     text = json.dumps(
         value, sort_keys=True, default=lambda v: {"": [type(v).__name__, v.isoformat()]}
     )
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def load(home: Path) -> Ledger | None:
@@ -57,10 +56,11 @@ def load(home: Path) -> Ledger | None:
     text = read_text(path)
     if text is None:
         return None
+    content = parse_json(text, str(path))
     try:
-        files = parse_json(text, str(path))["files"]
+        files = content["files"]
         return {name: _owned(entry) for name, entry in files.items()}
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ConfigError(
             f"{path}: not a list of what was written. Delete it: the marks in the files then say "
             "what is ours."
@@ -68,27 +68,26 @@ def load(home: Path) -> Ledger | None:
 
 
 def _owned(entry: dict[str, Any]) -> Owned:
-    keys = {tuple(each["key"]): frozenset(each["states"]) for each in entry.get("keys", [])}
-    return Owned(keys, {tuple(each) for each in entry.get("tables", [])})
+    keys = {_path(key): frozenset(states) for key, states in entry["keys"].items()}
+    return Owned(keys, {_path(key) for key in entry["tables"]})
+
+
+def _path(key: str) -> KeyPath:
+    return tuple(map(str, json.loads(key)))
 
 
 def dump(ledger: Ledger) -> str:
     """The list as text, the same bytes for the same list."""
-    files = {name: dict(_entry(owned)) for name, owned in sorted(ledger.items()) if owned.keys}
+    files = {name: _entry(owned) for name, owned in sorted(ledger.items()) if owned.keys}
     note = "What `agentapi configure codex` wrote beside this file, as digests."
     return json.dumps({"version": 1, "note": note, "files": files}, indent=1) + "\n"
 
 
-def _entry(owned: Owned) -> Iterator[tuple[str, Any]]:
-    yield (
-        "keys",
-        [
-            {"key": list(key), "states": sorted(states, key=str)}
-            for key, states in sorted(owned.keys.items())
-        ],
-    )
-    if owned.tables:
-        yield "tables", sorted(list(each) for each in owned.tables)
+def _entry(owned: Owned) -> dict[str, Any]:
+    keys = {
+        json.dumps(key): sorted(states, key=str) for key, states in sorted(owned.keys.items())
+    }
+    return {"keys": keys, "tables": [json.dumps(key) for key in sorted(owned.tables)]}
 
 
 def during(before: Ledger, after: Ledger) -> Ledger:

@@ -107,11 +107,19 @@ def merge(
     `owned` is what the last run left (None: not known, the marks in the text count then). Raises
     `ConfigError`, with `source`, line and column, when `text` is not valid TOML."""
     before = parse_toml(text, source)
-    document = _Document(text, before, source)
     if owned is None:
-        owned = document.marked()
+        owned = _Document(text, before, source).marked()
     decision = _decide(before, dict(leaves(wanted)), owned, overwrite)
-    return document.carry_out(decision, wanted)
+    for compact in (False, True):
+        attempt = copy.deepcopy(decision)
+        merged = _Document(text, before, source, compact=compact).carry_out(attempt, wanted)
+        if merged is not None:
+            return merged
+    raise ConfigError(
+        f"{source}: valid, but laid out in a way in which our values cannot be put in safely. "
+        "Keep each table in one place and in one form (a [table], dotted keys or { inline }), "
+        "then run this again. It was left as it is."
+    )
 
 
 @dataclass
@@ -157,10 +165,16 @@ def _their_unit(now: dict[str, Any], path: KeyPath, owned: Owned) -> KeyPath | N
 
 
 class _Document:
-    """One text under edit, and beside it the plain values that it has to say in the end."""
+    """One text under edit, and beside it the plain values that it has to say in the end.
 
-    def __init__(self, text: str, values: dict[str, Any], source: str) -> None:
+    `compact`: inside of tables that are there, ours are opened in one line each: the only way into
+    a table that is written with dotted keys."""
+
+    def __init__(
+        self, text: str, values: dict[str, Any], source: str, *, compact: bool = False
+    ) -> None:
         self._source = source
+        self._compact = compact
         self._text = text
         self._values = values
         try:
@@ -177,8 +191,8 @@ class _Document:
         }
         return Owned(dict(keys))
 
-    def carry_out(self, decision: _Decision, wanted: dict[str, Any]) -> Merged:
-        """The text after the decision."""
+    def carry_out(self, decision: _Decision, wanted: dict[str, Any]) -> Merged | None:
+        """The text after the decision; None when it cannot be made to say just that."""
         aim = copy.deepcopy(self._values)
         tables = decision.owned.tables
         try:
@@ -189,19 +203,12 @@ class _Document:
             self._mark(decision.owned)
             text = _with_header(tomlkit.dumps(self._root), bool(decision.owned.keys))
             faithful = digest(parse_toml(text, self._source)) == digest(aim)
-        except (TOMLKitError, ConfigError, KeyError, ValueError, TypeError, AttributeError) as e:
-            raise self._too_hard() from e
+        except (TOMLKitError, ConfigError, KeyError, ValueError, TypeError, AttributeError):
+            return None
         if not faithful:
-            raise self._too_hard()
+            return None
         tables.intersection_update({path for path in tables if state_of(aim, path)})
         return Merged(text, decision.owned, decision.kept)
-
-    def _too_hard(self) -> ConfigError:
-        return ConfigError(
-            f"{self._source}: valid, but laid out in a way in which our values cannot be put in "
-            "safely. Keep each table in one place and in one form (a [table], dotted keys or "
-            "{ inline }), then run this again. It was left as it is."
-        )
 
     def _delete(self, aim: dict[str, Any], path: KeyPath, tables: set[KeyPath]) -> None:
         _remove(self._root, aim, path)
@@ -227,7 +234,8 @@ class _Document:
                 _remove(self._root, aim, above)
                 state = None
             if state is None:
-                self._open(aim, above, wanted)
+                inline = self._compact and depth > 1 and above[:-1] not in tables
+                self._open(aim, above, wanted, inline)
                 tables.add(above)
         parent, key = _node(self._root, path[:-1]), path[-1]
         there = _value(aim, path[:-1]).get(key)
@@ -239,10 +247,12 @@ class _Document:
         parent[key] = value
         _value(aim, path[:-1])[key] = plain(value)
 
-    def _open(self, aim: dict[str, Any], path: KeyPath, wanted: dict[str, Any]) -> None:
+    def _open(
+        self, aim: dict[str, Any], path: KeyPath, wanted: dict[str, Any], inline: bool
+    ) -> None:
         """Open the table `path`, in the form in which it is wanted or that its place demands."""
         parent, like = _node(self._root, path[:-1]), _value(wanted, path)
-        if isinstance(like, Inline) or isinstance(parent, InlineTable):
+        if inline or isinstance(like, Inline) or isinstance(parent, InlineTable):
             parent[path[-1]] = tomlkit.inline_table()
         else:
             headless = all(_has_header(value) for value in like.values())
