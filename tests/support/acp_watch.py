@@ -1,8 +1,9 @@
-"""A sink that keeps a driver's events and lets a test wait for one, without sleeping."""
+"""Wait, without sleeping, for what a driver reports and for the end of a process."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -78,3 +79,15 @@ class Watch:
     def notices(self) -> list[str]:
         """All notices so far."""
         return [event.message for event in self.of(Noticed)]
+
+
+async def gone(pidfd: int) -> None:
+    """Wait for the end of the process behind a pidfd."""
+    ended = asyncio.Event()
+    asyncio.get_running_loop().add_reader(pidfd, ended.set)
+    try:
+        async with asyncio.timeout(10):
+            await ended.wait()
+    finally:
+        asyncio.get_running_loop().remove_reader(pidfd)
+        os.close(pidfd)

@@ -24,7 +24,7 @@ from agentapi.drivers.base import (
     UserText,
 )
 from tests.support import acp_agent
-from tests.support.acp_watch import Watch
+from tests.support.acp_watch import Watch, gone
 
 Start = Callable[..., Awaitable[tuple[AcpDriver, Watch]]]
 
@@ -419,16 +419,4 @@ class TestEnd:
         else:
             os.kill(os.getpgid(int(watch.text)), 9)
         await watch.exited()
-        await readable(child)
-
-
-async def readable(pidfd: int) -> None:
-    """Wait for the end of the process behind a pidfd."""
-    ended = asyncio.Event()
-    asyncio.get_running_loop().add_reader(pidfd, ended.set)
-    try:
-        async with asyncio.timeout(10):
-            await ended.wait()
-    finally:
-        asyncio.get_running_loop().remove_reader(pidfd)
-        os.close(pidfd)
+        await gone(child)

@@ -1,0 +1,118 @@
+"""The protocol's schema turned into values of our own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from acp import schema
+
+from agentapi.drivers.acp_client import to_operation, to_question
+from agentapi.drivers.acp_permission import Option, Question
+from agentapi.drivers.acp_text import Chunk, Operation, Plan, Remark, Tool
+
+WARNING = "Warning: Model metadata is missing.\n\n"
+
+
+def chunk(content: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"sessionUpdate": "agent_message_chunk", "content": content, **more}
+
+
+def text(words: str) -> dict[str, Any]:
+    return {"type": "text", "text": words}
+
+
+@pytest.mark.parametrize(
+    ("update", "expected"),
+    [
+        (chunk(text("hi"), messageId="m"), Chunk("hi", "m")),
+        (chunk(text(WARNING)), Remark(WARNING.strip())),
+        (chunk(text(WARNING), messageId="m"), Chunk(WARNING, "m")),
+        (chunk(text("Warning: ")), Chunk("Warning: ")),
+        (chunk({"type": "image", "data": "", "mimeType": "image/png"}), Chunk("[image]")),
+        (
+            chunk({"type": "resource_link", "name": "a.py", "uri": "file:///a.py"}),
+            Chunk("[a.py](file:///a.py)"),
+        ),
+        (
+            {"sessionUpdate": "tool_call", "toolCallId": "t", "title": "ls"},
+            Tool("t", "ls", None),
+        ),
+        (
+            {"sessionUpdate": "tool_call_update", "toolCallId": "t", "status": "failed"},
+            Tool("t", None, "failed"),
+        ),
+        (
+            {
+                "sessionUpdate": "plan",
+                "entries": [{"content": "act", "priority": "low", "status": "pending"}],
+            },
+            Plan(entries=(("pending", "act"),)),
+        ),
+        (
+            {
+                "sessionUpdate": "plan_update",
+                "plan": {"type": "markdown", "planId": "p", "content": "1. act"},
+            },
+            Plan("p", markdown="1. act"),
+        ),
+        ({"sessionUpdate": "plan_removed", "planId": "p"}, Plan("p")),
+        ({"sessionUpdate": "agent_thought_chunk", "content": text("hm")}, None),
+        ({"sessionUpdate": "user_message_chunk", "content": text("hi")}, None),
+        ({"sessionUpdate": "usage_update", "used": 1, "size": 2}, None),
+    ],
+)
+def test_updates(update: dict[str, Any], expected: Operation | None) -> None:
+    note = schema.SessionNotification.model_validate({"sessionId": "s", "update": update})
+    assert to_operation(note.update) == expected
+
+
+def question(**tool: Any) -> Question:
+    return to_question(
+        schema.RequestPermissionRequest.model_validate(
+            {
+                "sessionId": "s",
+                "toolCall": {"toolCallId": "t", **tool},
+                "options": [{"optionId": "o", "name": "Yes", "kind": "allow_once"}],
+            }
+        )
+    )
+
+
+def test_a_command_is_shown_with_its_reason() -> None:
+    asked = question(
+        title="Run rm",
+        kind="execute",
+        rawInput={"command": ["rm", "-r", "x"], "description": "it is old"},
+    )
+    assert asked == Question(
+        kind="command",
+        title="Run rm",
+        reason="it is old",
+        command="rm -r x",
+        options=(Option("o", "Yes", "allow_once"),),
+    )
+
+
+def test_the_words_in_a_tool_call_are_its_reason() -> None:
+    asked = question(content=[{"type": "content", "content": text("I need it")}])
+    assert (asked.reason, asked.title, asked.kind) == ("I need it", "", "permission")
+
+
+def test_a_change_is_shown_as_a_diff() -> None:
+    change = {"type": "diff", "path": "/w/a", "oldText": "one\ntwo", "newText": "one\n2"}
+    new = {"type": "diff", "path": "/w/b", "newText": "b"}
+    asked = question(kind="edit", content=[change, new])
+    assert asked.kind == "patch"
+    assert asked.diff.splitlines() == [
+        "--- /w/a",
+        "+++ /w/a",
+        "@@ -1,2 +1,2 @@",
+        " one",
+        "-two",
+        "+2",
+        "--- /dev/null",
+        "+++ /w/b",
+        "@@ -0,0 +1 @@",
+        "+b",
+    ]
