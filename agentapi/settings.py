@@ -116,6 +116,18 @@ def _origin(value: str) -> str:
     return f"{parts.scheme}://{parts.netloc}".lower()
 
 
+def _server_url(value: str) -> str:
+    url = value if "://" in value else f"http://{value}"
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or parts.query or parts.fragment or any(c.isspace() for c in value):
+        raise ValueError("an address such as localhost:3284 or https://example.com/agent")
+    return url.rstrip("/")
+
+
 @dataclass(frozen=True, slots=True)
 class Option:
     """One option. `parse` takes the text of one value and raises `ValueError(what is allowed)`."""
@@ -277,7 +289,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "auth-token-file",
-        "Ask every client for the bearer token in this file (see also AGENTAPI_AUTH_TOKEN).",
+        "The bearer token that clients must show is in this file (see also AGENTAPI_AUTH_TOKEN).",
         _file,
         None,
         metavar="FILE",
@@ -319,6 +331,38 @@ OPTIONS: tuple[Option, ...] = (
         False,
     ),
 )
+
+
+ATTACH_OPTIONS: tuple[Option, ...] = (
+    Option(
+        "url",
+        "Where the server is; http:// and a path may be left out.",
+        _server_url,
+        "http://localhost:3284",
+        short="u",
+        metavar="URL",
+        shown="localhost:3284",
+    ),
+    *(option for option in OPTIONS if option.name in ("auth-token-file", "auth-token")),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttachSettings:
+    """What `agentapi attach` was asked for."""
+
+    url: str
+    """Scheme, host and perhaps a path, without a slash at the end."""
+    auth_token: str | None
+
+
+def attach_settings(
+    flags: Mapping[str, str | Sequence[str] | None], environment: Mapping[str, str]
+) -> AttachSettings:
+    """The settings of one attach, as `server_settings`. Raises `SettingsError`."""
+    values = {option.field: _value(option, flags, environment) for option in ATTACH_OPTIONS}
+    token = _token(values["auth_token_file"], values["auth_token"])
+    return AttachSettings(url=values["url"], auth_token=token)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

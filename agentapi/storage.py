@@ -16,16 +16,16 @@ unreadable. Nothing here raises for what a disk does: the reason goes to `warn`,
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from agentapi.conversation.model import Message, Role
+from agentapi.files import write_atomically
 from agentapi.state import RestoredState, State
 
 __all__ = ["RestoredState", "State", "StateStore"]
@@ -249,39 +249,6 @@ def parse_state(data: bytes) -> State:
         initial_prompt=_whole(prompt),
         initial_prompt_sent=sent,
     )
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Replace the file's content as one step: afterwards it is the old or the new, never a part.
-
-    Mode 0600; folders that are missing are made with 0700. Raises `OSError`, leaving the old."""
-    make_private_folder(path.parent)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        descriptor = os.open(temporary, flags, 0o600)
-        try:
-            rest = memoryview(data)
-            while rest:
-                rest = rest[os.write(descriptor, rest) :]
-        finally:
-            os.close(descriptor)
-        temporary.rename(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
-
-
-def make_private_folder(folder: Path) -> None:
-    """Make the folder and what is missing above it, for this user only. Raises `OSError`."""
-    for missing in reversed(_missing(folder)):
-        missing.mkdir(mode=0o700, exist_ok=True)
-
-
-def _missing(folder: Path) -> list[Path]:
-    folders: Iterable[Path] = (folder, *folder.parents)
-    return [one for one in folders if not one.exists()]
 
 
 def _parse_extra(data: bytes) -> dict[str, Any]:

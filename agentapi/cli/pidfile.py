@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from types import TracebackType
 
-from agentapi.storage import write_atomically
+from agentapi.files import write_atomically
 
 _LONGEST = 32
 """Bytes; no pid needs as many."""

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import nullcontext
+from socket import socket
 from typing import Any
 
 import click
 
+from agentapi import logs
 from agentapi.cli.arguments import TableCommand
-from agentapi.settings import OPTIONS, SettingsError, server_settings
+from agentapi.cli.pidfile import PidFile, PidFileError
+from agentapi.cli.signals import Signals
+from agentapi.cli.sockets import ListenError, close_all, listen
+from agentapi.settings import OPTIONS, ServerSettings, SettingsError, server_settings
+
+BAD_CONFIGURATION = 2
 
 
 @click.command(
@@ -36,10 +44,34 @@ def command(program: tuple[str, ...], **flags: Any) -> None:
         raise click.UsageError(str(error)) from error
     if settings.print_openapi:
         _print_openapi()
-        return
-    from agentapi.cli import server
+    else:
+        sys.exit(_run(settings))
 
-    sys.exit(server.run(settings))
+
+def _run(settings: ServerSettings) -> int:
+    """Take the signals, the port and the pid file, then serve; the exit status.
+
+    All three before the slow imports, and so before the agent starts."""
+    signals = Signals()
+    logs.configure(settings.log_level, settings.log_format)
+    try:
+        sockets = listen(settings.host, settings.port)
+        try:
+            with PidFile(settings.pid_file) if settings.pid_file else nullcontext():
+                return _serve(settings, sockets, signals)
+        finally:
+            close_all(sockets)
+    except (ListenError, PidFileError) as error:
+        click.echo(f"Error: {error}", err=True)
+        return BAD_CONFIGURATION
+
+
+def _serve(settings: ServerSettings, sockets: list[socket], signals: Signals) -> int:
+    import asyncio
+
+    from agentapi.cli.server import serve
+
+    return asyncio.run(serve(settings, sockets, signals))
 
 
 def _print_openapi() -> None:

@@ -33,8 +33,8 @@ class Signals:
         loop = asyncio.get_running_loop()
         for number in (*ENDING, signal.SIGUSR1):
             loop.add_signal_handler(number, self._answer, number)
-        for number in self._early:
-            self._answer(number)
+        for early in self._early:
+            self._answer(early)
 
     async def wait_for_end(self) -> None:
         """Wait for a signal to end."""

@@ -52,8 +52,16 @@ async def _read_stream(descriptor: int, silence: float) -> bytes:
     blocks: list[bytes] = []
     ended: asyncio.Future[None] = loop.create_future()
 
+    def give_up() -> None:
+        _log.warning(
+            "standard input is open but nothing came in %g s: no initial prompt is taken from it",
+            silence,
+        )
+        ended.set_result(None)
+
+    timer = loop.call_later(silence, give_up)
+
     def take() -> None:
-        nonlocal timer
         timer.cancel()
         try:
             block = os.read(descriptor, _BLOCK)
@@ -66,14 +74,6 @@ async def _read_stream(descriptor: int, silence: float) -> bytes:
             loop.remove_reader(descriptor)
             ended.set_result(None)
 
-    def give_up() -> None:
-        _log.warning(
-            "standard input is open but nothing came in %g s: no initial prompt is taken from it",
-            silence,
-        )
-        ended.set_result(None)
-
-    timer = loop.call_later(silence, give_up)
     loop.add_reader(descriptor, take)
     try:
         await ended

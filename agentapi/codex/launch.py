@@ -16,7 +16,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 
-from agentapi.storage import write_atomically
+from agentapi.files import write_atomically
 
 FLAG = "--no-daemon"
 PROBE_LIMIT = 5.0

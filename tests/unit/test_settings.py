@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -21,7 +22,7 @@ CODEX = ("codex",)
 def settings(
     environment: dict[str, str] | None = None,
     command: tuple[str, ...] = CODEX,
-    **flags: str | list[str],
+    **flags: Any,
 ) -> ServerSettings:
     named = {name.replace("_", "-"): value for name, value in flags.items()}
     return server_settings(named, environment or {}, command)

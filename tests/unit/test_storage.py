@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentapi.conversation.model import Message, Role
-from agentapi.storage import State, StateStore, parse_state, write_atomically
+from agentapi.files import write_atomically
+from agentapi.state import State
+from agentapi.storage import StateStore, parse_state
 
 TIME = datetime(2026, 3, 1, 12, 30, 15, 123456, tzinfo=UTC)
 UPSTREAM = """{
@@ -245,7 +247,8 @@ import resource, signal, sys
 from datetime import datetime, UTC
 from pathlib import Path
 from agentapi.conversation.model import Message, Role
-from agentapi.storage import State, StateStore
+from agentapi.state import State
+from agentapi.storage import StateStore
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 warned = []

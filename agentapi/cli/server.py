@@ -1,0 +1,155 @@
+"""The composition root of `agentapi server`: what is made of what, and in which order it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import logging
+import os
+import socket
+import sys
+from collections.abc import Awaitable, Sequence
+from pathlib import Path
+
+from agentapi.cli.signals import Signals
+from agentapi.cli.sockets import urls
+from agentapi.cli.stdin_prompt import read_prompt, stdin_may_hold_prompt
+from agentapi.conversation.model import Level
+from agentapi.drivers.base import Driver, Exited
+from agentapi.http.app import HttpOptions, create_app
+from agentapi.http.server import HttpServer
+from agentapi.session import AgentSession
+from agentapi.settings import ServerSettings
+from agentapi.state import RestoredState
+from agentapi.storage import StateStore
+
+GRACE = 5.0
+"""Seconds from the SIGINT to the agent to its SIGKILL."""
+AGENT_FAILED = 1
+
+_log = logging.getLogger(__name__)
+
+
+async def serve(
+    settings: ServerSettings, sockets: Sequence[socket.socket], signals: Signals
+) -> int:
+    """Run the agent and serve its API until either a signal or the agent ends it; the status."""
+    store = _store(settings)
+    driver = await _driver(settings)
+    session = AgentSession(
+        driver,
+        agent_type=settings.type,
+        store=store,
+        initial_prompt=_initial_prompt(settings),
+        history=store.load() if store is not None else RestoredState(),
+        about=functools.partial(_about, driver),
+    )
+    if store is not None:
+        store.warn = functools.partial(session.notice, Level.WARNING)
+    signals.answer(session.save)
+    server = HttpServer(create_app(session, _http_options(settings)), sockets)
+    await server.start()
+    _log.info("serving on %s, agent type %s", ", ".join(urls(sockets)), settings.type)
+    try:
+        ending = await _run_agent(session, signals, settings.command[0])
+        session.save()
+        await server.stop()
+        return _status(ending)
+    finally:
+        await server.stop()
+        await session.stop(GRACE)
+        if store is not None:
+            await store.close()
+
+
+async def _run_agent(session: AgentSession, signals: Signals, program: str) -> Exited | None:
+    """Start the agent and wait for its end, or for a signal (None)."""
+    signalled = asyncio.create_task(signals.wait_for_end(), name="wait for a signal")
+    ended = asyncio.create_task(_start_and_wait(session), name="wait for the agent")
+    try:
+        await asyncio.wait((signalled, ended), return_when=asyncio.FIRST_COMPLETED)
+        if signalled.done():
+            _log.info("ending on a signal")
+            return None
+        return ended.result()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        return Exited(code=AGENT_FAILED, screen=f"{program} could not be started: {reason}")
+    finally:
+        for task in (signalled, ended):
+            task.cancel()
+        await asyncio.gather(signalled, ended, return_exceptions=True)
+
+
+async def _start_and_wait(session: AgentSession) -> Exited:
+    await session.start()
+    return await session.wait()
+
+
+def _status(ending: Exited | None) -> int:
+    """The exit status, after saying how the agent failed."""
+    if ending is None or not ending.failed:
+        return 0
+    how = f"signal {ending.signal}" if ending.code is None else f"status {ending.code}"
+    screen = "\n".join(line.rstrip() for line in ending.screen.strip("\n").rstrip().split("\n"))
+    frame = "=" * 8
+    print(f"{frame}\n{screen}\n{frame}\nThe agent ended with {how}.", file=sys.stderr)  # noqa: T201
+    return AGENT_FAILED
+
+
+def _store(settings: ServerSettings) -> StateStore | None:
+    if settings.state_file is None:
+        return None
+    return StateStore(settings.state_file, load=settings.load_state, save=settings.save_state)
+
+
+def _initial_prompt(settings: ServerSettings) -> str | Awaitable[str | None] | None:
+    if settings.initial_prompt.strip():
+        return settings.initial_prompt
+    return read_prompt() if stdin_may_hold_prompt() else None
+
+
+async def _driver(settings: ServerSettings) -> Driver:
+    if settings.experimental_acp:
+        from agentapi.drivers.acp import AcpDriver
+
+        return AcpDriver(settings.command, cwd=Path.cwd(), env=os.environ)
+    from agentapi.agents import profile_for
+    from agentapi.drivers.tui import TuiDriver
+
+    return TuiDriver(
+        profile_for(settings.type),
+        await _command(settings),
+        cwd=Path.cwd(),
+        env=os.environ,
+        columns=settings.term_width,
+        rows=settings.term_height,
+        record=settings.record,
+    )
+
+
+async def _command(settings: ServerSettings) -> Sequence[str]:
+    """The agent's command line as it is run."""
+    if settings.verbatim or settings.type != "codex":
+        return settings.command
+    from agentapi.codex.launch import without_daemon
+
+    return await without_daemon(settings.command, os.environ)
+
+
+def _http_options(settings: ServerSettings) -> HttpOptions:
+    return HttpOptions(
+        allowed_hosts=settings.allowed_hosts,
+        allowed_origins=settings.allowed_origins,
+        chat_base_path=settings.chat_base_path,
+        auth_token=settings.auth_token,
+    )
+
+
+def _about(driver: Driver) -> dict[str, object]:
+    """What `GET /session` tells besides the session's own."""
+    known = {name: getattr(driver, name, None) for name in ("session_id", "agent_version")}
+    with contextlib.suppress(OSError):
+        known["workdir"] = str(Path.cwd())
+    return {name: value or None for name, value in known.items()}
