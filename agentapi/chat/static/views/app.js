@@ -65,7 +65,7 @@ export function App({ api, embedded }) {
         onToast=${addToast}
         markdown=${markdown}
         onMarkdown=${setMarkdown}
-        stateLine=${embedded || link !== "live" ? html`<${State} state=${state} />` : null}
+        stateLine=${embedded && html`<${State} state=${state} />`}
       />
       <${Toasts} toasts=${toasts} onDrop=${dropToast} onDropAll=${dropAll} />
       <${Announcer} state=${state} messages=${conversation.messages} agent=${agent} />

@@ -74,7 +74,7 @@ function TextField({ draft, ready, state, sending, onSend, onStop, onFiles }) {
   const canSend = ready && draft.text.trim() !== "";
 
   useLayoutEffect(() => grow(field.current), [draft.text]);
-  useEffect(() => focusUnlessTouch(field.current), []);
+  useLayoutEffect(() => focusUnlessTouch(field.current), []);
 
   const submit = async () => {
     if (!canSend) return;

@@ -1,7 +1,7 @@
 // The control mode: each key goes straight to the agent's terminal, in whatever state it is.
 
 import { sendMessage } from "../api.js";
-import { html, useEffect, useMemo, useRef, useState } from "../html.js";
+import { html, useLayoutEffect, useMemo, useRef, useState } from "../html.js";
 import { KeyQueue, keystroke, typed } from "../keys.js";
 
 const BUTTONS = [
@@ -22,7 +22,8 @@ const TRAIL = 16;
 export function Control({ api, onToast, onLeave }) {
   const field = useRef(null);
   const { trail, press } = useKeys(api, onToast);
-  useEffect(() => field.current.focus({ preventScroll: true }), []);
+  // At once: the next key may be on its way already.
+  useLayoutEffect(() => field.current.focus({ preventScroll: true }), []);
 
   const onKeyDown = (event) => {
     // No terminal knows this one, and Tab does not lead out of here.

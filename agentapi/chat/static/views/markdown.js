@@ -15,11 +15,22 @@ async function loadParts() {
     node.setAttribute("target", "_blank");
     node.setAttribute("rel", "noopener noreferrer");
   });
-  parts = { marked: new Marked({ gfm: true, breaks: true }), DOMPurify };
+  parts = { marked: new Marked({ gfm: true, breaks: true, renderer: RENDERER }), DOMPurify };
 }
 
-// What Markdown makes, and nothing else. No images: each would be a request to wherever an agent's
-// text says.
+// HTML in an agent's text is something it writes about, to be read as it is. An image would be a
+// request to wherever the text says, so it is a link.
+const RENDERER = {
+  html: ({ text }) => escaped(text),
+  image: ({ href, text }) => `<a href="${escaped(href)}">${escaped(text || href)}</a>`,
+};
+
+function escaped(text) {
+  const names = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
+  return text.replace(/[&<>"']/g, (character) => names[character]);
+}
+
+// What Markdown makes, and nothing else.
 const ALLOWED_TAGS = (
   "a b blockquote br code del em h1 h2 h3 h4 h5 h6 hr i li ol p pre s strong table tbody td th " +
   "thead tr ul #text"
