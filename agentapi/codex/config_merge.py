@@ -260,16 +260,18 @@ class _Document:
         _value(aim, path[:-1])[path[-1]] = {}
 
     def _mark(self, owned: Owned) -> None:
+        """Mark each line all of whose values are ours, and no other."""
+        lines: dict[int, tuple[Item, bool]] = {}
         for path, value in leaves(_plain_root(self._root)):
             line = _line(self._root, path)
-            if line is None:
-                continue
-            if digest(value) in owned.keys.get(path, ()):
-                if not line.trivia.comment:
-                    line.comment(MARK.removeprefix("# "))
-            elif line.trivia.comment == MARK and not _shares_line(path, owned):
-                line.trivia.comment = ""
-                line.trivia.comment_ws = ""
+            if line is not None:
+                ours = digest(value) in owned.keys.get(path, ())
+                lines[id(line)] = line, ours and lines.get(id(line), (line, True))[1]
+        for line, ours in lines.values():
+            if ours and not line.trivia.comment:
+                line.comment(MARK.removeprefix("# "))
+            elif not ours and line.trivia.comment == MARK:
+                line.trivia.comment = line.trivia.comment_ws = ""
 
 
 def _has_header(value: Any) -> bool:
@@ -277,11 +279,6 @@ def _has_header(value: Any) -> bool:
     if isinstance(value, list):
         return bool(value) and all(isinstance(each, dict) for each in value)
     return isinstance(value, dict) and bool(value) and not isinstance(value, Inline)
-
-
-def _shares_line(path: KeyPath, owned: Owned) -> bool:
-    """Whether a key of ours stands in the same inline table."""
-    return any(other[:-1] == path[:-1] and other != path for other in owned.keys)
 
 
 def _with_header(text: str, anything_ours: bool) -> str:
