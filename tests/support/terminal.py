@@ -126,13 +126,13 @@ class Terminal:
 
     async def close(self) -> None:
         """End the program and everything in its process group."""
-        for number in (signal.SIGTERM, signal.SIGKILL):
+        for number, patience in ((signal.SIGTERM, 2.0), (signal.SIGKILL, 5.0)):
             if self.exit_status is not None:
                 break
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, number)
             with contextlib.suppress(TimeoutError):
-                await self.ended(3.0)
+                await self.ended(patience)
         asyncio.get_running_loop().remove_reader(self.process.fd)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
