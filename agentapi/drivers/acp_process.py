@@ -15,6 +15,8 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from agentapi.drivers.acp_tree import Strays
+
 TAIL_LINES = 100
 TAIL_LINE_LENGTH = 2_000
 READ_SIZE = 65_536
@@ -69,6 +71,7 @@ class StdioProcess:
     def __init__(self, child: subprocess.Popen[bytes]) -> None:
         self._loop = asyncio.get_running_loop()
         self._child = child
+        self._strays = Strays(child.pid)
         self._output = asyncio.StreamReader()
         self._input: asyncio.WriteTransport | None = None
         self._flow = _Flow()
@@ -125,12 +128,14 @@ class StdioProcess:
     async def end(self, grace: float) -> Ending:
         """Close its input and interrupt the group; kill what is left after `grace` seconds."""
         if not self._ended.done():
+            self._strays.look()
             if self._input is not None:
                 self._input.close()
             self._signal_group(signal.SIGINT)
             try:
                 return await asyncio.wait_for(self.wait(), grace)
             except TimeoutError:
+                self._strays.look()
                 self._signal_group(signal.SIGKILL)
         return await self.wait()
 
@@ -147,12 +152,16 @@ class StdioProcess:
     def _leader_ended(self, pidfd: int) -> None:
         self._loop.remove_reader(pidfd)
         os.close(pidfd)
+        self._strays.look()
         self._burial = self._loop.create_task(self._bury(), name="acp: end of the agent")
 
     async def _bury(self) -> None:
-        """End the rest of the group, read what it still said, reap the leader: in this order."""
+        """End the rest of the group and what it runs, read what it still said, reap the leader: in
+        this order."""
         await self._drain()
+        self._strays.look()
         self._signal_group(signal.SIGKILL)
+        self._strays.kill()
         await self._drain()
         for transport in (*self._readers, self._input):
             if transport is not None:

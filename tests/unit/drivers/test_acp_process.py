@@ -84,6 +84,20 @@ async def test_the_end_of_the_leader_is_the_end_of_its_group() -> None:
     await gone(child)
 
 
+@pytest.mark.parametrize("how", ["stopped", "died"])
+async def test_a_command_in_a_session_of_its_own_ends_too(how: str) -> None:
+    process = await shell("trap '' INT; (setsid sh -c 'echo $$; exec sleep 300'; :) & exec cat")
+    command = int(await process.read())
+    assert os.getsid(command) == command != process.pid
+    held = os.pidfd_open(command)
+    if how == "stopped":
+        await process.end(0.05)
+    else:
+        os.kill(process.pid, signal.SIGKILL)
+        await process.wait()
+    await gone(held)
+
+
 async def test_writing_to_one_that_does_not_listen_is_an_error() -> None:
     process = await shell("exec 0<&-; echo closed; exec sleep 300")
     await process.read()

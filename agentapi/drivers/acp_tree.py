@@ -1,0 +1,65 @@
+"""The processes that a process group still runs outside of itself.
+
+A coding agent gives each command a session of its own, so that no signal to the agent's group
+reaches it; when the agent dies the command would go on for ever, adopted by init. They are found as
+descendants while their parents live, and held by pidfd, which never names anybody else. What has
+detached itself from its parents on purpose (a daemon) is not found, and lives.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+
+class Strays:
+    """Descendants of a group that left it."""
+
+    def __init__(self, group: int) -> None:
+        self._group = group
+        self._pidfds: dict[int, int] = {}
+
+    def look(self) -> None:
+        """Hold those that there are now, besides those held already."""
+        for pid in strays(self._group) - self._pidfds.keys():
+            with contextlib.suppress(OSError):
+                self._pidfds[pid] = os.pidfd_open(pid)
+
+    def kill(self) -> None:
+        """SIGKILL to all that are held; then none is."""
+        for pidfd in self._pidfds.values():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            os.close(pidfd)
+        self._pidfds.clear()
+
+
+def strays(group: int) -> set[int]:
+    """The pids of all descendants of the group's members that are not members themselves."""
+    children: dict[int, list[int]] = {}
+    members: set[int] = set()
+    for pid, parent, its_group in _processes():
+        children.setdefault(parent, []).append(pid)
+        if its_group == group:
+            members.add(pid)
+    found: set[int] = set()
+    waiting = list(members)
+    while waiting:
+        for child in children.get(waiting.pop(), ()):
+            if child not in found:
+                found.add(child)
+                waiting.append(child)
+    return found - members
+
+
+def _processes() -> Iterator[tuple[int, int, int]]:
+    """(pid, parent, process group) of every process (proc_pid_stat(5))."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                # The command's name, in parentheses, may hold blanks and parentheses itself.
+                fields = (entry / "stat").read_bytes().rpartition(b")")[2].split()
+                yield int(entry.name), int(fields[1]), int(fields[2])
