@@ -1,1 +1,37 @@
 """What each agent's terminal program looks like: one file an agent, data and pure functions."""
+
+from __future__ import annotations
+
+from agentapi.agents.codex import CODEX
+from agentapi.agents.profile import AgentProfile
+
+_FULL_SCREEN_QUIET = 1.5
+"""Seconds: their spinners stand still for up to a second."""
+
+_PROFILES: tuple[AgentProfile, ...] = (
+    CODEX,
+    AgentProfile("custom"),
+    *(
+        AgentProfile(name, quiet=_FULL_SCREEN_QUIET)
+        for name in (
+            "claude",
+            "goose",
+            "aider",
+            "gemini",
+            "copilot",
+            "amp",
+            "cursor",
+            "auggie",
+            "amazonq",
+            "opencode",
+        )
+    ),
+)
+
+AGENT_TYPES: tuple[str, ...] = tuple(profile.name for profile in _PROFILES)
+"""Every agent type that has a profile."""
+
+
+def profile_for(agent_type: str) -> AgentProfile:
+    """The profile of an agent type. Raises `KeyError` for a type that does not exist."""
+    return {profile.name: profile for profile in _PROFILES}[agent_type]

@@ -79,7 +79,7 @@ class Dialog:
 
     id: str
     kind: str
-    """`command`, `patch`, `mcp`, `permission`, `trust`, `login`, `update`, `question` or `other`."""
+    """`command`, `patch`, `mcp`, `permission`, `trust`, `login`, `update`, `question`, `other`."""
     title: str
     reason: str = ""
     command: str = ""

@@ -1,0 +1,297 @@
+"""How OpenAI's Codex CLI looks, from 0.80 to 0.169, inline and on the alternate screen.
+
+Seen on the real program: a user's message is echoed with `›` in column 0, and nothing of the
+agent's words ever stands there, because every block is indented by two columns behind its bullet.
+The composer is the last such line. A dialog takes the composer's place and ends with its keys.
+Furniture is told from an agent that quotes it by place and by faintness, not by words alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Sequence
+
+from agentapi.agents.profile import AgentProfile, Composer, Reading, squeeze
+from agentapi.conversation.model import Choice, Dialog, Phase
+from agentapi.frames import Frame
+
+_SPINNER = re.compile(r"^[⠀-⣿]( |$)")
+_WORKING = re.compile(r"^[•◦] \S.* \((?:\d+[hms] ?)+ • esc to interrupt\)")
+_WORKED = re.compile(
+    r"^(?:  Worked for (?:<1s|(?:\d+[dhms] ?)+)(?: • \d?\d:\d\d(?: ?[AaPp][Mm])?)?"
+    r"|  \d?\d:\d\d(?: ?[AaPp][Mm])?)$"
+)
+_RULE = re.compile(r"^─(?: Worked for [^─]+ )?─+$")
+_TIP = re.compile(r"^  └ Tip: ")
+_CHOICE = re.compile(r"^[›❯> ] (?P<number>\d)\. (?P<label>.*)$")
+_CHOSEN = re.compile(r"^[›❯>] \d\. ")
+_CONFIRM = re.compile(
+    r"^ .*\b(?:(?:enter|return) to (?:confirm|continue|submit|select)|esc to (?:cancel|go back))\b",
+    re.IGNORECASE,
+)
+_POPUP = re.compile(r"esc close|^  no matches$|^  loading\.\.\.$|^› /\w|^  /\w[\w-]*  +\w")
+_PASTED = re.compile(r"\[Pasted Content \d+ chars\]")
+_LOGO = re.compile(r"^[ ⠀-⣿]*[⠁-⣿][ ⠀-⣿]*$")
+_KEYS = {"esc": "\x1b", "enter": "\r", "space": " "}
+_KINDS = (  # words of a dialog's title -> its kind; the first that fits
+    ("run the following command", "command"),
+    ("make the following edits", "patch"),
+    ("network access", "permission"),
+    ("permission", "permission"),
+    ("trust", "trust"),
+    ("without asking for approval", "trust"),
+    ("require approval", "trust"),
+    ("update", "update"),
+    ("sign in", "login"),
+    ("api key", "login"),
+    ("how you want to use codex", "login"),
+    ("mcp", "mcp"),
+)
+_MESSAGE_SIGNS = "!/@?#$"
+
+
+class CodexProfile(AgentProfile):
+    """OpenAI's Codex CLI."""
+
+    def read(self, frame: Frame) -> Reading:
+        """Find transcript, composer, dialog and working line on a screen."""
+        last = _last_filled(frame.lines, frame.rows)
+        if dialog := _read_dialog(frame.lines, last):
+            top, value, text = dialog
+            return Reading(
+                transcript=top, dialog=value, dialog_text=text, working=_working(frame.lines, top)
+            )
+        row = _composer_top(frame, last)
+        if row is None:
+            return Reading(transcript=last + 1, working=_working(frame.lines, last + 1))
+        bottom = _composer_bottom(frame, row, last)
+        typed = _typed(frame.bright[row : bottom + 1])
+        return Reading(
+            transcript=row,
+            composer=Composer(row, typed, ready=_configured(frame.lines, bottom, last)),
+            working=_working(frame.lines, row),
+            popup=bool(typed) and _popup_open(frame.lines, row, last),
+            interrupted=_ends_interrupted(frame.lines, row),
+        )
+
+    def title_phase(self, title: str) -> Phase | None:
+        """Codex 0.125 and later: a braille spinner while working, `[ ! ]` while it asks, else the
+        bare title."""
+        if title.startswith(("[ ! ]", "[ . ]")):
+            return Phase.BLOCKED
+        return Phase.WORKING if _SPINNER.match(title) else Phase.IDLE
+
+    def notification_phase(self, text: str) -> Phase | None:
+        """Codex 0.80 tells the end of a turn (the answer's text) and an approval by OSC 9, when
+        its terminal has no focus."""
+        if text.startswith(("Approval requested", "Codex wants to edit")):
+            return Phase.BLOCKED
+        return Phase.IDLE
+
+    def starts_echo(self, line: str) -> bool:
+        """A user's message starts with `›` in column 0."""
+        return line.startswith("› ") or line == "›"
+
+    def echo_length(self, lines: Sequence[str]) -> int:
+        """An echo lasts until the next block: a line that has something in column 0."""
+        for number, line in enumerate(lines[1:], 1):
+            if line and not line.startswith(" "):
+                return number
+        return len(lines)
+
+    def echo_text(self, lines: Sequence[str]) -> str:
+        """The words behind `› ` and the indent of the lines after it."""
+        return "\n".join(line[2:] for line in lines).strip("\n")
+
+    def clean(
+        self, lines: Sequence[str], faint: Container[str] = (), working: bool = False
+    ) -> list[str]:
+        """Drop rules (0.80), and at the end the status line, tips and the mark of a turn's end."""
+        kept = [line for line in lines if not (line[:1] == "─" and _RULE.match(line))]
+        while kept and _is_tail_furniture(kept, faint, working):
+            kept.pop()
+        return kept
+
+    def clean_startup(self, lines: Sequence[str]) -> list[str]:
+        """Keep banner and tips; drop the logo and the composers of screens that came before."""
+        kept: list[str] = []
+        skip_footer = False
+        for line in lines:
+            if self.starts_echo(line):
+                skip_footer = True
+                continue
+            if skip_footer and (not line or line.startswith("  ")):
+                skip_footer = bool(not line) or "shortcuts" not in line
+                continue
+            skip_footer = False
+            if not _LOGO.match(line):
+                kept.append(line)
+        return squeeze_blank(kept)
+
+    def literal(self, text: str) -> str:
+        """Codex trims a prompt, and reads `!`, `/` and the like only in its first column and a
+        mention only at the cursor: a blank before and after keeps all of them plain text."""
+        before = " " if text.startswith(tuple(_MESSAGE_SIGNS)) else ""
+        last_word = text.rsplit(maxsplit=1)[-1] if text.strip() else ""
+        after = " " if any(sign in last_word for sign in _MESSAGE_SIGNS) else ""
+        return f"{before}{text}{after}"
+
+    def echoed(self, frame: Frame, reading: Reading, typed: str) -> bool:
+        """Whether the composer ends with what was typed, or shows it as a long paste."""
+        if reading.composer is None:
+            return False
+        shown = squeeze(reading.composer.text)
+        return shown.endswith(squeeze(typed)[-40:]) or bool(_PASTED.search(reading.composer.text))
+
+
+CODEX = CodexProfile(
+    name="codex",
+    quiet=3.0,
+    has_composer=True,
+    report_unfocused=True,
+)
+
+
+def squeeze_blank(lines: Sequence[str]) -> list[str]:
+    """Lines with at most one blank line in a row."""
+    return [line for number, line in enumerate(lines) if line or (number and lines[number - 1])]
+
+
+def _last_filled(lines: Sequence[str], end: int) -> int:
+    for row in range(end - 1, -1, -1):
+        if lines[row]:
+            return row
+    return -1
+
+
+def _composer_top(frame: Frame, last: int) -> int | None:
+    """The last line with `›` in column 0; `!` stands there in shell mode, where the cursor is."""
+    for row in range(last, -1, -1):
+        line = frame.lines[row]
+        if line[:1] == "›" and line[1:2] in ("", " "):
+            return row
+        if line[:1] == "!" and row == frame.cursor[1]:
+            return row
+    return None
+
+
+def _composer_bottom(frame: Frame, top: int, last: int) -> int:
+    """The composer reaches down to the last line before a blank one that the footer follows."""
+    return max(top, min(frame.cursor[1], last))
+
+
+def _typed(bright: Sequence[str]) -> str:
+    return "\n".join(line[2:] for line in bright).strip()
+
+
+def _configured(lines: Sequence[str], bottom: int, last: int) -> bool:
+    """Codex paints the composer before it can take a prompt; the footer names the model (or, up
+    to 0.107, the context left) only once the session is configured."""
+    footer = " ".join(line.strip() for line in lines[bottom + 1 : last + 1] if line)
+    return footer not in ("", "? for shortcuts")
+
+
+def _popup_open(lines: Sequence[str], top: int, last: int) -> bool:
+    near = [*lines[max(0, top - 12) : top], *lines[top + 1 : last + 1]]
+    return any(_POPUP.search(line) for line in near)
+
+
+def _working(lines: Sequence[str], end: int) -> str:
+    """The status line stands last in the transcript, with at most its details below it."""
+    for row in range(_last_filled(lines, end), -1, -1):
+        line = lines[row]
+        if _WORKING.match(line):
+            return line
+        if line and not line.startswith("  "):
+            return ""
+        if not line:
+            return ""
+    return ""
+
+
+def _ends_interrupted(lines: Sequence[str], end: int) -> bool:
+    row = _last_filled(lines, end)
+    while row >= 0 and lines[row].startswith("  "):
+        row -= 1
+    return row >= 0 and lines[row].startswith("■ ")
+
+
+def _is_tail_furniture(kept: Sequence[str], faint: Container[str], working: bool) -> bool:
+    """Whether the last line is blank, marks a turn's end, or belongs to a status line or tip."""
+    line = kept[-1]
+    if not line or (line in faint and _WORKED.match(line)):
+        return True
+    for above in reversed(kept[-8:]):
+        if working and _WORKING.match(above):
+            return True
+        if _TIP.match(above):
+            return line in faint
+        if not above.startswith("  "):
+            return False
+    return False
+
+
+def _read_dialog(lines: Sequence[str], last: int) -> tuple[int, Dialog, str] | None:
+    """A dialog ends the screen with a line of its keys, below numbered choices, one of them
+    marked. Returns its first row, the dialog and its text."""
+    if last < 0 or not _CONFIRM.match(lines[last]):
+        return None
+    first_choice = None
+    for row in range(last, max(-1, last - 40), -1):
+        if _CHOICE.match(lines[row]):
+            first_choice = row
+            if lines[row][3:4] == "." and lines[row][2] == "1":
+                break
+    if first_choice is None or not any(_CHOSEN.match(x) for x in lines[first_choice : last + 1]):
+        return None
+    top = _dialog_top(lines, first_choice)
+    text = "\n".join(line.removeprefix("  ") for line in lines[top : last + 1])
+    return top, _dialog(lines[top:first_choice], lines[first_choice:last], text), text
+
+
+def _dialog_top(lines: Sequence[str], first_choice: int) -> int:
+    """Up to two blank lines in a row, or to the last block of the transcript."""
+    top = first_choice
+    while top > 0:
+        above = lines[top - 1]
+        if not above and (top < 2 or not lines[top - 2]):
+            break
+        if above and above[0] not in " >":
+            break
+        top -= 1
+    while not lines[top]:
+        top += 1
+    return top
+
+
+def _dialog(head: Sequence[str], tail: Sequence[str], text: str) -> Dialog:
+    words = text.lower()
+    kind = next((kind for sign, kind in _KINDS if sign in words), "other")
+    paragraphs = [p.split("\n") for p in "\n".join(head).split("\n\n") if p.strip()]
+    flat = [" ".join(line.strip() for line in p) for p in paragraphs]
+    reason = next((p.removeprefix("Reason: ") for p in flat if p.startswith("Reason: ")), "")
+    command = next(
+        ("\n".join(line[4:] for line in p) for p in paragraphs if p[0].startswith("  $ ")), ""
+    )
+    title = next((p for p in flat if p.endswith("?")), flat[0] if flat else "")
+    return Dialog("", kind, title, reason=reason, command=command, choices=_choices(tail))
+
+
+def _choices(lines: Sequence[str]) -> tuple[Choice, ...]:
+    found: list[tuple[str, str]] = []
+    for line in lines:
+        if match := _CHOICE.match(line):
+            found.append((match["number"], match["label"].strip()))
+        elif found and line.startswith("     "):
+            number, label = found[-1]
+            found[-1] = (number, f"{label} {line.strip()}")
+    return tuple(Choice(number, *_split_key(label, number)) for number, label in found)
+
+
+def _split_key(label: str, number: str) -> tuple[str, str]:
+    """A choice shows its key in parentheses at its end; its number works as well."""
+    match = re.search(r" \((\w+)\)$", label)
+    if match is None:
+        return label, number
+    key = match[1]
+    return label[: match.start()], _KEYS.get(key, key if len(key) == 1 else number)

@@ -1,0 +1,136 @@
+"""The conversation as one long page: frames in, lines with lasting numbers out.
+
+A terminal shows a window on the page. On the normal screen the lines that leave its top are told by
+the frame (`Frame.pushed`); on the alternate screen they are gone, and the page is stitched together
+from one window to the next where they overlap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from agentapi.frames import Frame
+
+GAP = "[…]"
+"""Stands for lines that scrolled by unseen on the alternate screen."""
+
+MAX_LINES = 100_000
+"""Lines that a page keeps above the screen; older ones are forgotten."""
+
+
+class Document:
+    """The page. A line's number never changes; `first` is the number of the oldest line kept."""
+
+    def __init__(
+        self,
+        is_pinned: Callable[[str], bool] = lambda line: False,
+        trim: Callable[[list[str]], list[str]] = lambda lines: lines,
+    ) -> None:
+        self._is_pinned = is_pinned
+        """Whether a line in the alternate screen's first row may be a pinned heading, which covers
+        the line that belongs there (Codex 0.169 pins the prompt of a long turn)."""
+        self._trim = trim
+        """Drops what is not of the page from the end of a window (a status line)."""
+        self._above: list[str] = []
+        self._screen: list[str] = []
+        self._alternate = False
+        self.first = 0
+        self.torn = False
+        """Whether the last frame could not be joined to the page before it: the scrollback was
+        erased, the screens were switched, or more than a screenful went by."""
+
+    @property
+    def end(self) -> int:
+        """The number after the last line's."""
+        return self.first + len(self._above) + len(self._screen)
+
+    @property
+    def top(self) -> int:
+        """The number of the line in the screen's first row."""
+        return self.first + len(self._above)
+
+    def lines(self, start: int, end: int | None = None) -> list[str]:
+        """The lines from number `start` on, as far as they are still known."""
+        skip = max(0, start - self.first)
+        above = self._above[skip:]
+        page = above + self._screen[max(0, skip - len(self._above)) :]
+        return page if end is None else page[: max(0, end - max(start, self.first))]
+
+    def forget(self, before: int) -> None:
+        """Drop the lines above the screen whose number is lower than `before`."""
+        count = min(max(0, before - self.first), len(self._above))
+        del self._above[:count]
+        self.first += count
+
+    def update(self, frame: Frame, rows: int) -> None:
+        """Take the first `rows` rows of the next frame as the page's last window."""
+        shown = list(frame.lines[:rows])
+        while shown and not shown[-1]:
+            shown.pop()
+        self.torn = frame.cleared or frame.alternate != self._alternate
+        if self.torn:
+            self._restart(frame.alternate)
+        if frame.alternate:
+            self._stitch(shown)
+        else:
+            self._above.extend(frame.pushed)
+            self._screen = shown
+        self.forget(self.first + len(self._above) - MAX_LINES)
+
+    def scroll(self, frame: Frame) -> None:
+        """Take only what left the top of the screen: the rest shows something else just now."""
+        if not frame.alternate and not self._alternate:
+            self._above.extend(frame.pushed)
+            del self._screen[: len(frame.pushed)]
+
+    def _restart(self, alternate: bool) -> None:
+        self.first = self.end
+        self._above.clear()
+        self._screen = []
+        self._alternate = alternate
+
+    def _stitch(self, shown: list[str]) -> None:
+        before = self._screen
+        shift = scrolled_by(before, shown)
+        pinned = bool(shown) and self._is_pinned(shown[0])
+        if shift is None:
+            self.torn = True
+            self._above.extend(self._trim(before))
+            if pinned and before:
+                shown[0] = GAP
+        else:
+            self._above.extend(before[:shift])
+            if pinned and shift < len(before):
+                shown[0] = before[shift]
+        self._screen = shown
+
+
+def scrolled_by(before: Sequence[str], now: Sequence[str]) -> int | None:
+    """By how many lines the window moved down the page; None when the two do not overlap.
+
+    The first row is not compared (something may be pinned there), and the end may have changed:
+    of all shifts, the one under which most lines agree wins, the smallest first.
+    """
+    if not any(before):
+        return 0
+    if _agreeing(before, now, 0) * 2 >= sum(1 for line in now[1:] if line):
+        return 0
+    places: dict[str, list[int]] = {}
+    for row, line in enumerate(before):
+        if line:
+            places.setdefault(line, []).append(row)
+    candidates = {
+        place - row
+        for row, line in list(enumerate(now))[1:12]
+        for place in places.get(line, ())
+        if place >= row
+    }
+    best = max(candidates, key=lambda shift: (_agreeing(before, now, shift), -shift), default=None)
+    if best is None or not _agreeing(before, now, best):
+        return None
+    return best
+
+
+def _agreeing(before: Sequence[str], now: Sequence[str], shift: int) -> int:
+    pairs = zip(before[shift + 1 :], now[1:], strict=False)
+    return sum(1 for old, new in pairs if old and old == new)

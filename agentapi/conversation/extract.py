@@ -1,0 +1,234 @@
+"""From the page to what the agent said: two ways, for agents that mark the user's words and for
+programs of which nothing is known.
+
+Both answer the same three calls, so that the tracker need not know which one it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from agentapi.agents.profile import AgentProfile, Reading, squeeze
+from agentapi.conversation.document import Document
+from agentapi.frames import Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Extract:
+    """What one frame adds to the conversation."""
+
+    text: str | None = None
+    """The agent's message after the last user message; None while it has not begun."""
+    typed: tuple[str, ...] = ()
+    """User messages that appeared without our sending them (somebody typed at the terminal)."""
+
+
+class Extractor(Protocol):
+    """Reads the agent's words off the page."""
+
+    def take(self, frame: Frame, reading: Reading) -> None:
+        """The next frame: every one, so that no line is missed."""
+
+    def startup(self) -> str:
+        """The start-up screen, as it stands before the first user message."""
+
+    def adopt_last(self) -> bool:
+        """Take the last user message of the start-up screen for one whose answer is under way;
+        False when there is none."""
+
+    def expect(self, text: str) -> None:
+        """A user message is about to be submitted: what comes next answers it."""
+
+    def read(self, working: bool) -> Extract:
+        """What stands on the page now."""
+
+
+MAX_PROMPT = 200
+"""Characters that a program may print before the words that it echoes."""
+
+
+def joined(lines: Sequence[str]) -> str:
+    """Lines as text, without blank lines at either end."""
+    start, end = 0, len(lines)
+    while start < end and not lines[start]:
+        start += 1
+    while end > start and not lines[end - 1]:
+        end -= 1
+    return "\n".join(lines[start:end])
+
+
+def faint_lines(frame: Frame, end: int, count: int = 16) -> set[str]:
+    """Of the last `count` rows above `end`, those without a bright character.
+
+    Blank rows below the last line do not count."""
+    while end > 0 and not frame.lines[end - 1]:
+        end -= 1
+    rows = range(max(0, end - count), end)
+    return {frame.lines[row] for row in rows if frame.lines[row] and not frame.bright[row]}
+
+
+class MarkedExtractor:
+    """For agents that echo a user's message with a mark that nothing else bears."""
+
+    def __init__(self, profile: AgentProfile) -> None:
+        self._profile = profile
+        self._page = Document(profile.starts_echo, lambda lines: profile.clean(lines, working=True))
+        self._anchor: int | None = None
+        """The number of the line that begins the last user message."""
+        self._floor = 0
+        """Marks above this line are old."""
+        self._expected: str | None = None
+        self._faint: set[str] = set()
+        self._bright_marks = False
+        """Whether the start-up screen shows a user message (an empty composer of a screen before
+        has a faint placeholder behind its mark)."""
+        self._resync = False
+        """Whether the page was torn since the last user message: then the marks that are painted
+        again must not be taken for new messages."""
+
+    def take(self, frame: Frame, reading: Reading) -> None:
+        """Only a screen with a composer or a dialog shows the conversation."""
+        if reading.composer is None and reading.dialog is None:
+            self._page.scroll(frame)
+            return
+        self._page.update(frame, reading.transcript)
+        self._faint = faint_lines(frame, reading.transcript)
+        self._bright_marks = any(
+            self._profile.starts_echo(line) and len(line) > 2
+            for line in frame.bright[: reading.transcript]
+        )
+        if self._page.torn and self._anchor is not None and self._expected is None:
+            self._resync = True
+
+    def startup(self) -> str:
+        """The screen without composer and footer."""
+        self._floor = self._last_mark(self._page.first) + 1
+        return self._startup_text()
+
+    def adopt_last(self) -> bool:
+        """Go back to the last mark that is not an empty composer of an earlier screen."""
+        mark = self._last_mark(self._page.top)
+        if mark < 0 or not self._bright_marks:
+            return False
+        self._floor = mark
+        return True
+
+    def expect(self, text: str) -> None:
+        """Adopt the next mark as this message's."""
+        self._expected = text
+        self._resync = False
+
+    def read(self, working: bool) -> Extract:
+        """The text below the last mark."""
+        if self._resync:
+            self._adopt_repainted()
+            return Extract(self._text(working))
+        typed: tuple[str, ...] = ()
+        mark = self._last_mark(self._floor)
+        if mark >= 0 and (self._expected is not None or working):
+            self._anchor, self._floor = mark, mark + 1
+            if self._expected is None:
+                typed = (self._echo(mark),)
+            self._expected = None
+            self._page.forget(mark)
+        if self._expected is not None:
+            return Extract()
+        if self._anchor is None:
+            return Extract(self._startup_text())
+        return Extract(self._text(working), typed)
+
+    def _adopt_repainted(self) -> None:
+        mark = self._last_mark(self._page.first)
+        if mark >= 0:
+            self._anchor, self._floor = mark, mark + 1
+
+    def _last_mark(self, start: int) -> int:
+        start = max(start, self._page.first)
+        lines = self._page.lines(start)
+        for number in range(len(lines) - 1, -1, -1):
+            if self._profile.starts_echo(lines[number]):
+                return start + number
+        return -1
+
+    def _startup_text(self) -> str:
+        return joined(self._profile.clean_startup(self._page.lines(self._page.first)))
+
+    def _echo(self, mark: int) -> str:
+        lines = self._page.lines(mark)
+        return self._profile.echo_text(lines[: self._profile.echo_length(lines)])
+
+    def _text(self, working: bool) -> str | None:
+        if self._anchor is None:
+            return None
+        lines = self._page.lines(self._anchor)
+        if lines and self._profile.starts_echo(lines[0]):
+            lines = lines[self._profile.echo_length(lines) :]
+        return joined(self._profile.clean(lines, self._faint, working))
+
+
+class PlainExtractor:
+    """For programs of which nothing is known: what was not there before, less the echo."""
+
+    def __init__(self, profile: AgentProfile) -> None:
+        self._profile = profile
+        self._page = Document()
+        self._before: list[str] = []
+        self._start = 0
+        self._typed: str | None = None
+
+    def take(self, frame: Frame, reading: Reading) -> None:
+        """The whole screen is the conversation."""
+        self._page.update(frame, reading.transcript)
+        if self._page.torn:
+            self._start, self._before = self._page.first, []
+
+    def startup(self) -> str:
+        """The whole screen."""
+        return joined(self._profile.clean_startup(self._page.lines(self._page.first)))
+
+    def adopt_last(self) -> bool:
+        """Nothing marks a user message."""
+        return False
+
+    def expect(self, text: str) -> None:
+        """Remember what is there now."""
+        self._page.forget(self._page.top)
+        self._start = self._page.first
+        self._before = self._page.lines(self._start)
+        self._typed = text
+
+    def read(self, working: bool) -> Extract:
+        """The lines between those at the top and at the bottom that were there before."""
+        if self._typed is None:
+            return Extract()
+        fresh = added_lines(self._before, self._page.lines(self._start))
+        return Extract(joined(self._profile.clean(without_echo(fresh, self._typed))))
+
+
+def added_lines(before: Sequence[str], now: Sequence[str]) -> list[str]:
+    """What `now` has between the lines that it shares with `before` at its top and its bottom."""
+    shortest = min(len(before), len(now))
+    head = 0
+    while head < shortest and before[head] == now[head]:
+        head += 1
+    tail = 0
+    while tail < shortest - head and before[-1 - tail] == now[-1 - tail]:
+        tail += 1
+    return list(now[head : len(now) - tail])
+
+
+def without_echo(lines: Sequence[str], typed: str) -> list[str]:
+    """Drop what the program echoed of the user's words at the start of `lines`.
+
+    The first line may have a prompt before them, and a long line wraps."""
+    wanted = squeeze(typed)
+    seen = ""
+    for number, line in enumerate(lines):
+        seen += squeeze(line)
+        if wanted and seen.endswith(wanted):
+            return list(lines[number + 1 :])
+        if len(seen) > len(wanted) + MAX_PROMPT:
+            break
+    return list(lines)

@@ -1,0 +1,210 @@
+"""What the agent does, fused from everything that tells of it.
+
+The sources, strongest first: OSC 7501 (the agent's own word), the window title, a desktop
+notification, the screen, a quiet time. A source votes with what it said since the turn began; the
+strongest that said anything decides, so that a weak source never overrides a strong one, and an
+agent without the strong ones is still understood. Before the vote, in this order:
+
+| situation                                               | phase                           |
+|---------------------------------------------------------|---------------------------------|
+| the agent has exited                                    | exited                          |
+| a dialog shows, and no stronger source has said since   | blocked                         |
+| that the work goes on                                   |                                 |
+| it was never ready for a prompt for the settling time   | starting                        |
+| a turn is open and nobody has said anything yet         | working, because it was opened  |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from agentapi.conversation.model import Dialog, Phase, PhaseState
+
+
+class Source(IntEnum):
+    """Where evidence comes from, the strongest first."""
+
+    OSC = 1
+    TITLE = 2
+    NOTIFICATION = 3
+    SCREEN = 4
+    QUIET = 5
+
+    @property
+    def label(self) -> str:
+        """How a reason names it."""
+        return "osc 7501" if self is Source.OSC else self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a source said last."""
+
+    source: Source
+    phase: Phase
+    detail: str
+    order: int
+    """Counts all evidence, so that "since" can be asked without a clock."""
+
+    @property
+    def because(self) -> str:
+        """The reason in a few words."""
+        return f"{self.source.label}: {self.detail}"
+
+
+class PhaseFusion:
+    """Evidence in, phase out. Holds no clock: the caller tells when the settling time is over."""
+
+    def __init__(self) -> None:
+        self.evidence: dict[Source, Evidence] = {}
+        self._order = 0
+        self._turn = 0
+        """Evidence of this order and later belongs to the turn."""
+        self._opened = ""
+        """Why the turn is open; empty between turns."""
+        self._started = False
+        self._composer = False
+        self._dialog: Dialog | None = None
+        self._dialog_order = 0
+        self._exited = ""
+        self._state = PhaseState(Phase.STARTING, "not started yet")
+
+    @property
+    def state(self) -> PhaseState:
+        """The phase as of the last evidence."""
+        return self._state
+
+    @property
+    def started(self) -> bool:
+        """Whether the agent was ready once."""
+        return self._started
+
+    @property
+    def ready(self) -> bool:
+        """While starting: whether everything says that a prompt would be taken now. When this
+        has lasted for the settling time, call `settle`."""
+        return self._may_settle and not self._works
+
+    @property
+    def at_work(self) -> bool:
+        """While starting: whether the agent works already, on a prompt of its command line."""
+        return self._may_settle and self._works
+
+    def note(self, source: Source, phase: Phase, detail: str) -> None:
+        """A source speaks."""
+        before = self.evidence.get(source)
+        said_before = before and (before.phase, before.detail) == (phase, detail)
+        if before and said_before and before.order >= self._turn:
+            return
+        self._order += 1
+        self.evidence[source] = said = Evidence(source, phase, detail, self._order)
+        if phase is Phase.WORKING and self._state.phase is Phase.IDLE and self._may_open(source):
+            self._turn = self._order
+            self._opened = said.because
+        self._decide()
+
+    def withdraw(self, source: Source) -> None:
+        """A source no longer says anything."""
+        if self.evidence.pop(source, None) is not None:
+            self._decide()
+
+    def see(self, composer: bool, dialog: Dialog | None) -> None:
+        """What the screen shows apart from work: an input box that takes prompts, a dialog."""
+        if (composer, dialog) == (self._composer, self._dialog):
+            return
+        self._composer = composer
+        if dialog != self._dialog:
+            self._order += 1
+            self._dialog_order = self._order
+            self._dialog = dialog
+        self._decide()
+
+    def settle(self) -> None:
+        """The agent was ready (or at work) for the settling time: it has started."""
+        if self._may_settle:
+            self._opened = "prompt on the command line" if self._works else ""
+            self._started = True
+            self._decide()
+
+    def submit(self) -> None:
+        """A message is about to be submitted: what sources said before no longer counts."""
+        self._turn = self._order + 1
+
+    def begin(self, because: str) -> None:
+        """The message was taken: a turn is open until a source says that it is over."""
+        self._opened = because
+        self._decide()
+
+    def exit(self, detail: str) -> None:
+        """The agent ended."""
+        self._exited = detail
+        self._decide()
+
+    def heard(self, source: Source) -> bool:
+        """Whether a source has spoken in this turn."""
+        said = self.evidence.get(source)
+        return said is not None and said.order >= self._turn
+
+    @property
+    def _may_settle(self) -> bool:
+        return not self._started and self._composer and self._dialog is None
+
+    @property
+    def _works(self) -> bool:
+        strongest = min(self.evidence.values(), key=lambda said: said.source, default=None)
+        return strongest is not None and strongest.phase is not Phase.IDLE
+
+    def _may_open(self, source: Source) -> bool:
+        """A turn that nobody submitted here is opened only by the strongest source that this
+        agent has for the beginning of turns."""
+        return all(
+            other >= source for other in (Source.OSC, Source.TITLE) if other in self.evidence
+        )
+
+    def _votes(self) -> list[Evidence]:
+        """A dialog's evidence is no vote: `_blocked` has weighed it."""
+        return [
+            said
+            for said in self.evidence.values()
+            if said.order >= self._turn and said.phase is not Phase.BLOCKED
+        ]
+
+    def _decide(self) -> None:
+        self._state = self._fused()
+        if self._state.phase is Phase.IDLE:
+            self._opened = ""
+
+    def _fused(self) -> PhaseState:
+        if self._exited:
+            return PhaseState(Phase.EXITED, self._exited)
+        if (blocked := self._blocked()) is not None:
+            return blocked
+        if not self._started:
+            return PhaseState(Phase.STARTING, self._why_starting())
+        if votes := self._votes():
+            said = min(votes, key=lambda vote: vote.source)
+            return PhaseState(said.phase, said.because)
+        if self._opened:
+            return PhaseState(Phase.WORKING, self._opened)
+        return PhaseState(Phase.IDLE, "ready for a prompt")
+
+    def _blocked(self) -> PhaseState | None:
+        said = self.evidence.get(Source.OSC) or self.evidence.get(Source.TITLE)
+        claims = said is not None and said.phase is Phase.BLOCKED
+        if self._dialog is not None:
+            if said and said.phase is Phase.WORKING and said.order > self._dialog_order:
+                return None
+            because = said.because if said and claims else f"screen: {self._dialog.kind} dialog"
+            return PhaseState(Phase.BLOCKED, because, self._dialog)
+        if said and claims and not self._composer:
+            return PhaseState(Phase.BLOCKED, said.because)
+        return None
+
+    def _why_starting(self) -> str:
+        if not self._composer:
+            return "no input box yet"
+        strongest = min(self.evidence.values(), key=lambda said: said.source, default=None)
+        if strongest is not None and strongest.phase is not Phase.IDLE:
+            return strongest.because
+        return "the input box has only just appeared"

@@ -1,0 +1,156 @@
+"""The conversation as a state machine: frames, signals and sends in; texts and phases out.
+
+It joins the two halves: what the agent says (`extract`) and what it does (`status`). The driver
+above it owns the terminal, the clock and the timers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from agentapi.agents.profile import AgentProfile, Reading
+from agentapi.conversation.extract import Extractor, MarkedExtractor, PlainExtractor
+from agentapi.conversation.model import Dialog, Phase, PhaseState
+from agentapi.conversation.status import PhaseFusion, Source
+from agentapi.frames import AgentState, Frame, Notification, Signal, Title
+
+_OSC_PHASES = {
+    "idle": Phase.IDLE,
+    "done": Phase.IDLE,
+    "working": Phase.WORKING,
+    "blocked": Phase.BLOCKED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A change of the conversation: a user message that appeared by itself, or the agent's text."""
+
+    text: str
+    by_user: bool = False
+
+
+class Tracker:
+    """One conversation on one terminal."""
+
+    def __init__(self, profile: AgentProfile) -> None:
+        self.profile = profile
+        self.fusion = PhaseFusion()
+        self.reading = Reading(transcript=0)
+        self._extractor: Extractor = (
+            MarkedExtractor(profile) if profile.has_composer else PlainExtractor(profile)
+        )
+        self._said: str | None = None
+        self._dialogs = 0
+        self._dialog: Dialog | None = None
+        self._submitted = False
+        """Whether a message was submitted whose turn has not been seen to begin."""
+
+    @property
+    def state(self) -> PhaseState:
+        """The phase, its reason and its dialog."""
+        return self.fusion.state
+
+    def signal(self, signal: Signal) -> None:
+        """Take what the agent told the terminal."""
+        if isinstance(signal, AgentState):
+            phase = _OSC_PHASES.get(signal.state)
+            if phase is not None:
+                self.fusion.note(Source.OSC, phase, signal.state)
+        elif isinstance(signal, Title):
+            phase = self.profile.title_phase(signal.text)
+            if phase is not None:
+                self.fusion.note(Source.TITLE, phase, phase.value)
+        elif isinstance(signal, Notification):
+            phase = self.profile.notification_phase(signal.text)
+            if phase is not None:
+                self.fusion.note(Source.NOTIFICATION, phase, phase.value)
+
+    def take(self, frame: Frame) -> None:
+        """Take the next frame: what it says of the phase counts at once, what it says of the
+        conversation when `read` is called."""
+        self.reading = reading = self.profile.read(frame)
+        self._extractor.take(frame, reading)
+        if not self.profile.has_composer:
+            return
+        ready = reading.composer is not None and reading.composer.ready
+        self.fusion.see(ready, self._known(reading.dialog))
+        if reading.working:
+            self.fusion.note(Source.SCREEN, Phase.WORKING, "working line")
+        elif reading.interrupted:
+            self.fusion.note(Source.SCREEN, Phase.IDLE, "interrupted")
+        else:
+            self.fusion.withdraw(Source.SCREEN)
+
+    def read(self) -> list[Said]:
+        """What the frames so far add to the conversation."""
+        if not self.fusion.started:
+            return self._tell(self._extractor.startup())
+        extract = self._extractor.read(self.state.phase is not Phase.IDLE)
+        said: list[Said] = []
+        for text in extract.typed:
+            self._said = None
+            said.append(Said(text, by_user=True))
+        if extract.text is not None and not self._submitted:
+            said += self._tell(extract.text)
+        return said
+
+    @property
+    def needs_quiet(self) -> bool:
+        """Whether nothing better than a quiet time would tell the next change of the phase."""
+        if not self.profile.has_composer:
+            return self.state.phase is not Phase.IDLE
+        strong = (Source.OSC, Source.TITLE, Source.NOTIFICATION)
+        known = any(source in self.fusion.evidence for source in strong)
+        return self.state.phase is Phase.WORKING and not known
+
+    def fell_quiet(self, seconds: float) -> None:
+        """No output for that long."""
+        if not self.needs_quiet:
+            return
+        if not self.profile.has_composer:
+            self.fusion.see(True, None)
+        elif self.reading.working or self.reading.composer is None:
+            return
+        self.fusion.note(Source.QUIET, Phase.IDLE, f"no output for {seconds:g} s")
+        self.fusion.settle()
+
+    def settle(self) -> None:
+        """The agent was ready, or at work, for the settling time."""
+        if self.fusion.ready or (self.fusion.at_work and self._extractor.adopt_last()):
+            self.fusion.settle()
+
+    def finish(self) -> list[Said]:
+        """A turn is over: an answer without words is an empty message."""
+        return self._tell("") if self._said is None else []
+
+    def submit(self, text: str) -> None:
+        """A message stands in the composer and is about to be submitted."""
+        self._submitted = True
+        self.fusion.submit()
+        self._extractor.expect(text)
+
+    def begin(self, because: str) -> None:
+        """The submitted message's turn began."""
+        self._submitted = False
+        self._said = None
+        self.fusion.begin(because)
+
+    def abandon(self) -> None:
+        """The submitted message was not taken."""
+        self._submitted = False
+
+    def _tell(self, text: str) -> list[Said]:
+        if text == self._said:
+            return []
+        self._said = text
+        return [Said(text)]
+
+    def _known(self, dialog: Dialog | None) -> Dialog | None:
+        """Give a dialog an id of its own; the same dialog keeps it from frame to frame."""
+        if dialog is None:
+            self._dialog = None
+        elif self._dialog is None or replace(self._dialog, id="") != dialog:
+            self._dialogs += 1
+            self._dialog = replace(dialog, id=f"dialog-{self._dialogs}")
+        return self._dialog

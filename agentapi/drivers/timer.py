@@ -1,0 +1,63 @@
+"""One deadline on the event loop that can be set, moved and taken back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+
+class Timer:
+    """Calls `action` once `delay` seconds after it was set.
+
+    `start` leaves a running timer alone, `restart` moves its deadline (but never by more than
+    `limit` seconds beyond the first one). `soon` is for work that may be done at once, but not
+    again within `delay` seconds: it acts now or at the end of the pause.
+    """
+
+    def __init__(
+        self, delay: float, action: Callable[[], None], limit: float | None = None
+    ) -> None:
+        self._delay, self._action, self._limit = delay, action, limit
+        self._handle: asyncio.TimerHandle | None = None
+        self._first = 0.0
+        self._last = float("-inf")
+
+    def start(self) -> None:
+        """Set the deadline, unless it is set."""
+        if self._handle is None:
+            loop = asyncio.get_running_loop()
+            self._first = loop.time()
+            self._handle = loop.call_later(self._delay, self._fire)
+
+    def restart(self) -> None:
+        """Set or move the deadline."""
+        if self._handle is None:
+            self.start()
+            return
+        loop = asyncio.get_running_loop()
+        due = loop.time() + self._delay
+        if self._limit is not None:
+            due = min(due, self._first + self._limit)
+        self._handle.cancel()
+        self._handle = loop.call_at(due, self._fire)
+
+    def soon(self) -> None:
+        """Act now, or when `delay` seconds have passed since the last time."""
+        if self._handle is None:
+            loop = asyncio.get_running_loop()
+            due = self._last + self._delay
+            if loop.time() >= due:
+                self._fire()
+            else:
+                self._handle = loop.call_at(due, self._fire)
+
+    def cancel(self) -> None:
+        """Take the deadline back."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def _fire(self) -> None:
+        self._handle = None
+        self._last = asyncio.get_running_loop().time()
+        self._action()

@@ -1,0 +1,356 @@
+"""Drive any program on a terminal: keystrokes in, frames out, messages and phases made of them.
+
+Every piece of output passes through `feed`: the emulator takes it, the tracker looks at each
+complete frame, and the conversation is read from a frame at once, then at most forty times a
+second. What a phase ends with is read before the phase is reported.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agentapi.agents.profile import AgentProfile
+from agentapi.conversation.model import Level, Phase, PhaseState
+from agentapi.conversation.status import Source
+from agentapi.conversation.tracker import Said, Tracker
+from agentapi.drivers.base import (
+    AgentText,
+    DriverEvent,
+    Exited,
+    Noticed,
+    PhaseChanged,
+    ScreenChanged,
+    Sink,
+    UserText,
+)
+from agentapi.drivers.timer import Timer
+from agentapi.drivers.typist import Typist
+from agentapi.frames import Frame
+from agentapi.terminal import Emulator, ExitStatus, PtyProcess
+
+if TYPE_CHECKING:
+    from agentapi.terminal.recording import Recorder
+
+READ_INTERVAL = 0.025
+"""Seconds between two readings of the conversation."""
+SYNC_LIMIT = 0.2
+"""Seconds after which an unfinished synchronized update is shown as it is."""
+FRAME_GAP = 0.002
+"""Seconds without output that end a frame of a program without synchronized output."""
+FRAME_LIMIT = 0.02
+"""Seconds after which such a frame is shown even though output goes on."""
+INTERRUPT_LIMIT = 5.0
+"""Seconds that an interrupted agent has to stop its turn."""
+ANSWER_LIMIT = 5.0
+"""Seconds that a dialog has to close after its answer."""
+
+log = logging.getLogger(__name__)
+
+
+class TuiDriver:
+    """One program on a terminal of `columns` by `rows`."""
+
+    transport = "pty"
+
+    def __init__(
+        self,
+        profile: AgentProfile,
+        argv: Sequence[str],
+        *,
+        cwd: Path | None = None,
+        env: Mapping[str, str],
+        columns: int = 80,
+        rows: int = 1000,
+        record: Path | None = None,
+    ) -> None:
+        self.profile = profile
+        self.tracker = Tracker(profile)
+        self._argv = list(argv)
+        self._cwd, self._env = cwd, env
+        self._emulator = Emulator(columns, rows)
+        self._record = record
+        self._recorder: Recorder | None = None
+        self._process: PtyProcess | None = None
+        self._sink: Sink = lambda event: None
+        self._frame: Frame = self._emulator.take_frame()
+        self._read_version = -1
+        self._completed = 0
+        self._reported = PhaseState(Phase.STARTING, "not started yet")
+        self._watchers: set[Callable[[bytes], None]] = set()
+        self._changed: asyncio.Event = asyncio.Event()
+        self._unfocused = False
+        self.typist = Typist(self)
+        self._reading = Timer(READ_INTERVAL, self._read)
+        self._frame_gap = Timer(FRAME_GAP, self._show, limit=FRAME_LIMIT)
+        self._sync_limit = Timer(SYNC_LIMIT, self._end_synchronized)
+        self._settling = Timer(profile.settle, self._settle)
+        self._quiet = Timer(profile.quiet, self._fell_quiet)
+
+    # -- the driver's face --------------------------------------------------------------------
+
+    async def start(self, sink: Sink) -> None:
+        """Start the program. Raises `OSError` when it cannot be started."""
+        await self.start_detached(sink)
+        if self._record is not None:
+            from agentapi.terminal.recording import Recorder
+
+            self._recorder = Recorder(
+                self._record,
+                self._emulator.columns,
+                self._emulator.rows,
+                on_failure=lambda why: self._emit(Noticed(Level.WARNING, why)),
+            )
+        self._process = await PtyProcess.spawn(
+            self._argv,
+            cwd=self._cwd,
+            env=self._env,
+            columns=self._emulator.columns,
+            rows=self._emulator.rows,
+            on_output=self.feed,
+            on_exit=self._ended,
+        )
+
+    async def start_detached(self, sink: Sink) -> None:
+        """Start without a program: `feed` takes its place (to replay a recording)."""
+        self._sink = sink
+        self._restart_quiet()
+
+    async def send(self, text: str) -> None:
+        """Paste, see the echo, press Enter, see the turn begin; see `Typist.send`."""
+        await self.typist.send(text)
+
+    async def keys(self, data: str) -> None:
+        """Write keystrokes as they are."""
+        self.write(data.encode())
+        if self._process is not None:
+            await self._process.drain()
+
+    async def interrupt(self) -> None:
+        """Press the key that stops a turn, and see it stop; nothing happens between turns, where
+        the same key may mean something else."""
+        if self.phase is Phase.WORKING:
+            self.write(self.profile.interrupt_key.encode())
+            await self.until(lambda: self.phase is not Phase.WORKING, INTERRUPT_LIMIT)
+
+    async def answer(self, dialog_id: str, choice_id: str) -> None:
+        """Press the key of a choice and see the dialog close. Raises `LookupError`."""
+        await self.typist.answer(dialog_id, choice_id, ANSWER_LIMIT)
+
+    async def resize(self, columns: int, rows: int) -> None:
+        """Give the terminal another size."""
+        self._emulator.resize(columns, rows)
+        if self._process is not None:
+            self._process.resize(columns, rows)
+        if self._recorder is not None:
+            self._recorder.resized(columns, rows)
+        self._show()
+
+    def screen(self) -> str:
+        """The screen as text, without blank lines at its end."""
+        return "\n".join(self._frame.lines).rstrip("\n")
+
+    def repaint(self) -> bytes:
+        """Bytes that paint the screen on a fresh terminal of the same size."""
+        return self._emulator.dump()
+
+    def watch(self, listener: Callable[[bytes], None]) -> Callable[[], None]:
+        """Pass the program's output on from now on; returns the unsubscriber."""
+        self._watchers.add(listener)
+        return lambda: self._watchers.discard(listener)
+
+    async def stop(self, grace: float) -> None:
+        """SIGINT to the process group, SIGKILL after `grace` seconds; returns once reaped."""
+        if self._process is not None:
+            await self._process.stop(grace)
+
+    # -- what the typist uses -----------------------------------------------------------------
+
+    @property
+    def phase(self) -> Phase:
+        """The agent's phase."""
+        return self.tracker.state.phase
+
+    @property
+    def frame(self) -> Frame:
+        """The last complete frame."""
+        return self._frame
+
+    @property
+    def bracketed_paste(self) -> bool:
+        """Whether the program takes a paste in brackets."""
+        return self._emulator.bracketed_paste
+
+    def write(self, data: bytes) -> None:
+        """Write to the program, in order."""
+        if self._process is not None:
+            self._process.write(data)
+
+    def catch_up(self) -> None:
+        """Read what the program has written up to now, so that the next decision knows it."""
+        if self._process is not None:
+            self._process.read_pending()
+        self._show()
+
+    async def until(self, condition: Callable[[], bool], limit: float) -> bool:
+        """Wait until `condition` holds after some output; False when `limit` seconds passed or
+        the program ended."""
+        try:
+            async with asyncio.timeout(limit):
+                while not condition():
+                    if self.phase is Phase.EXITED:
+                        return False
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            return condition()
+        return True
+
+    def begin(self, because: str) -> None:
+        """The submitted message's turn began: tell it before anything that answers it."""
+        text = self.typist.submitted
+        if text is not None:
+            self.typist.submitted = None
+            self.tracker.begin(because)
+            self._emit(UserText(text))
+            self._read_version = -1
+            self._reading.soon()
+            self._restart_quiet()
+            self._report()
+
+    # -- from bytes to events -----------------------------------------------------------------
+
+    def feed(self, data: bytes) -> None:
+        """Take a piece of the program's output."""
+        if self._recorder is not None:
+            self._recorder.output(data)
+        for watcher in tuple(self._watchers):
+            watcher(data)
+        emulator = self._emulator
+        emulator.feed(data)
+        if replies := emulator.take_replies():
+            self.write(replies)
+        self._tell_focus()
+        self._frames()
+        for signal in emulator.take_signals():
+            self.tracker.signal(signal)
+            self._evaluate()
+
+    def _frames(self) -> None:
+        """Show a complete frame now, or see to it that it is shown soon."""
+        emulator = self._emulator
+        completed, self._completed = self._completed, emulator.completed_frames
+        if emulator.synchronized:
+            self._sync_limit.start()
+            if completed != self._completed:
+                self._show()
+        elif self._completed:
+            self._sync_limit.cancel()
+            self._show()
+        else:
+            self._frame_gap.restart()
+
+    def _show(self) -> None:
+        """Look at the last complete frame."""
+        self._frame_gap.cancel()
+        frame = self._emulator.take_frame()
+        if frame.version == self._frame.version:
+            return
+        self._frame = frame
+        self.tracker.take(frame)
+        self._reading.soon()
+        self._noted_output()
+        self._emit(ScreenChanged())
+        self._evaluate()
+
+    def _evaluate(self) -> None:
+        """Act on what the tracker believes now."""
+        if self.typist.submitted is not None and self.phase is Phase.WORKING:
+            self.begin(self.tracker.state.because)
+        fusion = self.tracker.fusion
+        if fusion.ready or fusion.at_work:
+            self._settling.start()
+        else:
+            self._settling.cancel()
+        self._report()
+        self._changed.set()
+
+    def _report(self) -> None:
+        """Tell a change of the phase, after the text that belongs before it."""
+        state = self.tracker.state
+        if state == self._reported:
+            return
+        turn_over = self._reported.phase is Phase.WORKING and state.phase is not Phase.WORKING
+        if turn_over:
+            self._read()
+            if state.phase is Phase.IDLE:
+                self._say(self.tracker.finish())
+        if state.phase is not self._reported.phase:
+            log.info("phase %s (%s)", state.phase, state.because)
+        self._reported = state
+        self._emit(PhaseChanged(state))
+
+    def _read(self) -> None:
+        """Read the conversation from the frame, unless it was read already."""
+        if self._frame.version != self._read_version:
+            self._read_version = self._frame.version
+            self._say(self.tracker.read())
+
+    def _say(self, said: Sequence[Said]) -> None:
+        for part in said:
+            self._emit(UserText(part.text) if part.by_user else AgentText(part.text))
+
+    def _emit(self, event: DriverEvent) -> None:
+        self._sink(event)
+
+    # -- timers ------------------------------------------------------------------------------
+
+    def _end_synchronized(self) -> None:
+        """The program did not end its update: show what there is."""
+        self._emulator.end_synchronized()
+        self._show()
+
+    def _settle(self) -> None:
+        self.tracker.settle()
+        self._evaluate()
+
+    def _noted_output(self) -> None:
+        """Output means work where nothing better tells, and puts off the quiet time."""
+        if not self.profile.has_composer and self.tracker.fusion.started:
+            self.tracker.fusion.note(Source.QUIET, Phase.WORKING, "output")
+        self._restart_quiet()
+
+    def _restart_quiet(self) -> None:
+        if self.tracker.needs_quiet:
+            self._quiet.restart()
+        else:
+            self._quiet.cancel()
+
+    def _fell_quiet(self) -> None:
+        self.tracker.fell_quiet(self.profile.quiet)
+        self._evaluate()
+
+    # -- beginning and end --------------------------------------------------------------------
+
+    def _tell_focus(self) -> None:
+        """Say once that nobody looks: Codex 0.80 and 0.125 announce the end of a turn only to a
+        terminal without focus."""
+        if self.profile.report_unfocused and self._emulator.focus_events != self._unfocused:
+            self._unfocused = self._emulator.focus_events
+            if self._unfocused:
+                self.write(b"\x1b[O")
+
+    def _ended(self, status: ExitStatus) -> None:
+        self._emulator.end_synchronized()
+        self._show()
+        for timer in (self._reading, self._sync_limit, self._settling, self._quiet):
+            timer.cancel()
+        self._read()
+        if self._recorder is not None:
+            self._recorder.close()
+        self.tracker.fusion.exit(str(status))
+        self._evaluate()
+        self._emit(Exited(status.code, status.signal, self.screen()))

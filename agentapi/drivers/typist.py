@@ -1,0 +1,183 @@
+"""Type a message into a terminal program so that it is known to have arrived.
+
+Three steps, each seen before the next: the text stands in the composer (`echo`), Enter was taken
+and the turn began (`begin`). Enter is pressed once. Nothing is typed while a dialog is open, and
+just before Enter everything that the program has written is read, so that a dialog which opened
+after the paste is not answered by it.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from agentapi.agents.profile import Unsendable
+from agentapi.conversation.model import Dialog, Phase
+from agentapi.drivers.base import Busy, DialogOpen, SendError
+
+if TYPE_CHECKING:
+    from agentapi.drivers.tui import TuiDriver
+
+ECHO_LIMIT = 2.0
+"""Seconds that a program has to show what was typed."""
+BEGIN_LIMIT = 15.0
+"""Seconds that a turn has to begin after Enter."""
+TAKEN_LIMIT = 1.0
+"""Seconds after which a message that left the composer counts as taken, signal or not."""
+CLEAR_LIMIT = 1.0
+PASTE_END = "\x1b[201~"
+
+log = logging.getLogger(__name__)
+
+
+class Typist:
+    """Types for one driver; one message at a time."""
+
+    def __init__(self, driver: TuiDriver) -> None:
+        self._driver = driver
+        self._tracker = driver.tracker
+        self._profile = driver.profile
+        self.submitted: str | None = None
+        """The message whose Enter was pressed and whose turn was not seen yet."""
+
+    async def send(self, text: str) -> None:
+        """Send one message. Raises `SendError`; then nothing of it is left in the composer."""
+        self._driver.catch_up()
+        self._check()
+        typed = self._typeable(text)
+        await self._empty_composer()
+        self._paste(typed)
+        await self._see_echo(typed)
+        await self._close_popup()
+        self._press_enter(text, typed)
+        await self._see_begin(typed)
+
+    async def answer(self, dialog_id: str, choice_id: str, limit: float) -> None:
+        """Press the key of a choice; return once the dialog is gone.
+
+        Raises `LookupError` when no such dialog or choice is open, `SendError` when it stays."""
+        self._driver.catch_up()
+        dialog = self._dialog()
+        if dialog is None or dialog.id != dialog_id:
+            raise LookupError(f"no dialog {dialog_id!r} is open")
+        choice = next((choice for choice in dialog.choices if choice.id == choice_id), None)
+        if choice is None:
+            raise LookupError(f"the dialog has no choice {choice_id!r}")
+        self._driver.write(choice.key.encode())
+        if not await self._driver.until(lambda: self._dialog() != dialog, limit):
+            raise SendError("answer", f"the dialog is still open {limit:g} s after {choice.key!r}")
+
+    # -- the steps ---------------------------------------------------------------------------
+
+    def _check(self) -> None:
+        """Refuse before anything is typed."""
+        if self._dialog() is not None or self._driver.phase is Phase.BLOCKED:
+            raise DialogOpen(self._tracker.reading.dialog_text or self._driver.screen())
+        if self._driver.phase is not Phase.IDLE:
+            raise Busy
+        if self._profile.has_composer and self._tracker.reading.composer is None:
+            raise SendError(
+                "check", f"the screen shows no input box:\n{self._driver.screen()[-2000:]}"
+            )
+
+    def _typeable(self, text: str) -> str:
+        if PASTE_END in text:
+            raise SendError(
+                "check",
+                "the message contains the sequence that ends a paste (ESC [201~) and cannot be"
+                " sent literally; send keystrokes as type raw",
+            )
+        try:
+            return self._profile.literal(text)
+        except Unsendable as error:
+            raise SendError("check", str(error)) from error
+
+    async def _empty_composer(self) -> None:
+        """Take out what somebody left in the composer, so that it is not sent along."""
+        if draft := self._draft():
+            log.warning("the input box held %d characters, which were removed", len(draft))
+            await self._erase(draft)
+            if self._draft():
+                raise SendError("check", "the input box holds text that cannot be removed")
+
+    def _paste(self, typed: str) -> None:
+        if self._driver.bracketed_paste:
+            self._driver.write(f"\x1b[200~{typed}{PASTE_END}".encode())
+        else:
+            self._driver.write(typed.replace("\n", "\r").encode())
+
+    async def _see_echo(self, typed: str) -> None:
+        seen = await self._driver.until(lambda: self._echoed(typed) or self._hindered(), ECHO_LIMIT)
+        if self._hindered():
+            raise await self._given_up("echo", typed)
+        if not seen and self._profile.has_composer:
+            raise await self._given_up(
+                "echo", typed, f"the input box does not show the message after {ECHO_LIMIT:g} s"
+            )
+
+    async def _close_popup(self) -> None:
+        """A completion popup would take the Enter for itself."""
+        if self._tracker.reading.popup:
+            self._driver.write(b"\x1b")
+            await self._driver.until(lambda: not self._tracker.reading.popup, CLEAR_LIMIT)
+
+    def _press_enter(self, text: str, typed: str) -> None:
+        self._driver.catch_up()
+        if self._hindered() or self._tracker.reading.popup:
+            what = "a popup" if self._tracker.reading.popup else "a dialog"
+            raise SendError("echo", f"{what} opened before Enter was pressed; nothing was sent")
+        self.submitting(text)
+        self._driver.write(b"\r")
+
+    def submitting(self, text: str) -> None:
+        """Enter is about to be pressed: the next turn is this message's."""
+        self._tracker.submit(text)
+        self.submitted = text
+
+    async def _see_begin(self, typed: str) -> None:
+        try:
+            if await self._driver.until(self._begun, TAKEN_LIMIT):
+                return
+            if self._profile.has_composer and not self._hindered() and not self._draft():
+                self._driver.begin("the message left the input box")
+            elif not await self._driver.until(self._begun, BEGIN_LIMIT - TAKEN_LIMIT):
+                raise await self._given_up(
+                    "begin", typed, f"no turn began within {BEGIN_LIMIT:g} s of Enter"
+                )
+        finally:
+            if self.submitted is not None:
+                self.submitted = None
+                self._tracker.abandon()
+
+    # -- what they see -------------------------------------------------------------------------
+
+    def _begun(self) -> bool:
+        return self.submitted is None
+
+    def _dialog(self) -> Dialog | None:
+        return self._tracker.state.dialog
+
+    def _hindered(self) -> bool:
+        return self._driver.phase in (Phase.BLOCKED, Phase.EXITED)
+
+    def _echoed(self, typed: str) -> bool:
+        return self._profile.echoed(self._driver.frame, self._tracker.reading, typed)
+
+    def _draft(self) -> str:
+        composer = self._tracker.reading.composer
+        return composer.text if composer is not None else ""
+
+    async def _given_up(self, step: str, typed: str, why: str = "") -> SendError:
+        """Clean up and make the error."""
+        if self._driver.phase is Phase.EXITED:
+            return SendError(step, "the agent ended")
+        if self._driver.phase is Phase.BLOCKED:
+            return SendError(step, f"a dialog opened:\n{self._tracker.reading.dialog_text}")
+        await self._erase(typed)
+        return SendError(step, why)
+
+    async def _erase(self, text: str) -> None:
+        """Backspaces from the end: harmless in an empty composer, unlike Ctrl-C."""
+        if self._draft():
+            self._driver.write(b"\x1b[F" + b"\x7f" * (len(text) + 8))
+            await self._driver.until(lambda: not self._draft(), CLEAR_LIMIT)

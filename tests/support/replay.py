@@ -1,0 +1,135 @@
+"""Replay a recording of a terminal through the driver, in virtual time: hours in milliseconds.
+
+The real emulator, tracker and driver run; only the program is missing, and the clock jumps from
+one deadline to the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import selectors
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from agentapi.agents import profile_for
+from agentapi.agents.profile import AgentProfile
+from agentapi.drivers.base import AgentText, DriverEvent, PhaseChanged, UserText
+from agentapi.drivers.tui import TuiDriver
+
+T = TypeVar("T")
+
+
+class _JumpingSelector(selectors.DefaultSelector):
+    """Waits for nothing: the time that it was told to wait passes at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = super().select(0)
+        if not ready and timeout is None:
+            raise RuntimeError("the loop waits for something that cannot come in virtual time")
+        if not ready and timeout is not None:
+            self.now += max(timeout, 0.0)
+        return ready
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop whose clock jumps to the next deadline when there is nothing to do."""
+
+    def __init__(self) -> None:
+        self._jumping = _JumpingSelector()
+        super().__init__(self._jumping)
+
+    def time(self) -> float:
+        """Seconds since the loop was made, in its own time."""
+        return self._jumping.now
+
+
+def run_virtual(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end in virtual time."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(main)
+
+
+@dataclass
+class Replayed:
+    """What the driver made of a recording."""
+
+    driver: TuiDriver
+    events: list[tuple[float, DriverEvent]] = field(default_factory=list)
+
+    @property
+    def phases(self) -> list[str]:
+        """The phases in order, without repetitions."""
+        seen: list[str] = []
+        for _, event in self.events:
+            if isinstance(event, PhaseChanged) and (not seen or seen[-1] != event.state.phase):
+                seen.append(event.state.phase.value)
+        return seen
+
+    @property
+    def statuses(self) -> list[str]:
+        """The wire's statuses in order, without repetitions."""
+        seen: list[str] = []
+        for _, event in self.events:
+            if isinstance(event, PhaseChanged):
+                status = event.state.phase.status.value
+                if not seen or seen[-1] != status:
+                    seen.append(status)
+        return seen
+
+    @property
+    def conversation(self) -> list[tuple[str, str]]:
+        """(role, text) of each message, as the session would number them."""
+        messages: list[tuple[str, str]] = []
+        for _, event in self.events:
+            if isinstance(event, UserText):
+                messages.append(("user", event.text))
+            elif isinstance(event, AgentText):
+                if messages and messages[-1][0] == "agent":
+                    messages.pop()
+                messages.append(("agent", event.text))
+        return messages
+
+
+Edit = Callable[[bytes], bytes]
+
+
+def replay(
+    path: Path, profile: AgentProfile | None = None, edit: Edit = lambda data: data
+) -> Replayed:
+    """Replay an asciicast file. A paste and the Enter after it are taken for a message of ours;
+    `edit` may change the output first (to take a signal away, for example)."""
+    header, *lines = path.read_text(encoding="utf-8").splitlines()
+    head = json.loads(header)
+    entries = [json.loads(line) for line in lines]
+    return run_virtual(_replay(head, entries, profile or profile_for("codex"), edit))
+
+
+async def _replay(
+    head: dict[str, Any], entries: list[list[Any]], profile: AgentProfile, edit: Edit
+) -> Replayed:
+    driver = TuiDriver(profile, ["replay"], env={}, columns=head["width"], rows=head["height"])
+    result = Replayed(driver)
+    loop = asyncio.get_running_loop()
+    await driver.start_detached(lambda event: result.events.append((loop.time(), event)))
+    pasted: str | None = None
+    for time, kind, text in entries:
+        await asyncio.sleep(max(0.0, time - loop.time()))
+        if kind == "o":
+            driver.feed(edit(text.encode()))
+        elif kind == "i" and text.startswith("\x1b[200~"):
+            pasted = text.removeprefix("\x1b[200~").removesuffix("\x1b[201~")
+        elif kind == "i" and text == "\r" and pasted is not None:
+            driver.typist.submitting(pasted)
+            pasted = None
+        elif kind == "r":
+            columns, rows = text.split("x")
+            await driver.resize(int(columns), int(rows))
+    await asyncio.sleep(5)
+    return result
