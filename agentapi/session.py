@@ -299,7 +299,7 @@ class AgentSession:
     def save(self) -> None:
         """Keep the state now (SIGUSR1)."""
         self._growth.flush()
-        self._save()
+        self._saving.now()
 
     # -- what the driver reports -------------------------------------------------------------
 
@@ -350,7 +350,7 @@ class AgentSession:
     def _on_exit(self, event: Exited) -> None:
         reason = f"signal {event.signal}" if event.code is None else f"status {event.code}"
         self._on_phase(PhaseState(Phase.EXITED, f"the agent ended with {reason}"))
-        self._save()
+        self._saving.now()
         self._ended = event
         self._end_seen.set()
 
@@ -372,7 +372,7 @@ class AgentSession:
         self._events.append(message_event(message))
         self._active()
         self._text_at = self._now()
-        self._save()
+        self._saving.now()
         self.hub.publish(self._events[-1])
 
     def _grow(self, message: Message) -> None:
@@ -411,7 +411,6 @@ class AgentSession:
             self.screens.publish(screen_event(screen))
 
     def _save(self) -> None:
-        self._saving.stop()
         self._store.save(self.state())
 
     # -- sending -----------------------------------------------------------------------------

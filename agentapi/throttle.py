@@ -25,11 +25,15 @@ class Throttle:
             return
         self._run()
 
+    def now(self) -> None:
+        """Do it now, whatever the interval says."""
+        self.stop()
+        self._run()
+
     def flush(self) -> None:
         """Do now what is still owed, if anything."""
         if self._owed:
-            self.stop()
-            self._run()
+            self.now()
 
     def stop(self) -> None:
         """Forget what is owed."""
