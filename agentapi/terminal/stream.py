@@ -78,7 +78,7 @@ class Stream(PyteStream):
     csi = {  # noqa: RUF012
         key: name for key, name in PyteStream.csi.items() if key not in _NOT_PLAIN
     }
-    escape = {**PyteStream.escape, "E": "next_line"}
+    escape = {**PyteStream.escape, "E": "next_line"}  # noqa: RUF012
 
     def __init__(
         self, screen: ModalScreen, on_begin: Callable[[], None], on_end: Callable[[], None]
