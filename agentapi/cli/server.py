@@ -15,8 +15,10 @@ from pathlib import Path
 from agentapi.cli.signals import Signals
 from agentapi.cli.sockets import urls
 from agentapi.cli.stdin_prompt import read_prompt, stdin_may_hold_prompt
+from agentapi.codex.launch import without_daemon
 from agentapi.conversation.model import Level
-from agentapi.drivers.base import Driver, Exited
+from agentapi.drivers.base import Driver, Exited, Sink
+from agentapi.drivers.tui import TuiDriver
 from agentapi.http.app import HttpOptions, create_app
 from agentapi.http.server import HttpServer
 from agentapi.session import AgentSession
@@ -36,7 +38,7 @@ async def serve(
 ) -> int:
     """Run the agent and serve its API until either a signal or the agent ends it; the status."""
     store = _store(settings)
-    driver = await _driver(settings)
+    driver = _driver(settings)
     session = AgentSession(
         driver,
         agent_type=settings.type,
@@ -110,32 +112,34 @@ def _initial_prompt(settings: ServerSettings) -> str | Awaitable[str | None] | N
     return read_prompt() if stdin_may_hold_prompt() else None
 
 
-async def _driver(settings: ServerSettings) -> Driver:
+def _driver(settings: ServerSettings) -> Driver:
+    from agentapi.terminal import child_environment
+
+    environment = child_environment(os.environ)
     if settings.experimental_acp:
         from agentapi.drivers.acp import AcpDriver
 
-        return AcpDriver(settings.command, cwd=Path.cwd(), env=os.environ)
+        return AcpDriver(settings.command, cwd=Path.cwd(), env=environment)
     from agentapi.agents import profile_for
-    from agentapi.drivers.tui import TuiDriver
 
-    return TuiDriver(
+    kind = TuiDriver if settings.verbatim or settings.type != "codex" else _CodexDriver
+    return kind(
         profile_for(settings.type),
-        await _command(settings),
+        settings.command,
         cwd=Path.cwd(),
-        env=os.environ,
+        env=environment,
         columns=settings.term_width,
         rows=settings.term_height,
         record=settings.record,
     )
 
 
-async def _command(settings: ServerSettings) -> Sequence[str]:
-    """The agent's command line as it is run."""
-    if settings.verbatim or settings.type != "codex":
-        return settings.command
-    from agentapi.codex.launch import without_daemon
+class _CodexDriver(TuiDriver):
+    """Codex, asked for its options first: at the start, when the server already answers."""
 
-    return await without_daemon(settings.command, os.environ)
+    async def start(self, sink: Sink) -> None:
+        self._argv = await without_daemon(self._argv, self._env)
+        await super().start(sink)
 
 
 def _http_options(settings: ServerSettings) -> HttpOptions:

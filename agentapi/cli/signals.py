@@ -6,10 +6,13 @@ and a SIGTERM end it with the wrong status. What came early is answered once the
 
 from __future__ import annotations
 
-import asyncio
 import signal
 from collections.abc import Callable
 from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
 
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -20,14 +23,14 @@ class Signals:
     def __init__(self) -> None:
         self._early: list[int] = []
         self._save: Callable[[], None] = lambda: None
-        self.ended = False
-        """Whether a signal to end came."""
         self._ended_event: asyncio.Event | None = None
         for number in (*ENDING, signal.SIGUSR1):
             signal.signal(number, self._note_early)
 
     def answer(self, save: Callable[[], None]) -> None:
         """From now on answer on the running loop: `save` at each SIGUSR1."""
+        import asyncio
+
         self._save = save
         self._ended_event = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -48,6 +51,5 @@ class Signals:
         if number == signal.SIGUSR1:
             self._save()
             return
-        self.ended = True
         if self._ended_event is not None:
             self._ended_event.set()
