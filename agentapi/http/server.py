@@ -9,6 +9,8 @@ from aiohttp import web
 
 PATIENCE = 1.0
 """Seconds that open requests get to end at shutdown; streams are ended at once."""
+LINGER = 2.0
+"""Seconds that a refused body is still read, so that its sender sees the refusal, not a reset."""
 
 
 class HttpServer:
@@ -22,6 +24,7 @@ class HttpServer:
             handle_signals=False,
             handler_cancellation=True,
             shutdown_timeout=PATIENCE,
+            lingering_time=LINGER,
         )
 
     async def start(self) -> None:

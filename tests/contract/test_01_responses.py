@@ -1,0 +1,197 @@
+"""Contract point 1: what a success and what an error looks like."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from agentapi.http.app import HttpOptions
+from tests.support.live import Live, serving
+
+JSON = {"Content-Type": "application/json"}
+
+
+async def post(live: Live, data: bytes, headers: dict[str, str] = JSON) -> tuple[int, Any]:
+    answer = await live.call("POST", "/message", data=data, headers=headers)
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    problem = answer.json
+    assert problem["$schema"].endswith("/schemas/ErrorModel.json")
+    assert problem["status"] == answer.status
+    assert problem["title"]
+    assert problem["detail"]
+    assert isinstance(problem.get("errors", []), list)
+    return answer.status, problem
+
+
+@pytest.mark.parametrize("path", ["/status", "/messages", "/session", "/approval"])
+async def test_contract_point_1_success_is_200_json_that_names_its_schema(path: str) -> None:
+    async with serving() as live:
+        answer = await live.get(path)
+        assert answer.status == 200
+        assert answer.headers["Content-Type"] == "application/json"
+        name = answer.json["$schema"].removeprefix(live.url)
+        assert name.startswith("/schemas/")
+        assert answer.headers["Link"] == f'<{name}>; rel="describedBy"'
+        assert (await live.get(name)).json["properties"]["$schema"]
+
+
+async def test_contract_point_1_malformed_json_is_400() -> None:
+    async with serving() as live:
+        for data in (b"{", b"\xff", b'{"content":"x"} x', b"[" * 100_000):
+            status, problem = await post(live, data)
+            assert status == 400, data
+            assert problem["errors"][0]["location"] == "body"
+
+
+async def test_contract_point_1_an_absent_body_is_400() -> None:
+    async with serving() as live:
+        status, problem = await post(live, b"")
+        assert (status, "errors" in problem) == (400, False)
+
+
+@pytest.mark.parametrize(
+    ("data", "location", "word"),
+    [
+        (b'{"type":"user"}', "body", "content"),
+        (b'{"content":"x"}', "body", "type"),
+        (b"{}", "body", "content"),
+        (b'{"content":"x","type":"user","extra":1}', "body.extra", "unexpected"),
+        (b'{"content":1,"type":"user"}', "body.content", "string"),
+        (b'{"content":null,"type":"user"}', "body.content", "string"),
+        (b'{"content":"x","type":"other"}', "body.type", "raw"),
+        (b"[]", "body", "object"),
+        (b"null", "body", "object"),
+        (b'"x"', "body", "object"),
+    ],
+)
+async def test_contract_point_1_an_invalid_body_is_422(
+    data: bytes, location: str, word: str
+) -> None:
+    async with serving() as live:
+        live.driver.idle()
+        status, problem = await post(live, data)
+        assert (status, problem["detail"]) == (422, "validation failed")
+        assert problem["errors"][0]["location"] == location
+        assert word in problem["errors"][0]["message"]
+        assert live.driver.sent == []
+
+
+async def test_contract_point_1_the_schema_member_is_allowed_in_a_request() -> None:
+    async with serving() as live:
+        body = {"$schema": "http://x/y.json", "content": "x", "type": "raw"}
+        assert (await live.post("/message", body)).status == 200
+
+
+async def test_contract_point_1_a_body_of_1_mib_is_413_and_one_byte_less_is_not() -> None:
+    async with serving() as live:
+        head, tail = b'{"type":"raw","content":"', b'"}'
+        room = 1024 * 1024 - len(head) - len(tail)
+        status, _ = await post(live, head + b"x" * room + tail)
+        assert status == 413
+        answer = await live.call(
+            "POST", "/message", data=head + b"x" * (room - 1) + tail, headers=JSON
+        )
+        assert answer.status == 200
+
+
+async def test_contract_point_1_a_body_of_1_mib_without_a_length_is_413() -> None:
+    async with serving() as live:
+        chunk = b"%x\r\n%s\r\n" % (65536, b" " * 65536)
+        request = (
+            b"POST /message HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n"
+        )
+        async with live.connect(request + chunk * 16) as reader:
+            assert (await reader.readline()).startswith(b"HTTP/1.1 413 ")
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/x-www-form-urlencoded", "application/xml", "json"]
+)
+async def test_contract_point_1_a_wrong_content_type_is_415(kind: str) -> None:
+    async with serving() as live:
+        status, _ = await post(live, b'{"content":"x","type":"raw"}', {"Content-Type": kind})
+        assert status == 415
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/json", "application/json; charset=utf-8", "application/merge-patch+json"]
+)
+async def test_contract_point_1_json_content_types_are_taken(kind: str) -> None:
+    async with serving() as live:
+        answer = await live.call(
+            "POST",
+            "/message",
+            data=b'{"content":"x","type":"raw"}',
+            headers={"Content-Type": kind},
+        )
+        assert answer.status == 200
+
+
+async def test_contract_point_1_a_body_without_a_content_type_is_taken_as_json() -> None:
+    async with serving() as live:
+        body = b'{"content":"x","type":"raw"}'
+        answer = await live.exchange(
+            b"POST /message HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+            b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
+        )
+        assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert live.driver.typed == ["x"]
+
+
+async def test_contract_point_1_a_body_that_does_not_arrive_is_408() -> None:
+    async with serving(HttpOptions(body_timeout=0.05)) as live:
+        answer = await live.exchange(
+            b"POST /message HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            b'Content-Length: 100\r\n\r\n{"content":'
+        )
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert b"application/problem+json" in answer
+
+
+def test_contract_point_1_a_body_has_5_seconds() -> None:
+    assert HttpOptions().body_timeout == 5
+
+
+async def test_contract_point_1_an_unknown_route_is_404_as_text() -> None:
+    async with serving() as live:
+        for method in ("GET", "POST"):
+            answer = await live.call(method, "/nowhere")
+            assert answer.status == 404
+            assert answer.headers["Content-Type"].startswith("text/plain")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("POST", "/status", "GET"),
+        ("HEAD", "/status", "GET"),
+        ("DELETE", "/messages", "GET"),
+        ("GET", "/message", "POST"),
+        ("PUT", "/upload", "POST"),
+        ("OPTIONS", "/events", "GET"),
+    ],
+)
+async def test_contract_point_1_a_wrong_method_is_405_with_allow(
+    method: str, path: str, allow: str
+) -> None:
+    async with serving() as live:
+        answer = await live.call(method, path)
+        assert (answer.status, answer.headers["Allow"]) == (405, allow)
+
+
+async def test_contract_point_1_a_broken_request_costs_nobody_else_anything() -> None:
+    async with serving() as live:
+        for garbage in (b"\x00\x01\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n"):
+            assert (await live.exchange(garbage)).startswith(b"HTTP/1.")
+        assert (await live.get("/status")).status == 200
+
+
+async def test_contract_point_1_requests_on_one_connection_are_answered_in_order() -> None:
+    async with serving() as live:
+        request = b"GET /status HTTP/1.1\r\nHost: localhost\r\n%s\r\n"
+        answer = await live.exchange(request % b"" + request % b"Connection: close\r\n")
+        assert answer.count(b"HTTP/1.1 200 OK") == 2
+        await asyncio.sleep(0)
