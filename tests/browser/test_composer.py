@@ -78,6 +78,33 @@ async def test_text_is_kept_while_the_agent_works_and_stop_sends_escape(chat: Ch
     assert wire.posted[1] == ("user", "later")
 
 
+async def test_escape_stops_while_the_agent_works_and_does_nothing_else(chat: Chat) -> None:
+    page, wire = chat.page, chat.wire
+    await _field(chat).press("Escape")
+    wire.become("running")
+    await page.get_by_role("button", name="Stop").wait_for()
+    await _field(chat).press("Escape")
+    await wire.got(1)
+    wire.become("stable")
+    await page.get_by_role("button", name="Send").wait_for()
+    await _field(chat).press("Escape")
+    await _field(chat).fill("next")
+    await _field(chat).press("Enter")
+    await wire.got(2)
+    assert wire.posted == [("raw", "\x1b"), ("user", "next")]
+
+
+async def test_the_second_half_of_a_double_click_on_stop_sends_nothing(chat: Chat) -> None:
+    page = chat.page
+    await _field(chat).fill("a draft")
+    send = page.get_by_role("button", name="Send")
+    await send.dispatch_event("click", {"detail": 2})
+    await expect(_field(chat)).to_have_value("a draft")
+    await send.click()
+    await chat.wire.got(1)
+    assert chat.wire.posted == [("user", "a draft")]
+
+
 async def test_blank_text_cannot_be_sent(chat: Chat) -> None:
     await _field(chat).fill("  \n ")
     await expect(chat.page.get_by_role("button", name="Send")).to_be_disabled()

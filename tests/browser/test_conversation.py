@@ -79,6 +79,18 @@ async def _record_mutations(page: Page) -> None:
     )
 
 
+async def test_markdown_that_grows_fast_ends_with_the_last_text(chat: Chat) -> None:
+    page, wire = chat.page, chat.wire
+    await page.get_by_role("button", name="Markdown").click()
+    number = wire.say("agent", "* item")
+    await page.locator(".markdown").wait_for()
+    for count in range(1, 51):
+        wire.grow(number, "\n".join(f"* item **{item}**" for item in range(count * 20)))
+    await expect(page.locator(".markdown li").last).to_have_text("item 999")
+    await expect(page.locator(".markdown li strong")).to_have_count(1000)
+    assert await page.locator(".terminal").count() == 1, "the start-up screen stays as it is"
+
+
 async def test_follows_the_end_until_the_user_scrolls_up(chat: Chat) -> None:
     page = chat.page
     number = chat.wire.say("agent", LONG)

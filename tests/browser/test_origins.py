@@ -133,6 +133,7 @@ async def test_hostile_text_is_inert(chat: Chat, markdown: bool) -> None:
     page.on("request", lambda request: asked.append(request.url))
     if markdown:
         await page.get_by_role("button", name="Markdown").click()
+        wire.say("agent", "# What loads the parser")
         await page.locator(".markdown").wait_for()
     asked.clear()
     wire.say("user", HOSTILE)

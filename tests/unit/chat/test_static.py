@@ -57,6 +57,13 @@ def test_the_page_names_files_that_are_there() -> None:
         assert (STATIC / url).is_file(), url
 
 
+def test_the_page_preloads_every_module_but_those_for_markdown() -> None:
+    """Else each level of imports costs a round trip."""
+    preloaded = set(re.findall(r'rel="modulepreload" href="([^"]+)"', page("./")))
+    all_modules = {str(path.relative_to(STATIC)) for path in _modules()}
+    assert all_modules - preloaded == {"main.js", "vendor/marked.js", "vendor/dompurify.js"}
+
+
 def test_the_base_is_escaped_and_must_be_a_folder() -> None:
     assert '<base href="a&quot;&gt;&lt;b/">' in page('a"><b/')
     with pytest.raises(ValueError, match="'chat'"):

@@ -31,8 +31,7 @@ export function Composer(props) {
           ? html`<${TextField}
               draft=${draft}
               ready=${state === "stable" && !sending}
-              state=${state}
-              sending=${sending}
+              running=${state === "running"}
               onSend=${onSend}
               onStop=${stop}
               onFiles=${upload}
@@ -68,9 +67,8 @@ export function Composer(props) {
   `;
 }
 
-function TextField({ draft, ready, state, sending, onSend, onStop, onFiles }) {
+function TextField({ draft, ready, running, onSend, onStop, onFiles }) {
   const field = useRef(null);
-  const running = state === "running";
   const canSend = ready && draft.text.trim() !== "";
 
   useLayoutEffect(() => grow(field.current), [draft.text]);
@@ -86,6 +84,7 @@ function TextField({ draft, ready, state, sending, onSend, onStop, onFiles }) {
     field.current?.focus();
   };
   const onKeyDown = (event) => {
+    if (event.key === "Escape" && running) onStop();
     if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
     event.preventDefault();
     submit();
@@ -115,14 +114,35 @@ function TextField({ draft, ready, state, sending, onSend, onStop, onFiles }) {
         onKeyDown=${onKeyDown}
         onPaste=${onPaste}
       ></textarea>
-      ${running && !sending
-        ? html`<button type="button" class="round stop" title="Stop (Esc)" aria-label="Stop" onClick=${onStop}>
-            <span class="square"></span>
-          </button>`
-        : html`<button type="submit" class="round" title="Send (Enter)" aria-label="Send" disabled=${!canSend}>
-            <${Icon} name="send" />
-          </button>`}
+      ${running
+        ? html`<${StopButton} key="stop" onStop=${onStop} />`
+        : html`<${SendButton} key="send" disabled=${!canSend} />`}
     </form>
+  `;
+}
+
+function StopButton({ onStop }) {
+  return html`
+    <button type="button" class="round" title="Stop (Esc)" aria-label="Stop" onClick=${onStop}>
+      <span class="square"></span>
+    </button>
+  `;
+}
+
+function SendButton({ disabled }) {
+  // Stop stands in the same place: the second half of a double click on it is no wish to send.
+  const onClick = (event) => event.detail > 1 && event.preventDefault();
+  return html`
+    <button
+      type="submit"
+      class="round"
+      title="Send (Enter)"
+      aria-label="Send"
+      disabled=${disabled}
+      onClick=${onClick}
+    >
+      <${Icon} name="send" />
+    </button>
   `;
 }
 

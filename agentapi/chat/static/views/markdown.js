@@ -1,9 +1,17 @@
 // An agent's message as Markdown, for those who ask for it. The parser and the sanitizer are
 // fetched only then; until they are there, and where they fail, the plain text shows.
 
-import { html, useLayoutEffect, useRef, useState } from "../html.js";
+import { html, useLayoutEffect, useMemo, useRef, useState } from "../html.js";
 
+/** What the first one waits for; empty again when it could not be fetched, for another try. */
+let loading = null;
+/** { marked, DOMPurify } once they are there. */
 let parts = null;
+
+function load() {
+  loading ??= loadParts().catch(() => (loading = null));
+  return loading;
+}
 
 async function loadParts() {
   const [{ Marked }, { default: DOMPurify }] = await Promise.all([
@@ -45,14 +53,37 @@ const RULES = {
 export function Markdown({ text }) {
   const place = useRef(null);
   const [loaded, setLoaded] = useState(parts !== null);
+  const draw = useMemo(paced, []);
   useLayoutEffect(() => {
-    if (!loaded) {
-      loadParts().then(() => setLoaded(true));
-      return;
-    }
-    const { marked, DOMPurify } = parts;
-    place.current.replaceChildren(DOMPurify.sanitize(marked.parse(text), RULES));
+    if (loaded) draw(() => place.current?.replaceChildren(rendered(text)));
+    else load().then(() => setLoaded(parts !== null));
   }, [text, loaded]);
   if (!loaded) return html`<pre class="terminal">${text}</pre>`;
   return html`<div class="markdown" ref=${place}></div>`;
+}
+
+function rendered(text) {
+  return parts.DOMPurify.sanitize(parts.marked.parse(text), RULES);
+}
+
+/** A runner of draws that takes at most a quarter of the time: of draws that come faster only the
+ * last is done. A long text that grows would keep the page busy with nothing else. */
+function paced() {
+  let next;
+  let timer = 0;
+  let freeAt = 0;
+  const run = () => {
+    timer = 0;
+    const began = performance.now();
+    next();
+    const ended = performance.now();
+    freeAt = ended + 3 * (ended - began);
+  };
+  return (draw) => {
+    next = draw;
+    const wait = freeAt - performance.now();
+    if (timer) return;
+    if (wait > 0) timer = setTimeout(run, wait);
+    else run();
+  };
 }

@@ -36,12 +36,14 @@ export function MessageList({ messages, pending, state, markdown, agent }) {
   `;
 }
 
-const Message = memo(function Message({ message: { role, text, time }, markdown }) {
+const Message = memo(function Message({ message: { id, role, text, time }, markdown }) {
   if (role === "user") return html`<${UserText} text=${text} time=${time} />`;
+  // An agent's message 0 is its start-up screen, never Markdown.
+  const asMarkdown = markdown && id !== 0;
   return html`
     <article class="message agent" data-role="agent">
       <h2 class="unseen">Agent</h2>
-      ${markdown ? html`<${Markdown} text=${text} />` : html`<${TerminalText} text=${text} />`}
+      ${asMarkdown ? html`<${Markdown} text=${text} />` : html`<${TerminalText} text=${text} />`}
       <${Time} time=${time} />
     </article>
   `;
