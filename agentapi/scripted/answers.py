@@ -10,6 +10,7 @@ A person at the demo and a test ask in the same words:
     sleep 3                                a silent shell command of so many seconds
     approve CMD                            the same outside the sandbox: Codex asks the user
     patch FILE                             a patch that adds a file
+    ask QUESTION                           a question with two answers (where Codex offers the tool)
     think                                  a reasoning summary, then an answer
     echo TEXT                              the whole prompt, back to the letter
     fail [STATUS]                          an HTTP error (400 by default: Codex does not retry it)
@@ -22,7 +23,7 @@ import json
 import re
 from collections.abc import Callable
 
-from agentapi.scripted.reply import Break, Fail, Patch, Reply, Say, Shell, Think
+from agentapi.scripted.reply import Break, Call, Fail, Patch, Reply, Say, Shell, Think
 from agentapi.scripted.request import Request
 
 MARKDOWN = """\
@@ -61,6 +62,9 @@ def greet(name: str) -> str:
 ---
 
 That is all."""
+
+
+_ANSWERED = re.compile(r'"answers": ?\["([^"]*)')
 
 
 def answer(request: Request) -> Reply:
@@ -103,10 +107,21 @@ def _friendly(prompt: str) -> str:
 
 
 def _about(output: str) -> str:
-    lines = [line for line in output.splitlines() if line.strip()]
+    if match := _ANSWERED.search(output):
+        return f"You chose {match[1]}."
+    lines = [line for line in _told(output).splitlines() if line.strip()]
     if re.search(r"reject|declin|denied|abort", output, re.IGNORECASE):
         return "The command was not run: it was declined."
     return f"The command has finished; its last line of output was `{lines[-1] if lines else ''}`."
+
+
+def _told(output: str) -> str:
+    """What the command wrote: 0.80 wraps it in JSON."""
+    try:
+        value = json.loads(output)
+    except ValueError:
+        return output
+    return str(value.get("output", output)) if isinstance(value, dict) else output
 
 
 def _lines(match: re.Match[str]) -> Reply:
@@ -114,7 +129,9 @@ def _lines(match: re.Match[str]) -> Reply:
 
 
 def _slow(match: re.Match[str]) -> Reply:
-    text = " ".join(f"word{number}" for number in range(1, int(match[1]) + 1))
+    # Ten words a line: some versions of Codex show a streamed line only once it is whole.
+    words = [f"word{number}" for number in range(1, int(match[1]) + 1)]
+    text = "\n".join(" ".join(words[i : i + 10]) for i in range(0, len(words), 10))
     return [Say(text, chunk=max(1, len(text) // int(match[1])), pause=0.1)]
 
 
@@ -122,6 +139,15 @@ def _patch(match: re.Match[str]) -> Reply:
     name = match[1]
     text = f"*** Begin Patch\n*** Add File: {name}\n+first line\n+second line\n*** End Patch"
     return [Say("I am adding a file."), Patch(text)]
+
+
+def _question(match: re.Match[str]) -> Reply:
+    options = [
+        {"label": "Red", "description": "the warm one"},
+        {"label": "Blue", "description": "the cold one"},
+    ]
+    question = {"id": "q1", "header": "Choice", "question": match[1], "options": options}
+    return [Call("request_user_input", {"questions": [question]})]
 
 
 _ANSWERS: list[tuple[str, Callable[[re.Match[str]], Reply]]] = [
@@ -132,6 +158,7 @@ _ANSWERS: list[tuple[str, Callable[[re.Match[str]], Reply]]] = [
     (r"sleep (\d+)$", lambda m: [Say("Waiting."), Shell(f"sleep {m[1]}; echo slept")]),
     (r"approve (.+)$", lambda m: [Shell(m[1], escalate="May I run this outside the sandbox?")]),
     (r"patch (\S+)$", _patch),
+    (r"ask (.+)$", _question),
     (r"think\b", lambda _: [Think("**Considering**\n\nTwo and two."), Say("Four.")]),
     (r"echo (.+)$", lambda m: [Say(m[0])]),
     (r"fail(?: (\d+))?$", lambda m: [Fail(int(m[1] or 400))]),

@@ -1,7 +1,7 @@
 """`scripts/demo`: a real Codex behind `agentapi server`, one prompt over HTTP, told as it happens.
 
 With Codex credentials (`auth.json` in CODEX_HOME or ~/.codex, copied, never changed) Codex talks to
-its own model, else to the scripted one. All that the demo writes stays in `.cache/demo/`.
+its own model, else to the scripted one. All that the demo writes stays in its folder.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -16,7 +17,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -53,13 +54,31 @@ def main() -> int:
     parser.add_argument("--once", action="store_true", help="end after the answer")
     parser.add_argument("--prompt", default=PROMPT, help="what to ask")
     parser.add_argument("--scripted", action="store_true", help="use no credentials")
+    parser.add_argument("--folder", type=Path, default=Path(".cache/demo"), help="%(default)s")
     options = parser.parse_args()
     try:
-        asyncio.run(_until_signal(_demo(options.prompt, options.once, options.scripted)))
+        with _alone(options.folder.absolute()) as folder:
+            asyncio.run(
+                _until_signal(_demo(folder, options.prompt, options.once, options.scripted))
+            )
     except DemoError as error:
         click.echo(f"demo: {error}", err=True)
         return 1
     return 0
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[Path]:
+    """The demo's folder, empty. Raises `DemoError` when another demo runs in it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DemoError(f"another demo runs in {folder}") from error
+        for name in ("codex-home", "project"):
+            shutil.rmtree(folder / name, ignore_errors=True)
+        yield folder
 
 
 async def _until_signal(work: Any) -> None:
@@ -70,14 +89,12 @@ async def _until_signal(work: Any) -> None:
         await task
 
 
-async def _demo(prompt: str, once: bool, scripted: bool) -> None:
+async def _demo(folder: Path, prompt: str, once: bool, scripted: bool) -> None:
     project = Path.cwd()
-    folder = project / ".cache/demo"
     home, workdir = folder / "codex-home", folder / "project"
     credentials = None if scripted else _credentials()
     async with contextlib.AsyncExitStack() as stack:
-        shutil.rmtree(folder, ignore_errors=True)
-        workdir.mkdir(parents=True)
+        workdir.mkdir()
         home.mkdir(mode=0o700)
         if credentials:
             click.echo(f"Codex uses a copy of {credentials}")
@@ -146,7 +163,8 @@ async def _server(project: Path, folder: Path, home: Path, workdir: Path) -> Asy
         str(port),
     ]
     shown = f"agentapi server --type codex --port {port} -- codex"
-    click.echo(f"$ {shown}    (in {workdir.relative_to(project)}, log in .cache/demo/server.log)")
+    click.echo(f"$ {shown}")
+    click.echo(f"  in {workdir}, log in {folder / 'server.log'}")
     environment = {**os.environ, "CODEX_HOME": str(home), "SCRIPTED_KEY": "none"}
     with (folder / "server.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
@@ -215,7 +233,7 @@ async def _converse(url: str, prompt: str) -> None:
             async with asyncio.timeout(TURN_LIMIT):
                 await _follow(events, started, messages)
         except TimeoutError as error:
-            raise DemoError("the agent was not done in time; see .cache/demo/server.log") from error
+            raise DemoError("the agent was not done in time; see the server.log") from error
         finally:
             await events.aclose()  # type: ignore[attr-defined]
     answers = [message["message"] for message in messages.values() if message["role"] == "agent"]
@@ -235,7 +253,7 @@ async def _follow(
             messages[data["id"]] = data
         if name == "status_change" and data["status"] == "stable":
             return
-    raise DemoError("the server closed /events; see .cache/demo/server.log")
+    raise DemoError("the server closed /events; see the server.log")
 
 
 def _short(name: str, data: dict[str, Any]) -> str:

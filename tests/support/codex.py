@@ -65,6 +65,7 @@ def codex_home(
     *,
     trusted: bool = True,
     approvals: bool = False,
+    retries: int = 0,
     extra: str = "",
 ) -> CodexHome:
     """Make a home under `home` (not under /tmp: Codex refuses to put its helpers there).
@@ -92,7 +93,7 @@ base_url = "{model_url}"
 env_key = "{KEY_VARIABLE}"
 wire_api = "responses"
 request_max_retries = 0
-stream_max_retries = 0
+stream_max_retries = {retries}
 {trust}""",
         encoding="utf-8",
     )

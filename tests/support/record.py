@@ -43,6 +43,7 @@ async def record(version: str, scenario: Scenario) -> Path:
                 model.url,
                 trusted=scenario.trusted,
                 approvals=scenario.approvals,
+                retries=scenario.retries,
                 extra=scenario.config,
             )
             if scenario.prepare:

@@ -97,6 +97,8 @@ class Scenario:
     inline: bool = False
     approvals: bool = False
     trusted: bool = True
+    retries: int = 0
+    """How often Codex tries again when a stream breaks."""
     config: str = ""
     since: tuple[int, ...] = ()
     """The oldest version that can do it."""
@@ -160,8 +162,13 @@ def approval(prompt: str, *keys: str) -> Play:
 
 
 def is_approval(screen: str) -> bool:
-    """Whether an approval dialog shows."""
-    return "Would you like to" in screen or "Press enter to confirm" in screen or "Yes, " in screen
+    """Whether a dialog shows that asks for an approval or an answer."""
+    return (
+        "Would you like to" in screen
+        or "Question 1/1" in screen
+        or "Press enter to confirm" in screen
+        or "Yes, " in screen
+    )
 
 
 async def interrupt(live: Live) -> None:
@@ -169,7 +176,7 @@ async def interrupt(live: Live) -> None:
     await live.ready()
     await live.paste("slow 100")
     await live.enter()
-    await live.terminal.until("word5")
+    await live.terminal.until("word10")
     await live.key("\x1b", 0.8)
 
 
@@ -185,6 +192,15 @@ async def interrupt_tool(live: Live) -> None:
 def command_runs(screen: str) -> bool:
     """Whether a command runs; newer versions say so in the status line only, until it ends."""
     return "background terminal" in screen or "• Running " in screen
+
+
+async def retrying(live: Live) -> None:
+    """A stream that breaks each time: Codex says that it reconnects, then gives up."""
+    await live.ready()
+    await live.paste("break")
+    await live.enter()
+    await live.model.wait_for_request(3)
+    await live.done()
 
 
 async def long_paste(live: Live) -> None:
@@ -204,7 +220,7 @@ async def leave(live: Live) -> None:
 async def dialog(live: Live) -> None:
     """A dialog that stands instead of the composer; left unanswered."""
     await live.terminal.until(lambda screen: len(screen.strip()) > 40)
-    await asyncio.sleep(2.0)  # by the clock: the sign-in screen is animated without end
+    await asyncio.sleep(0.6)  # by the clock: the sign-in screen is animated without end
 
 
 async def trust_accepted(live: Live) -> None:
@@ -257,6 +273,8 @@ LOOKS_LIKE_OUTPUT = "• Ran ls\n  └ nothing\n› and this\n• Working (3s �
 UNICODE = "héllo wörld, 你好世界, مرحبا, emoji 👍🏽 👨‍👩‍👧‍👦 ⚠️ ✔, é, ｆｕｌｌ"
 LONG = "\n".join(f"{n:04d} " + "abcdefghij " * 6 for n in range(1, 43))[:3000]
 MULTI = "first line\nsecond line\n\n  indented after a blank line\nlast line"
+# A tool of the plan mode, here allowed in the default mode too.
+QUESTIONS = "[features]\ndefault_mode_request_user_input = true\n"
 
 BASE = [
     Scenario("start", start),
@@ -276,6 +294,14 @@ BASE = [
     Scenario("approval-declined", approval("approve date -u", "\x1b"), approvals=True),
     Scenario("patch-accepted", approval("patch notes.txt", "y"), approvals=True),
     Scenario("patch-allowed", prompts("patch notes.txt")),
+    Scenario("approval-always", approval("approve date -u", "p"), approvals=True),
+    Scenario("question-open", approval("ask Which colour?"), config=QUESTIONS, since=(0, 125)),
+    Scenario(
+        "question-answered",
+        approval("ask Which colour?", "2", "\r"),
+        config=QUESTIONS,
+        since=(0, 125),
+    ),
     Scenario("interrupt", interrupt),
     Scenario("interrupt-tool", interrupt_tool),
     Scenario("popup-file", popup("look at @REA")),
@@ -284,6 +310,7 @@ BASE = [
     Scenario("long-paste", long_paste),
     Scenario("failure", prompts("fail 400")),
     Scenario("broken-stream", prompts("break")),
+    Scenario("retrying", retrying, retries=2),
     Scenario("trust-open", dialog, trusted=False, prepare=as_repository),
     Scenario("trust-accepted", trust_accepted, trusted=False, prepare=as_repository),
     Scenario("update-open", dialog, prepare=as_outdated),

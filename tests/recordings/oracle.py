@@ -1,0 +1,125 @@
+"""What tmux shows for each recording, kept beside it: `python -m tests.recordings.oracle [CAST…]`.
+
+Writes `NAME.tmux.txt` for every `NAME.cast` (all below this folder when none is named). tmux is
+asked on a socket of its own, without anybody's configuration. The tests read only what is written
+here, so they need no tmux; where we differ on purpose, `differences.py` says why.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from agentapi.terminal.recording import Recording, read_recording
+
+FOLDER = Path(__file__).parent
+SCROLLBACK, SCREEN = "== scrollback ==", "== screen =="
+PATIENCE = 20.0
+"""Seconds that tmux may take to swallow one piece."""
+
+
+class Tmux:
+    """One pane of the wanted size on a private server, painting what it is fed."""
+
+    def __init__(self, folder: Path, columns: int, rows: int) -> None:
+        self._socket = folder / "tmux"
+        self._pipe = folder / "bytes"
+        self._marks = 0
+        os.mkfifo(self._pipe)
+        configuration = folder / "tmux.conf"
+        configuration.write_text(
+            "set -g history-limit 20000\nset -g status off\nset -g window-size manual\n"
+            "set -g default-terminal tmux-256color\nset -g remain-on-exit on\n"
+        )
+        painter = f"stty raw -echo; exec cat < '{self._pipe}'"
+        size = ("-x", str(columns), "-y", str(rows))
+        self._run("-f", str(configuration), "new-session", "-d", *size, "sh", "-c", painter)
+        self._stdin = self._pipe.open("wb", buffering=0)
+
+    def paint(self, data: bytes) -> None:
+        """Feed the pane, and wait until tmux has read all of it."""
+        self._marks += 1
+        mark = f"painted-{self._marks}"
+        self._stdin.write(data + f"\x1b]2;{mark}\x1b\\".encode())
+        deadline = time.monotonic() + PATIENCE
+        while self._run("display-message", "-p", "#{pane_title}").strip() != mark:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"tmux did not reach the end of piece {self._marks}")
+            time.sleep(0.02)
+
+    def resize(self, columns: int, rows: int) -> None:
+        self._run("resize-window", "-x", str(columns), "-y", str(rows))
+
+    def screen(self) -> list[str]:
+        return self._run("capture-pane", "-p").split("\n")[:-1]
+
+    def scrollback(self) -> list[str]:
+        count = int(self._run("display-message", "-p", "#{history_size}"))
+        if not count:
+            return []
+        return self._run("capture-pane", "-p", "-S", "-", "-E", "-1").split("\n")[:-1]
+
+    def close(self) -> None:
+        self._stdin.close()
+        self._run("kill-server")
+
+    def _run(self, *arguments: str) -> str:
+        command = ["tmux", "-u", "-S", str(self._socket), *arguments]
+        environment = {**os.environ, "LC_ALL": "C.UTF-8"}
+        environment.pop("TMUX", None)
+        done = subprocess.run(command, env=environment, check=True, capture_output=True)
+        return done.stdout.decode()
+
+
+@contextmanager
+def tmux(columns: int, rows: int) -> Iterator[Tmux]:
+    """A pane for the time of a `with` block."""
+    with tempfile.TemporaryDirectory() as folder:
+        pane = Tmux(Path(folder), columns, rows)
+        try:
+            yield pane
+        finally:
+            pane.close()
+
+
+def judge(recording: Recording) -> tuple[list[str], list[str]]:
+    """tmux's scrollback and screen after a recording."""
+    with tmux(recording.columns, recording.rows) as pane:
+        for data, size in recording.segments():
+            pane.paint(data)
+            if size:
+                pane.resize(*size)
+        return pane.scrollback(), pane.screen()
+
+
+def verdict_path(cast: Path) -> Path:
+    return cast.with_suffix(".tmux.txt")
+
+
+def write_verdict(cast: Path) -> None:
+    scrollback, screen = judge(read_recording(cast))
+    lines = [SCROLLBACK, *scrollback, SCREEN, *screen]
+    verdict_path(cast).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def read_verdict(cast: Path) -> tuple[list[str], list[str]]:
+    """(scrollback, screen) as kept beside a recording."""
+    lines = verdict_path(cast).read_text(encoding="utf-8").split("\n")[:-1]
+    middle = lines.index(SCREEN)
+    return lines[1:middle], lines[middle + 1 :]
+
+
+def main(arguments: Sequence[str]) -> None:
+    for cast in [Path(name) for name in arguments] or sorted(FOLDER.rglob("*.cast")):
+        write_verdict(cast)
+        print(verdict_path(cast))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
