@@ -101,13 +101,17 @@ async def test_a_permission_that_is_not_given(start: Start, scratch: Path, how: 
     assert watch.text == "echo on"
 
 
-async def test_a_command_that_runs_on_ends_with_the_agent(start: Start, scratch: Path) -> None:
+@pytest.mark.parametrize("cancelled", [True, False])
+async def test_a_running_command_ends_with_its_turn_or_its_agent(
+    start: Start, scratch: Path, cancelled: bool
+) -> None:
     driver, watch = await start("agent-full-access")
-    await driver.send("run echo $$ > pid; exec sleep 3000")
+    await driver.send("run sleep 3000 & echo $! > pid; wait")
     command = await written(scratch / "project/pid")
-    await driver.keys("\x1b")
-    await watch.idle()
-    assert watch.of(PhaseChanged)[-1].state.because == "acp: cancelled"
+    if cancelled:
+        await driver.keys("\x1b")
+        await watch.idle()
+        assert watch.of(PhaseChanged)[-1].state.because == "acp: cancelled"
     await driver.stop(5)
     await gone(command)
 
