@@ -87,6 +87,10 @@ def _refused(url: str, status: int) -> str:
     return f"{url} shows no terminal (it answered {status}): is it an AgentAPI server?"
 
 
+def _lost(url: str) -> AttachError:
+    return AttachError(f"lost {url}: its process died or the network failed; attach again")
+
+
 class TerminalServer:
     """Over `/terminal`: the agent's own bytes both ways, and its terminal takes our size."""
 
@@ -102,15 +106,14 @@ class TerminalServer:
                 screen.write(self._filter.feed(message.data))
                 await screen.drain()
         if self._socket.close_code not in (1000, 1001):
-            reason = self._socket.exception() or "it closed without a word"
-            raise AttachError(f"the connection to {self._url} was lost: {reason}")
+            raise _lost(self._url) from self._socket.exception()
 
     async def send(self, keys: bytes) -> None:
         """Send keystrokes as they are."""
         try:
             await self._socket.send_bytes(keys)
         except (aiohttp.ClientError, ConnectionError) as error:
-            raise AttachError(f"the connection to {self._url} was lost: {error}") from error
+            raise _lost(self._url) from error
 
     async def resize(self, columns: int, rows: int) -> None:
         """Make the agent's terminal this large."""
@@ -151,7 +154,7 @@ class TextServer:
                     repaint()
                     await screen.drain()
         except (aiohttp.ClientError, ConnectionError, ValueError, LookupError, TypeError) as error:
-            raise AttachError(f"the connection to {self._url} was lost: {error}") from error
+            raise _lost(self._url) from error
 
     async def send(self, keys: bytes) -> None:
         """Send a run of keys as one raw message; returns when the server took it."""
@@ -164,7 +167,7 @@ class TextServer:
                 if response.status != 200:
                     raise AttachError(f"{self._url} refused keys: {await response.text()}")
         except (aiohttp.ClientError, ConnectionError) as error:
-            raise AttachError(f"the connection to {self._url} was lost: {error}") from error
+            raise _lost(self._url) from error
 
     async def resize(self, columns: int, rows: int) -> None:
         """Paint again; the agent's terminal keeps its size."""
