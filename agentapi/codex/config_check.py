@@ -15,11 +15,12 @@ import subprocess
 import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from agentapi.codex.config_files import ConfigError
 from agentapi.codex.config_merge import leaves
 
 _TIMEOUT = 30.0
@@ -64,10 +65,11 @@ def find_codex(name: str = "codex") -> CodexProgram | None:
     path = shutil.which(name)
     if path is None:
         return None
-    version = _run([path, "--version"])
+    with tempfile.TemporaryDirectory() as nowhere:  # even `--version` makes folders in its home
+        version = _run([path, "--version"], Path(nowhere))
+        helped = _run([path, "--help"], Path(nowhere))
     if version.returncode != 0:
         return None
-    helped = _run([path, "--help"])
     form: Literal["file", "table"] = "file" if ".config.toml" in helped.stdout else "table"
     return CodexProgram(path, version.stdout.strip().rpartition(" ")[2], form)
 
@@ -97,8 +99,12 @@ def check_home(codex: CodexProgram, home: Path) -> list[Fault]:
 
 @contextmanager
 def _staged(home: Path, files: Mapping[str, str]) -> Iterator[Path]:
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    stage = Path(tempfile.mkdtemp(dir=home, prefix=".agentapi-check-"))
+    new_home = not home.exists()
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        stage = Path(tempfile.mkdtemp(dir=home, prefix=".agentapi-check-"))
+    except OSError as error:
+        raise ConfigError(f"{home}: cannot be written: {error.strerror or error}") from error
     try:
         for path in home.iterdir():
             left_out = path.name in files or path.name in _NOT_STAGED
@@ -110,6 +116,9 @@ def _staged(home: Path, files: Mapping[str, str]) -> Iterator[Path]:
         yield stage
     finally:
         shutil.rmtree(stage, ignore_errors=True)
+        if new_home:
+            with suppress(OSError):
+                home.rmdir()
 
 
 def _fatal(codex: CodexProgram, stage: Path, files: Mapping[str, str]) -> Iterator[Fault]:
@@ -209,12 +218,11 @@ def masked(text: str) -> str:
     return text
 
 
-def _run(arguments: list[str], home: Path | None = None) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "CODEX_HOME": str(home)} if home else None
+def _run(arguments: list[str], home: Path) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(
             arguments,
-            env=environment,
+            env={**os.environ, "CODEX_HOME": str(home)},
             cwd=home,
             stdin=subprocess.DEVNULL,
             capture_output=True,
