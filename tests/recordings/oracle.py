@@ -34,7 +34,7 @@ class Tmux:
         os.mkfifo(self._pipe)
         configuration = folder / "tmux.conf"
         configuration.write_text(
-            "set -g history-limit 20000\nset -g status off\nset -g window-size manual\n"
+            "set -g history-limit 20000\nset -g status off\nset -g scroll-on-clear off\n"
             "set -g default-terminal tmux-256color\nset -g remain-on-exit on\n"
         )
         painter = f"stty raw -echo; exec cat < '{self._pipe}'"

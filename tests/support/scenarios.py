@@ -298,7 +298,7 @@ BASE = [
     Scenario("question-open", approval("ask Which colour?"), config=QUESTIONS, since=(0, 125)),
     Scenario(
         "question-answered",
-        approval("ask Which colour?", "2", "\r"),
+        approval("ask Which colour?", "2"),
         config=QUESTIONS,
         since=(0, 125),
     ),
