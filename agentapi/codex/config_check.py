@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from agentapi.codex.config_files import ConfigError
+from agentapi.codex.config_files import ConfigError, make_folder
 from agentapi.codex.config_merge import leaves
 
 _TIMEOUT = 30.0
@@ -62,9 +62,10 @@ class CodexProgram:
 
 def find_codex(name: str = "codex") -> CodexProgram | None:
     """The Codex that would be started, None when there is none or it does not run."""
-    path = shutil.which(name)
-    if path is None:
+    found = shutil.which(name)
+    if found is None:
         return None
+    path = str(Path(found).absolute())
     with tempfile.TemporaryDirectory() as nowhere:  # even `--version` makes folders in its home
         version = _run([path, "--version"], Path(nowhere))
         helped = _run([path, "--help"], Path(nowhere))
@@ -101,8 +102,8 @@ def check_home(codex: CodexProgram, home: Path) -> list[Fault]:
 def _staged(home: Path, files: Mapping[str, str]) -> Iterator[Path]:
     new_home = not home.exists()
     try:
-        home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        stage = Path(tempfile.mkdtemp(dir=home, prefix=".agentapi-check-"))
+        make_folder(home)
+        stage = Path(os.path.realpath(tempfile.mkdtemp(dir=home, prefix=".agentapi-check-")))
     except OSError as error:
         raise ConfigError(f"{home}: cannot be written: {error.strerror or error}") from error
     try:

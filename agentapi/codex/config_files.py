@@ -99,7 +99,7 @@ def replace_file(path: Path, text: str, *, mode: int | None = None) -> None:
     target = Path(os.path.realpath(path))
     temporary: str | None = None
     try:
-        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(target.parent)
         handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         with os.fdopen(handle, "wb") as file:
             _like(file.fileno(), target, mode)
@@ -118,6 +118,18 @@ def replace_file(path: Path, text: str, *, mode: int | None = None) -> None:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 Path(temporary).unlink()
+
+
+def make_folder(folder: Path) -> None:
+    """The folder with those above it, 0700 where new; made by root, they belong to the owner of
+    the folder in which they are made (a container's user, whose home root prepares)."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if os.geteuid() == 0:
+        above = folder.parent.stat()
+        os.chown(folder, above.st_uid, above.st_gid)
 
 
 def _like(handle: int, target: Path, mode: int | None) -> None:

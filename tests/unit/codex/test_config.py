@@ -450,8 +450,7 @@ def test_without_the_list_a_block_counts_as_ours() -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
 def test_run_by_root_the_files_belong_to_the_folders_owner(options: ConfigOptions) -> None:
-    options.codex_home.mkdir()
-    os.chown(options.codex_home, 1234, 1235)
+    os.chown(options.codex_home.parent, 1234, 1235)
     _write(options, api_key=KEY)
-    for path in options.codex_home.iterdir():
+    for path in (options.codex_home, *options.codex_home.iterdir()):
         assert (path.stat().st_uid, path.stat().st_gid) == (1234, 1235)
