@@ -305,7 +305,7 @@ def _component(name: str, found: Json) -> Json:
         return component | {"title": name, "example": component["enum"][-1]}
     component.pop("description", None)
     for member in component.get("properties", {}).values():
-        if member.get("default") == "":
+        if member.get("default") in ("", 0):
             del member["default"]
     return component
 

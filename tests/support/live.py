@@ -29,6 +29,7 @@ class Live:
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self.client: aiohttp.ClientSession
+        self.server: HttpServer
 
     async def call(self, method: str, path: str, **more: Any) -> Answer:
         """One request; redirects are not followed."""
@@ -146,8 +147,8 @@ async def serving(
     driver = FixedDriver(transport)
     session = AgentSession(driver, agent_type="codex", **session_arguments)
     listener = socket.create_server(("127.0.0.1", 0))
-    server = HttpServer(create_app(session, options), [listener])
     live = Live(session, driver, listener.getsockname()[1])
+    live.server = server = HttpServer(create_app(session, options), [listener])
     await server.start()
     try:
         if start:
