@@ -60,9 +60,15 @@ class Line:
         self.put(column, "  ", style)
         self.chars[column : column + 2] = [char, ""]
 
+    def character(self, column: int) -> str:
+        """The character that covers a cell; for column -1, before the first, nothing."""
+        if column < 0:
+            return ""
+        return self.chars[column] or self.chars[column - 1]
+
     def combine(self, column: int, mark: str) -> None:
         """Attach a zero-width character to the character at `column`."""
-        if column and self.chars[column] == "":
+        if self.chars[column] == "":
             column -= 1
         if len(self.chars[column]) < MAX_CELL:
             self.chars[column] += mark

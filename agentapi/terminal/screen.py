@@ -28,6 +28,7 @@ _PARTS = re.compile(f"([{_NARROW}]+)|(.)", re.DOTALL)
 _LINE_DRAWING = str.maketrans(
     "_`abcdefghijklmnopqrstuvwxyz{|}~", "\xa0◆▒␉␌␍␊°±␤␋┘┐┌└┼⎺⎻─⎼⎽├┤┴┬│≤≥π≠£·"
 )
+_FLAG_LETTERS = frozenset(map(chr, range(0x1F1E6, 0x1F200)))
 
 
 class Screen(PyteScreen):
@@ -116,12 +117,20 @@ class Screen(PyteScreen):
 
     def _draw_other(self, char: str) -> None:
         width = wcwidth(char)
-        if width == 1:
+        if (width == 0 or (width == 2 and self._joins(char))) and self.cursor.x:
+            self.buffer[self.cursor.y].combine(self.cursor.x - 1, char)
+        elif width == 1:
             self._draw_narrow(char)
         elif width == 2:
             self._draw_wide(char)
-        elif width == 0 and self.cursor.x:
-            self.buffer[self.cursor.y].combine(self.cursor.x - 1, char)
+
+    def _joins(self, char: str) -> bool:
+        """Whether a wide character belongs into the cell before it: after a joiner, and as the
+        second half of a flag."""
+        before = self.buffer[self.cursor.y].character(self.cursor.x - 1)
+        return before.endswith("\u200d") or (
+            len(before) == 1 and before in _FLAG_LETTERS and char in _FLAG_LETTERS
+        )
 
     def _draw_wide(self, char: str) -> None:
         cursor = self.cursor

@@ -1,0 +1,174 @@
+"""Recordings of a terminal as asciicast v2 files, which asciinema and its players read too.
+
+A header line, then one line an event: `[seconds, "o", text]` for output, `"i"` for input, `"r"`
+with `COLUMNSxROWS` for a resize.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, TextIO
+
+
+class Event(NamedTuple):
+    """One line of a recording."""
+
+    seconds: float
+    """Since the recording began."""
+    kind: str
+    data: str
+
+
+class Recorder:
+    """Writes a recording as it happens; each event is in the file when its call returns.
+
+    Input is left out unless asked for: people type secrets. The first write that fails ends the
+    recording with one call of `on_error`; it never raises into the session that is recorded.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        columns: int,
+        rows: int,
+        *,
+        on_error: Callable[[str], None],
+        with_input: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Start a recording; an older file at `path` is replaced. Raises `OSError` when the file
+        cannot be made."""
+        self._path = path
+        self._on_error = on_error
+        self._with_input = with_input
+        self._clock = clock
+        self._begin = clock()
+        self._decoders = {
+            kind: codecs.getincrementaldecoder("utf-8")("replace") for kind in ("o", "i")
+        }
+        self._file: TextIO | None = path.open("w", encoding="utf-8")
+        header = {"version": 2, "width": columns, "height": rows, "timestamp": int(time.time())}
+        self._write(header | {"env": {"TERM": "xterm-256color"}})
+
+    def output(self, data: bytes) -> None:
+        """The program wrote."""
+        self._event("o", self._decoders["o"].decode(data))
+
+    def input(self, data: bytes) -> None:
+        """Somebody typed."""
+        if self._with_input:
+            self._event("i", self._decoders["i"].decode(data))
+
+    def resize(self, columns: int, rows: int) -> None:
+        """The terminal's size changed."""
+        self._event("r", f"{columns}x{rows}")
+
+    def close(self) -> None:
+        """End the recording. May be called again."""
+        self._event("o", self._decoders["o"].decode(b"", final=True))
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+
+    def _event(self, kind: str, data: str) -> None:
+        """Write one event. A character that a read cut in two waits for its other half."""
+        if data:
+            self._write([round(self._clock() - self._begin, 6), kind, data])
+
+    def _write(self, value: object) -> None:
+        if self._file is None:
+            return
+        try:
+            self._file.write(json.dumps(value, ensure_ascii=False) + "\n")
+            self._file.flush()
+        except OSError as error:
+            self._abandon(error)
+
+    def _abandon(self, error: OSError) -> None:
+        file, self._file = self._file, None
+        try:
+            if file is not None:
+                file.close()
+        except OSError:
+            pass  # the same trouble again: closing flushes what could not be written
+        self._on_error(f"the recording {self._path} ends here: {error.strerror or error}")
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A recording that was read."""
+
+    columns: int
+    rows: int
+    header: Mapping[str, object]
+    events: tuple[Event, ...]
+
+    def output(self) -> bytes:
+        """All that the program wrote."""
+        return "".join(event.data for event in self.events if event.kind == "o").encode()
+
+    def segments(self) -> Iterator[tuple[bytes, tuple[int, int] | None]]:
+        """The output in pieces, each with the (columns, rows) that the terminal got after it;
+        None after the last."""
+        part: list[str] = []
+        for event in self.events:
+            if event.kind == "o":
+                part.append(event.data)
+            elif event.kind == "r":
+                yield "".join(part).encode(), _size(event.data)
+                part = []
+        yield "".join(part).encode(), None
+
+
+def read_recording(path: Path) -> Recording:
+    """Read an asciicast v2 file. A last line that was cut off is left out.
+
+    Raises `ValueError` with file and line for anything else that is not one.
+    """
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    header = _header(path, lines[0])
+    events = []
+    for number, line in enumerate(lines[1:], 2):
+        try:
+            if line:
+                events.append(_event(json.loads(line)))
+        except ValueError as error:
+            if number == len(lines):
+                break
+            raise ValueError(f"{path}:{number}: not an asciicast event: {error}") from error
+    return Recording(header["width"], header["height"], header, tuple(events))
+
+
+def _header(path: Path, line: str) -> dict[str, int]:
+    try:
+        header = json.loads(line)
+        if header["version"] != 2:
+            raise ValueError(f"version {header['version']}, only 2 is known")
+        if not all(
+            isinstance(header[side], int) and header[side] > 0 for side in ("width", "height")
+        ):
+            raise ValueError("width and height must be positive")
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}:1: not an asciicast v2 header: {error}") from error
+    return dict(header)
+
+
+def _event(value: object) -> Event:
+    match value:
+        case [int() | float() as seconds, str() as kind, str() as data]:
+            if kind == "r":
+                _size(data)
+            return Event(float(seconds), kind, data)
+    raise ValueError("expected [seconds, kind, text]")
+
+
+def _size(text: str) -> tuple[int, int]:
+    columns, separator, rows = text.partition("x")
+    if not (separator and columns.isdecimal() and rows.isdecimal()):
+        raise ValueError(f"expected COLUMNSxROWS, not {text!r}")
+    return int(columns), int(rows)
