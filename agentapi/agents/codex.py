@@ -9,7 +9,7 @@ Furniture is told from an agent that quotes it by place and by faintness, not by
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Sequence
+from collections.abc import Mapping, Sequence
 
 from agentapi.agents.profile import AgentProfile, Composer, Reading, squeeze
 from agentapi.conversation.model import Choice, Dialog, Phase
@@ -23,28 +23,29 @@ _WORKED = re.compile(
 )
 _RULE = re.compile(r"^─(?: Worked for [^─]+ )?─+$")
 _TIP = re.compile(r"^  └ Tip: ")
-_CHOICE = re.compile(r"^[›❯> ] (?P<number>\d)\. (?P<label>.*)$")
-_CHOSEN = re.compile(r"^[›❯>] \d\. ")
+_BACKGROUND = re.compile(r"^  \d+ background terminals? running")
+_CHOICE = re.compile(r"^(?:  )?[›❯> ] (?P<number>\d)\. (?P<label>.*)$")
+_CHOSEN = re.compile(r"^(?:  )?[›❯>] \d\. ")
 _CONFIRM = re.compile(
-    r"^ .*\b(?:(?:enter|return) to (?:confirm|continue|submit|select)|esc to (?:cancel|go back))\b",
+    r"^ .*\b(?:(?:enter|return) (?:to )?(?:confirm|continue|submit|select)"
+    r"|esc (?:to )?(?:cancel|go back|back|skip))\b",
     re.IGNORECASE,
 )
 _POPUP = re.compile(r"esc close|^  no matches$|^  loading\.\.\.$|^› /\w|^  /\w[\w-]*  +\w")
 _PASTED = re.compile(r"\[Pasted Content \d+ chars\]")
 _LOGO = re.compile(r"^[ ⠀-⣿]*[⠁-⣿][ ⠀-⣿]*$")
 _KEYS = {"esc": "\x1b", "enter": "\r", "space": " "}
-_KINDS = (  # words of a dialog's title -> its kind; the first that fits
+_KINDS = (  # words of a dialog -> its kind; the first that fits
     ("run the following command", "command"),
     ("make the following edits", "patch"),
-    ("network access", "permission"),
-    ("permission", "permission"),
     ("trust", "trust"),
     ("without asking for approval", "trust"),
-    ("require approval", "trust"),
-    ("update", "update"),
-    ("sign in", "login"),
+    ("update available", "update"),
+    ("sign in with", "login"),
     ("api key", "login"),
-    ("how you want to use codex", "login"),
+    ("network access", "permission"),
+    ("permission", "permission"),
+    ("unanswered", "question"),
     ("mcp", "mcp"),
 )
 _MESSAGE_SIGNS = "!/@?#$"
@@ -72,6 +73,7 @@ class CodexProfile(AgentProfile):
             working=_working(frame.lines, row),
             popup=bool(typed) and _popup_open(frame.lines, row, last),
             interrupted=_ends_interrupted(frame.lines, row),
+            ended=_ends_worked(frame, row),
         )
 
     def title_phase(self, title: str) -> Phase | None:
@@ -104,11 +106,11 @@ class CodexProfile(AgentProfile):
         return "\n".join(line[2:] for line in lines).strip("\n")
 
     def clean(
-        self, lines: Sequence[str], faint: Container[str] = (), working: bool = False
+        self, lines: Sequence[str], bright: Mapping[str, str], working: bool = False
     ) -> list[str]:
         """Drop rules (0.80), and at the end the status line, tips and the mark of a turn's end."""
         kept = [line for line in lines if not (line[:1] == "─" and _RULE.match(line))]
-        while kept and _is_tail_furniture(kept, faint, working):
+        while kept and _is_tail_furniture(kept, bright, working):
             kept.pop()
         return kept
 
@@ -165,13 +167,14 @@ def _last_filled(lines: Sequence[str], end: int) -> int:
 
 
 def _composer_top(frame: Frame, last: int) -> int | None:
-    """The last line with `›` in column 0; `!` stands there in shell mode, where the cursor is."""
+    """The last line with something in column 0, if that is `›`: below the composer everything is
+    indented. In shell mode `!` stands there, where the cursor is."""
     for row in range(last, -1, -1):
         line = frame.lines[row]
-        if line[:1] == "›" and line[1:2] in ("", " "):
-            return row
-        if line[:1] == "!" and row == frame.cursor[1]:
-            return row
+        if line and line[0] != " ":
+            if line[0] == "›" and line[1:2] in ("", " "):
+                return row
+            return row if line[0] == "!" and row == frame.cursor[1] else None
     return None
 
 
@@ -216,19 +219,29 @@ def _ends_interrupted(lines: Sequence[str], end: int) -> bool:
     return row >= 0 and lines[row].startswith("■ ")
 
 
-def _is_tail_furniture(kept: Sequence[str], faint: Container[str], working: bool) -> bool:
+def _ends_worked(frame: Frame, end: int) -> bool:
+    row = _last_filled(frame.lines, end)
+    return row >= 0 and not frame.bright[row] and bool(_WORKED.match(frame.lines[row]))
+
+
+def _is_tail_furniture(kept: Sequence[str], bright: Mapping[str, str], working: bool) -> bool:
     """Whether the last line is blank, marks a turn's end, or belongs to a status line or tip."""
     line = kept[-1]
-    if not line or (line in faint and _WORKED.match(line)):
+    if not line or _is_end_mark(line, bright):
         return True
     for above in reversed(kept[-8:]):
         if working and _WORKING.match(above):
             return True
         if _TIP.match(above):
-            return line in faint
+            return not bright.get(above, above).startswith("  └")
         if not above.startswith("  "):
             return False
     return False
+
+
+def _is_end_mark(line: str, bright: Mapping[str, str]) -> bool:
+    faint = not bright.get(line, line)
+    return faint and bool(_WORKED.match(line) or _BACKGROUND.match(line))
 
 
 def _read_dialog(lines: Sequence[str], last: int) -> tuple[int, Dialog, str] | None:
@@ -238,9 +251,9 @@ def _read_dialog(lines: Sequence[str], last: int) -> tuple[int, Dialog, str] | N
         return None
     first_choice = None
     for row in range(last, max(-1, last - 40), -1):
-        if _CHOICE.match(lines[row]):
+        if match := _CHOICE.match(lines[row]):
             first_choice = row
-            if lines[row][3:4] == "." and lines[row][2] == "1":
+            if match["number"] == "1":
                 break
     if first_choice is None or not any(_CHOSEN.match(x) for x in lines[first_choice : last + 1]):
         return None
@@ -252,6 +265,8 @@ def _read_dialog(lines: Sequence[str], last: int) -> tuple[int, Dialog, str] | N
 def _dialog_top(lines: Sequence[str], first_choice: int) -> int:
     """Up to two blank lines in a row, or to the last block of the transcript."""
     top = first_choice
+    while top > 0 and not lines[top - 1]:
+        top -= 1
     while top > 0:
         above = lines[top - 1]
         if not above and (top < 2 or not lines[top - 2]):

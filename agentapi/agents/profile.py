@@ -6,7 +6,7 @@ is known: no composer, no dialogs, and "ready" only by a quiet screen.
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from agentapi.conversation.model import Dialog, Phase
@@ -41,6 +41,8 @@ class Reading:
     """Whether a completion popup is open, which would eat the Enter."""
     interrupted: bool = False
     """Whether the conversation ends with the mark of an interrupted turn."""
+    ended: bool = False
+    """Whether the conversation ends with the mark of a finished turn."""
 
 
 class Unsendable(ValueError):
@@ -89,17 +91,17 @@ class AgentProfile:
         return "\n".join(lines)
 
     def clean(
-        self, lines: Sequence[str], faint: Container[str] = (), working: bool = False
+        self, lines: Sequence[str], bright: Mapping[str, str], working: bool = False
     ) -> list[str]:
         """Drop what is furniture from lines of the conversation.
 
-        `faint` holds those of the last lines that have no bright character; `working` tells
-        whether a turn is open, as only then a line that looks like a status line is one."""
+        `bright` gives the last lines without their faint characters; `working` tells whether a
+        turn is open, as only then a line that looks like a status line is one."""
         return list(lines)
 
     def clean_startup(self, lines: Sequence[str]) -> list[str]:
         """Drop what is furniture from the start-up screen."""
-        return self.clean(lines)
+        return list(lines)
 
     def literal(self, text: str) -> str:
         """The text to paste so that `text` reaches the model as it is.

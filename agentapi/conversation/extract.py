@@ -44,6 +44,10 @@ class Extractor(Protocol):
     def read(self, working: bool) -> Extract:
         """What stands on the page now."""
 
+    @property
+    def expecting(self) -> bool:
+        """Whether the message last expected has not shown yet."""
+
 
 MAX_PROMPT = 200
 """Characters that a program may print before the words that it echoes."""
@@ -59,14 +63,14 @@ def joined(lines: Sequence[str]) -> str:
     return "\n".join(lines[start:end])
 
 
-def faint_lines(frame: Frame, end: int, count: int = 16) -> set[str]:
-    """Of the last `count` rows above `end`, those without a bright character.
+def bright_lines(frame: Frame, end: int, count: int = 16) -> dict[str, str]:
+    """The last `count` rows above `end`, by their text, without their faint characters.
 
     Blank rows below the last line do not count."""
     while end > 0 and not frame.lines[end - 1]:
         end -= 1
     rows = range(max(0, end - count), end)
-    return {frame.lines[row] for row in rows if frame.lines[row] and not frame.bright[row]}
+    return {frame.lines[row]: frame.bright[row] for row in rows}
 
 
 class MarkedExtractor:
@@ -74,13 +78,15 @@ class MarkedExtractor:
 
     def __init__(self, profile: AgentProfile) -> None:
         self._profile = profile
-        self._page = Document(profile.starts_echo, lambda lines: profile.clean(lines, working=True))
+        self._page = Document(
+            profile.starts_echo, lambda lines: profile.clean(lines, self._bright, working=True)
+        )
         self._anchor: int | None = None
         """The number of the line that begins the last user message."""
         self._floor = 0
         """Marks above this line are old."""
         self._expected: str | None = None
-        self._faint: set[str] = set()
+        self._bright: dict[str, str] = {}
         self._bright_marks = False
         """Whether the start-up screen shows a user message (an empty composer of a screen before
         has a faint placeholder behind its mark)."""
@@ -93,8 +99,8 @@ class MarkedExtractor:
         if reading.composer is None and reading.dialog is None:
             self._page.scroll(frame)
             return
-        self._page.update(frame, reading.transcript)
-        self._faint = faint_lines(frame, reading.transcript)
+        self._page.update(frame, reading.transcript)  # trims with what was bright before
+        self._bright = bright_lines(frame, reading.transcript)
         self._bright_marks = any(
             self._profile.starts_echo(line) and len(line) > 2
             for line in frame.bright[: reading.transcript]
@@ -139,6 +145,11 @@ class MarkedExtractor:
             return Extract(self._startup_text())
         return Extract(self._text(working), typed)
 
+    @property
+    def expecting(self) -> bool:
+        """Whether the next mark has not shown yet."""
+        return self._expected is not None
+
     def _adopt_repainted(self) -> None:
         mark = self._last_mark(self._page.first)
         if mark >= 0:
@@ -165,7 +176,7 @@ class MarkedExtractor:
         lines = self._page.lines(self._anchor)
         if lines and self._profile.starts_echo(lines[0]):
             lines = lines[self._profile.echo_length(lines) :]
-        return joined(self._profile.clean(lines, self._faint, working))
+        return joined(self._profile.clean(lines, self._bright, working))
 
 
 class PlainExtractor:
@@ -204,7 +215,12 @@ class PlainExtractor:
         if self._typed is None:
             return Extract()
         fresh = added_lines(self._before, self._page.lines(self._start))
-        return Extract(joined(self._profile.clean(without_echo(fresh, self._typed))))
+        return Extract(joined(self._profile.clean(without_echo(fresh, self._typed), {})))
+
+    @property
+    def expecting(self) -> bool:
+        """Never: there is nothing to wait for."""
+        return False
 
 
 def added_lines(before: Sequence[str], now: Sequence[str]) -> list[str]:

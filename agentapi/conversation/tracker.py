@@ -96,6 +96,15 @@ class Tracker:
         return said
 
     @property
+    def complete(self) -> bool:
+        """Whether the screen shows all that belongs to the phase: the end of the turn that is
+        over, the dialog that is open."""
+        if self.state.phase is Phase.BLOCKED:
+            return self.state.dialog is not None
+        ended = self.reading.ended or self.reading.interrupted
+        return not self.profile.has_composer or (ended and not self._extractor.expecting)
+
+    @property
     def needs_quiet(self) -> bool:
         """Whether nothing better than a quiet time would tell the next change of the phase."""
         if not self.profile.has_composer:

@@ -29,6 +29,11 @@ class Timer:
             self._first = loop.time()
             self._handle = loop.call_later(self._delay, self._fire)
 
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the deadline was first set."""
+        return asyncio.get_running_loop().time() - self._first
+
     def restart(self) -> None:
         """Set or move the deadline."""
         if self._handle is None:

@@ -38,7 +38,15 @@ if TYPE_CHECKING:
 READ_INTERVAL = 0.025
 """Seconds between two readings of the conversation."""
 SYNC_LIMIT = 0.2
-"""Seconds after which an unfinished synchronized update is shown as it is."""
+"""Seconds without output after which an unfinished synchronized update is shown as it is."""
+SYNC_CAP = 2.0
+"""Seconds after which it is shown even though output goes on."""
+DRAIN = 0.04
+"""Seconds without a new frame after which the screen is complete, when a turn is over but its end
+is not on the screen yet: Codex says `done` up to 25 ms before it has painted the last lines, and
+0.125 goes on painting for 0.4 s."""
+DRAIN_CAP = 3.0
+"""Seconds after which the end of a turn is told all the same."""
 FRAME_GAP = 0.002
 """Seconds without output that end a frame of a program without synchronized output."""
 FRAME_LIMIT = 0.02
@@ -86,7 +94,9 @@ class TuiDriver:
         self.typist = Typist(self)
         self._reading = Timer(READ_INTERVAL, self._read)
         self._frame_gap = Timer(FRAME_GAP, self._show, limit=FRAME_LIMIT)
-        self._sync_limit = Timer(SYNC_LIMIT, self._end_synchronized)
+        self._sync_limit = Timer(SYNC_LIMIT, self._end_synchronized, limit=SYNC_CAP)
+        self._draining = Timer(DRAIN, self._drained, limit=DRAIN_CAP)
+        self._complete = False
         self._settling = Timer(profile.settle, self._settle)
         self._quiet = Timer(profile.quiet, self._fell_quiet)
 
@@ -102,7 +112,7 @@ class TuiDriver:
                 self._record,
                 self._emulator.columns,
                 self._emulator.rows,
-                on_failure=lambda why: self._emit(Noticed(Level.WARNING, why)),
+                on_error=lambda why: self._emit(Noticed(Level.WARNING, why)),
             )
         self._process = await PtyProcess.spawn(
             self._argv,
@@ -146,7 +156,7 @@ class TuiDriver:
         if self._process is not None:
             self._process.resize(columns, rows)
         if self._recorder is not None:
-            self._recorder.resized(columns, rows)
+            self._recorder.resize(columns, rows)
         self._show()
 
     def screen(self) -> str:
@@ -244,7 +254,7 @@ class TuiDriver:
         emulator = self._emulator
         completed, self._completed = self._completed, emulator.completed_frames
         if emulator.synchronized:
-            self._sync_limit.start()
+            self._sync_limit.restart()
             if completed != self._completed:
                 self._show()
         elif self._completed:
@@ -282,9 +292,12 @@ class TuiDriver:
         """Tell a change of the phase, after the text that belongs before it."""
         state = self.tracker.state
         if state == self._reported:
+            self._draining.cancel()
             return
         turn_over = self._reported.phase is Phase.WORKING and state.phase is not Phase.WORKING
         if turn_over:
+            if not self._all_painted():
+                return
             self._read()
             if state.phase is Phase.IDLE:
                 self._say(self.tracker.finish())
@@ -292,6 +305,23 @@ class TuiDriver:
             log.info("phase %s (%s)", state.phase, state.because)
         self._reported = state
         self._emit(PhaseChanged(state))
+
+    def _all_painted(self) -> bool:
+        """Whether the screen shows the end of the turn; else wait for it, but not for ever."""
+        if self._complete or self.tracker.complete or self.phase is Phase.EXITED:
+            self._draining.cancel()
+            self._complete = False
+            return True
+        self._draining.restart()
+        return False
+
+    def _drained(self) -> None:
+        """No more frames come."""
+        if self._emulator.synchronized and self._draining.elapsed < DRAIN_CAP:
+            self._draining.restart()
+            return
+        self._complete = True
+        self._evaluate()
 
     def _read(self) -> None:
         """Read the conversation from the frame, unless it was read already."""
@@ -346,7 +376,8 @@ class TuiDriver:
     def _ended(self, status: ExitStatus) -> None:
         self._emulator.end_synchronized()
         self._show()
-        for timer in (self._reading, self._sync_limit, self._settling, self._quiet):
+        timers = (self._reading, self._sync_limit, self._draining, self._settling, self._quiet)
+        for timer in timers:
             timer.cancel()
         self._read()
         if self._recorder is not None:
