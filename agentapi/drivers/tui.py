@@ -8,7 +8,6 @@ second. What a phase ends with is read before the phase is reported.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,8 +54,6 @@ INTERRUPT_LIMIT = 5.0
 """Seconds that an interrupted agent has to stop its turn."""
 ANSWER_LIMIT = 5.0
 """Seconds that a dialog has to close after its answer."""
-
-log = logging.getLogger(__name__)
 
 
 class TuiDriver:
@@ -301,8 +298,6 @@ class TuiDriver:
             self._read()
             if state.phase is Phase.IDLE:
                 self._say(self.tracker.finish())
-        if state.phase is not self._reported.phase:
-            log.info("phase %s (%s)", state.phase, state.because)
         self._reported = state
         self._emit(PhaseChanged(state))
 
