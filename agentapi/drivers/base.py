@@ -85,14 +85,18 @@ class Busy(SendError):
     """The agent is not waiting for user input."""
 
     def __init__(self) -> None:
-        super().__init__("check", "message can only be sent when the agent is waiting for user input")
+        super().__init__(
+            "check", "message can only be sent when the agent is waiting for user input"
+        )
 
 
 class DialogOpen(SendError):
     """A dialog is open: a user message must not answer it."""
 
     def __init__(self, text: str) -> None:
-        super().__init__("check", f"the agent asks a question that only the user can answer:\n{text}")
+        super().__init__(
+            "check", f"the agent asks a question that only the user can answer:\n{text}"
+        )
         self.text = text
 
 
