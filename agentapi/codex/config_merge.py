@@ -10,7 +10,8 @@ wanted now.
     not there, never was          free               what is wanted is added
 
 A server in `mcp_servers` and a provider in `model_providers` are one thing each: one that
-somebody else defined is not mixed with ours. `overwrite` takes what is wanted in every case.
+somebody else defined is not mixed with ours, and one that they removed does not come back in
+parts. `overwrite` takes what is wanted in every case.
 
 The text is edited by tomlkit and then read again by another parser: a result that does not say
 exactly what was meant is never returned.
@@ -19,7 +20,7 @@ exactly what was meant is never returned.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -134,34 +135,52 @@ def _decide(
     now: dict[str, Any], wanted: dict[KeyPath, Any], owned: Owned, overwrite: bool
 ) -> _Decision:
     decision = _Decision(Owned(tables=set(owned.tables)))
+    theirs = {unit for unit in _units(wanted) if _is_theirs(now, unit, owned)}
+    if overwrite:
+        decision.delete = [unit for unit in theirs if state_of(now, unit) is not None]
+        now, theirs = _without(now, decision.delete), set()
     for path, states in owned.keys.items():
         state = state_of(now, path)
         if path not in wanted and state is not None and state in states:
             decision.delete.append(path)
     for path, value in wanted.items():
         state, mine, aim = state_of(now, path), owned.keys.get(path), digest(value)
-        theirs = None if overwrite else _their_unit(now, path, owned)
         free = state is None if mine is None else state in mine
         if state == aim and mine is not None:
             decision.owned.keys[path] = frozenset([aim])
         elif state == aim:
             pass
-        elif overwrite or (free and not theirs):
+        elif overwrite or (free and path[:2] not in theirs):
             decision.set[path] = value
             decision.owned.keys[path] = frozenset([aim])
         else:
             if mine is not None:
                 decision.owned.keys[path] = mine
-            if (theirs or path) not in decision.kept:
-                decision.kept.append(theirs or path)
+            told = path[:2] if path[:2] in theirs else path
+            if told not in decision.kept:
+                decision.kept.append(told)
     return decision
 
 
-def _their_unit(now: dict[str, Any], path: KeyPath, owned: Owned) -> KeyPath | None:
-    unit = path[:2]
-    if path[0] not in _UNITS or state_of(now, unit) is None:
-        return None
-    return None if any(key[:2] == unit for key in owned.keys) else unit
+def _units(paths: Iterable[KeyPath]) -> set[KeyPath]:
+    """The servers and providers among the keys."""
+    return {path[:2] for path in paths if path[0] in _UNITS and len(path) > 2}
+
+
+def _is_theirs(now: dict[str, Any], unit: KeyPath, owned: Owned) -> bool:
+    """Whether a server or provider was never ours, or was and has been deleted as a whole: then no
+    single key of it may come back."""
+    ours = [states for key, states in owned.keys.items() if key[:2] == unit]
+    if state_of(now, unit) is not None:
+        return not ours
+    return any(None not in states for states in ours)
+
+
+def _without(table: dict[str, Any], paths: list[KeyPath]) -> dict[str, Any]:
+    rest = copy.deepcopy(table)
+    for path in paths:
+        del _value(rest, path[:-1])[path[-1]]
+    return rest
 
 
 class _Document:

@@ -193,6 +193,29 @@ def test_a_server_that_somebody_else_defined_is_not_mixed_with_ours() -> None:
     result = _run(text, WANTED)
     assert tomllib.loads(result.text)["mcp_servers"] == {"Coder": {"url": "http://localhost:1"}}
     assert result.kept == [("mcp_servers", "Coder")]
+    forced = _run(text, WANTED, overwrite=True)
+    assert tomllib.loads(forced.text)["mcp_servers"] == WANTED["mcp_servers"], "whole, not mixed"
+
+
+def test_a_server_of_ours_that_was_removed_does_not_come_back_in_parts() -> None:
+    first = _run("", WANTED)
+    removed = first.text.partition("[mcp_servers.Coder]")[0]
+    more = {**WANTED, "mcp_servers": {"Coder": {**WANTED["mcp_servers"]["Coder"], "cwd": "/x"}}}
+    second = _run(removed, more, first.owned)
+    assert "mcp_servers" not in tomllib.loads(second.text)
+    assert second.kept == [("mcp_servers", "Coder")]
+    third = _run(second.text, more, second.owned)
+    assert third.text == second.text
+    back = _run(third.text, more, third.owned, overwrite=True)
+    assert tomllib.loads(back.text) == more
+
+
+def test_a_server_that_is_asked_for_again_comes_again() -> None:
+    first = _run("", WANTED)
+    without = _run(first.text, {"model": "m"}, first.owned)
+    assert "mcp_servers" not in tomllib.loads(without.text)
+    again = _run(without.text, WANTED, without.owned)
+    assert tomllib.loads(again.text) == WANTED
 
 
 def test_codex_may_rewrite_our_lines_as_long_as_the_values_stay() -> None:
