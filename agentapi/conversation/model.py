@@ -70,7 +70,7 @@ class Choice:
     id: str
     label: str
     key: str
-    """The keystroke that picks it in the terminal; empty where the dialog has no keys (ACP)."""
+    """The keystroke that picks it; empty where none does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,6 +112,10 @@ class AcpDriver:
     async def send(self, text: str) -> None:
         """Send one prompt; return once the agent's pipe has it. Raises `SendError`."""
         link = self._ready_link()
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise SendError("check", f"the message is not valid Unicode: {error}") from error
         begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._turn = asyncio.create_task(self._run_turn(link, text, begun), name="acp: turn")
         await begun
@@ -191,6 +195,7 @@ class AcpDriver:
             noise=self._noise,
             update=self._update,
             ask=self._ask,
+            env=self._env,
         )
         hello = await link.initialize()
         self.agent_name, self.agent_version = hello.name, hello.version
@@ -243,7 +248,7 @@ class AcpDriver:
         said = process.tail.text().rsplit("\n", 1)[-1]
         return (
             f"the agent opened no session within {self._start_timeout:g} s: does "
-            f"{' '.join(self._argv[:2])!r} speak the Agent Client Protocol on its standard streams "
+            f"{self._argv[0]!r} speak the Agent Client Protocol on its standard streams "
             "(some programs need a flag for that, such as --acp)?"
             + (f" Its last words: {said}" if said else "")
         )

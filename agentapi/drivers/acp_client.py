@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import difflib
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+import shlex
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,12 +25,14 @@ from pydantic import ValidationError
 from agentapi import __version__
 from agentapi.drivers.acp_permission import Option, Question
 from agentapi.drivers.acp_text import Chunk, Operation, Plan, Remark, Tool
-from agentapi.drivers.acp_wire import AgentRefused, LineTransport, Message
+from agentapi.drivers.acp_wire import AgentRefused, LineTransport, LoginNeeded, Message
 
 log = logging.getLogger(__name__)
 
 AUTH_REQUIRED = -32000
 """JSON-RPC error code of the protocol for "authentication required"."""
+
+AuthMethod = schema.EnvVarAuthMethod | schema.TerminalAuthMethod | schema.AuthMethodAgent
 
 DIALOG_KINDS = {"execute": "command", "edit": "patch", "delete": "patch", "move": "patch"}
 Model = TypeVar("Model", bound=schema.BaseModel)
@@ -57,13 +60,16 @@ class AgentLink:
         noise: Callable[[bytes], None],
         update: Callable[[Operation], None],
         ask: Callable[[str, Question], Awaitable[str | None]],
+        env: Mapping[str, str],
     ) -> None:
         """`update` gets what the agent reports, in its order; `ask` gets a permission request with
-        its tool call's id and returns the option's id, or None for "cancelled"."""
+        its tool call's id and returns the option's id, or None for "cancelled"; `env` is the
+        agent's environment, which may hold its key."""
         self._update = update
         self._ask = ask
         self._session = ""
-        self._auth_methods: tuple[str, ...] = ()
+        self._env = env
+        self._auth_methods: list[AuthMethod] = []
         self._prompt_sent: Callable[[], None] | None = None
         transport = LineTransport(read, write, noise=noise, sent=self._sent)
         self._connection = Connection(self._handle, transport)
@@ -77,7 +83,7 @@ class AgentLink:
         )
         answer = await self._request("initialize", request)
         parsed = _parse(schema.InitializeResponse, answer, "initialize")
-        self._auth_methods = tuple(_auth_method(one) for one in parsed.auth_methods or ())
+        self._auth_methods = list(parsed.auth_methods or ())
         if parsed.protocol_version != PROTOCOL_VERSION:
             raise AgentRefused(
                 f"the agent speaks version {parsed.protocol_version} of the Agent Client Protocol, "
@@ -87,9 +93,20 @@ class AgentLink:
         return Introduction(info.name, info.version) if info else Introduction("", "")
 
     async def new_session(self, cwd: Path) -> str:
-        """Open a session in `cwd` (absolute); its id. Raises as `initialize` does."""
+        """Open a session in `cwd` (absolute); its id. Raises as `initialize` does.
+
+        An agent that wants authentication gets it where that takes no human: from a key in its
+        environment."""
         request = schema.NewSessionRequest(cwd=str(cwd), mcp_servers=[])
-        answer = await self._request("session_new", request)
+        try:
+            answer = await self._request("session_new", request)
+        except LoginNeeded:
+            method = unattended_method(self._auth_methods, self._env)
+            if method is None:
+                raise
+            log.info("acp: the agent wants authentication: trying %s", method)
+            await self._request("authenticate", schema.AuthenticateRequest(method_id=method))
+            answer = await self._request("session_new", request)
         self._session = _parse(schema.NewSessionResponse, answer, "session/new").session_id
         return self._session
 
@@ -119,18 +136,20 @@ class AgentLink:
         try:
             return await self._connection.send_request(method, _dump(request))
         except RequestError as error:
-            raise AgentRefused(self._explain(method, error)) from error
+            if error.code == AUTH_REQUIRED:
+                raise LoginNeeded(self._offers()) from error
+            details = error.data.get("details") if isinstance(error.data, dict) else error.data
+            more = f": {details}" if details and str(details) != str(error) else ""
+            raise AgentRefused(
+                f"the agent answered {method} with an error ({error.code}): {error}{more}"
+            ) from error
 
-    def _explain(self, method: str, error: RequestError) -> str:
-        if error.code == AUTH_REQUIRED:
-            offers = f" (it offers: {'; '.join(self._auth_methods)})" if self._auth_methods else ""
-            return (
-                "the agent wants authentication first: log in with its own program, or set its "
-                f"key in the environment, and start again{offers}"
-            )
-        details = error.data.get("details") if isinstance(error.data, dict) else error.data
-        more = f": {details}" if details and str(details) != str(error) else ""
-        return f"the agent answered {method} with an error ({error.code}): {error}{more}"
+    def _offers(self) -> str:
+        offers = [f"{one.id} ({one.description or one.name})" for one in self._auth_methods]
+        return (
+            "the agent wants authentication first: log in with its own program, or set its key in "
+            f"the environment, and start again; it offers {', '.join(offers) or 'no way to do so'}"
+        )
 
     def _sent(self, message: Message) -> None:
         if message.get("method") == AGENT_METHODS["session_prompt"] and self._prompt_sent:
@@ -211,6 +230,22 @@ def _chunk(update: schema.AgentMessageChunk) -> Chunk | Remark:
     return Chunk(text, update.message_id)
 
 
+def unattended_method(methods: Iterable[AuthMethod], env: Mapping[str, str]) -> str | None:
+    """The id of an authentication method that works from a key in `env`; None without one.
+
+    Some say which variables they read; codex-acp 2.6 only marks its method as `api-key`, and says
+    in an error what is missing."""
+    for method in methods:
+        match method:
+            case schema.EnvVarAuthMethod():
+                if all(env.get(one.name) for one in method.vars if not one.optional):
+                    return method.id
+            case schema.AuthMethodAgent(field_meta={"api-key": _}):
+                if any(name.endswith("_API_KEY") and env[name] for name in env):
+                    return method.id
+    return None
+
+
 def _content(block: object) -> str:
     match block:
         case schema.TextContentBlock():
@@ -240,14 +275,21 @@ def _plan(plan: object) -> Plan | None:
 
 
 def _pick(raw: dict[str, Any], keys: Iterable[str]) -> str:
-    """The first of `keys` that holds text, or words of a command line."""
+    """The first of `keys` that holds text, or the words of a command."""
     for key in keys:
         value = raw.get(key)
         if isinstance(value, str) and value:
             return value
         if isinstance(value, list) and value and all(isinstance(word, str) for word in value):
-            return " ".join(value)
+            return _command_line(value)
     return ""
+
+
+def _command_line(words: list[str]) -> str:
+    """A command as a user would type it, without the shell that only wraps it."""
+    if len(words) == 3 and words[0].endswith("sh") and words[1] in ("-c", "-lc"):
+        return words[2]
+    return shlex.join(words)
 
 
 def _said(content: Iterable[object]) -> str:
@@ -266,10 +308,6 @@ def _diff(change: schema.Diff) -> str:
         lineterm="",
     )
     return "\n".join(lines)
-
-
-def _auth_method(method: Any) -> str:
-    return f"{method.id}: {method.description or method.name}"
 
 
 def _parse(model: type[Model], answer: Any, method: str) -> Model:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import subprocess
 from collections import deque
@@ -19,6 +20,8 @@ from agentapi.drivers.acp_tree import Strays
 
 TAIL_LINES = 100
 TAIL_LINE_LENGTH = 2_000
+STYLE = re.compile(r"\x1b\[[0-9;:]*m")
+"""Colours: what remains of a program is read in logs and on web pages."""
 READ_SIZE = 65_536
 DRAIN_SECONDS = 0.5
 """How long, after its leader's end, the rest of a group may go on writing."""
@@ -62,7 +65,7 @@ class Tail:
 
     @staticmethod
     def _readable(line: bytes) -> str:
-        return line[:TAIL_LINE_LENGTH].decode(errors="replace").rstrip()
+        return STYLE.sub("", line[:TAIL_LINE_LENGTH].decode(errors="replace")).rstrip()
 
 
 class StdioProcess:

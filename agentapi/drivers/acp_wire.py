@@ -18,6 +18,10 @@ class AgentRefused(Exception):
     """The agent answered with an error, or with something that is not the protocol's."""
 
 
+class LoginNeeded(AgentRefused):
+    """The agent wants authentication before it does what it was asked for."""
+
+
 LINE_LIMIT = 64 * 1024 * 1024
 """A line longer than so many bytes is dropped: no message of the protocol is."""
 

@@ -36,6 +36,7 @@ class Agent:
         self.cancelled = asyncio.Event()
         self.hello: dict[str, Any] = {}
         self.cwd = ""
+        self.authenticated = False
         self.turns: set[asyncio.Task[None]] = set()
 
     # -- what it writes ----------------------------------------------------------------------
@@ -101,10 +102,23 @@ class Agent:
                 "result": {
                     "protocolVersion": version,
                     "agentInfo": {"name": "small", "version": "1.2.3"},
-                    "authMethods": [{"id": "key", "name": "Key", "description": "set SMALL_KEY"}],
+                    "authMethods": [
+                        {"id": "web", "name": "Log in", "description": "in a browser"},
+                        {
+                            "type": "env_var",
+                            "id": "key",
+                            "name": "Key",
+                            "vars": [{"name": "SMALL_KEY"}],
+                        },
+                    ],
                 }
             }
-        if self.mode == "auth":
+        if method == "authenticate":
+            self.authenticated = os.environ.get("SMALL_KEY") == "right"
+            if self.authenticated:
+                return {"result": {}}
+            return {"error": {"code": -32603, "message": "the key is wrong"}}
+        if self.mode == "auth" and not self.authenticated:
             return {"error": {"code": -32000, "message": "Authentication required"}}
         if self.mode == "greet":
             self.say("Welcome, whoever you are.")

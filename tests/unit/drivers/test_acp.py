@@ -139,7 +139,25 @@ class TestStart:
     async def test_authentication_names_what_the_agent_offers(self, start: Start) -> None:
         _, watch = await start("auth")
         await watch.exited()
-        assert "it offers: key: set SMALL_KEY" in watch.notices[0]
+        assert watch.notices[0].endswith("it offers web (in a browser), key (Key)")
+
+    async def test_a_key_in_the_environment_authenticates(
+        self, start: Start, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("SMALL_KEY", "right")
+        driver, watch = await start("auth")
+        await watch.idle()
+        assert await ask(driver, watch, "say hello") == "hello "
+
+    async def test_a_key_that_does_not_do_is_told(
+        self, start: Start, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("SMALL_KEY", "wrong")
+        _, watch = await start("auth")
+        await watch.exited()
+        assert watch.notices == [
+            "the agent answered authenticate with an error (-32603): the key is wrong"
+        ]
 
     async def test_an_agent_that_never_answers_is_given_up(self, start: Start) -> None:
         _, watch = await start("mute", start_timeout=0.2)
@@ -208,6 +226,14 @@ class TestTurn:
         driver, watch = agent
         long = "ü\n" * 500_000
         assert await ask(driver, watch, f"say {long}") == f"{long} "
+
+    async def test_text_that_is_not_unicode_is_refused(
+        self, agent: tuple[AcpDriver, Watch]
+    ) -> None:
+        driver, watch = agent
+        with pytest.raises(SendError, match="not valid Unicode"):
+            await driver.send("say \ud800")
+        assert await ask(driver, watch, "say on") == "on "
 
     @pytest.mark.parametrize("reason", sorted(STOP_REASONS))
     async def test_an_end_that_the_user_must_know_of_is_a_notice(

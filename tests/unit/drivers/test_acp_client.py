@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from acp import schema
 
-from agentapi.drivers.acp_client import to_operation, to_question
+from agentapi.drivers.acp_client import AuthMethod, to_operation, to_question, unattended_method
 from agentapi.drivers.acp_permission import Option, Question
 from agentapi.drivers.acp_text import Chunk, Operation, Plan, Remark, Tool
 
@@ -92,6 +92,48 @@ def test_a_command_is_shown_with_its_reason() -> None:
         command="rm -r x",
         options=(Option("o", "Yes", "allow_once"),),
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["/bin/bash", "-lc", "ls | wc"], "ls | wc"),
+        (["ls", "a b"], "ls 'a b'"),
+        ("ls *", "ls *"),
+        ([], ""),
+        ([1], ""),
+    ],
+)
+def test_a_command_is_shown_as_one_types_it(words: object, line: str) -> None:
+    assert question(rawInput={"command": words}).command == line
+
+
+@pytest.mark.parametrize(
+    ("env", "expected"),
+    [
+        ({}, None),
+        ({"B_KEY": ""}, None),
+        ({"B_KEY": "b"}, "b"),
+        ({"OTHER_API_KEY": "x", "B_KEY": "b"}, "agent"),
+    ],
+)
+def test_authentication_without_a_human(env: dict[str, str], expected: str | None) -> None:
+    methods: list[AuthMethod] = [
+        schema.AuthMethodAgent(id="web", name="Web"),
+        schema.AuthMethodAgent.model_validate(
+            {"id": "agent", "name": "Key", "_meta": {"api-key": {"provider": "p"}}}
+        ),
+        schema.EnvVarAuthMethod(
+            type="env_var",
+            id="b",
+            name="B",
+            vars=[
+                schema.AuthEnvVar(name="B_KEY"),
+                schema.AuthEnvVar(name="B_URL", optional=True),
+            ],
+        ),
+    ]
+    assert unattended_method(methods, env) == expected
 
 
 def test_the_words_in_a_tool_call_are_its_reason() -> None:

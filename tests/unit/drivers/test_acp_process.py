@@ -128,5 +128,5 @@ def test_tail_is_bounded_however_it_is_fed(pieces: list[bytes]) -> None:
 def test_tail_keeps_the_last_lines_and_an_open_one() -> None:
     tail = Tail()
     tail.feed(b"\none\r\ntw")
-    tail.feed(b"o \nthr\xff")
+    tail.feed(b"o \n\x1b[1;31mthr\xff\x1b[0m")
     assert tail.text() == "one\ntwo\nthr\ufffd"
