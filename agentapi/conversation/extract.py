@@ -38,8 +38,14 @@ class Extractor(Protocol):
         """Take the last user message of the start-up screen for one whose answer is under way;
         False when there is none."""
 
+    def prepare(self) -> None:
+        """A user message is about to be typed."""
+
     def expect(self, text: str) -> None:
         """A user message is about to be submitted: what comes next answers it."""
+
+    def abandon(self) -> None:
+        """The message was not taken: go on as before `prepare`."""
 
     def read(self, working: bool) -> Extract:
         """What stands on the page now."""
@@ -121,6 +127,13 @@ class MarkedExtractor:
         self._floor = mark
         return True
 
+    def prepare(self) -> None:
+        """The composer is not part of the page: nothing to do."""
+
+    def abandon(self) -> None:
+        """The next mark is somebody else's."""
+        self._expected = None
+
     def expect(self, text: str) -> None:
         """Adopt the next mark as this message's."""
         self._expected = text
@@ -188,6 +201,7 @@ class PlainExtractor:
         self._before: list[str] = []
         self._start = 0
         self._typed: str | None = None
+        self._earlier: tuple[int, list[str], str | None] = (0, [], None)
 
     def take(self, frame: Frame, reading: Reading) -> None:
         """The whole screen is the conversation."""
@@ -203,12 +217,20 @@ class PlainExtractor:
         """Nothing marks a user message."""
         return False
 
-    def expect(self, text: str) -> None:
-        """Remember what is there now."""
+    def prepare(self) -> None:
+        """Remember what is there before anything is typed; until `expect`, nothing is read."""
         self._page.forget(self._page.top)
-        self._start = self._page.first
+        self._earlier = (self._start, self._before, self._typed)
+        self._start, self._typed = self._page.first, None
         self._before = self._page.lines(self._start)
+
+    def expect(self, text: str) -> None:
+        """From now on, what was not there is the answer."""
         self._typed = text
+
+    def abandon(self) -> None:
+        """Go back to the message before."""
+        self._start, self._before, self._typed = self._earlier
 
     def read(self, working: bool) -> Extract:
         """The lines between those at the top and at the bottom that were there before."""

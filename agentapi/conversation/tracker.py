@@ -133,6 +133,10 @@ class Tracker:
         """A turn is over: an answer without words is an empty message."""
         return self._tell("") if self._said is None else []
 
+    def prepare(self) -> None:
+        """A message is about to be typed. Ends with `begin` or `abandon`."""
+        self._extractor.prepare()
+
     def submit(self, text: str) -> None:
         """A message stands in the composer and is about to be submitted."""
         self._submitted = True
@@ -146,8 +150,9 @@ class Tracker:
         self.fusion.begin(because)
 
     def abandon(self) -> None:
-        """The submitted message was not taken."""
+        """The message was not taken."""
         self._submitted = False
+        self._extractor.abandon()
 
     def _tell(self, text: str) -> list[Said]:
         if text == self._said:

@@ -46,11 +46,17 @@ class Typist:
         self._check()
         typed = self._typeable(text)
         await self._empty_composer()
-        self._paste(typed)
-        await self._see_echo(typed)
-        await self._close_popup()
-        self._press_enter(text, typed)
-        await self._see_begin(typed)
+        self._tracker.prepare()
+        try:
+            self._paste(typed)
+            await self._see_echo(typed)
+            await self._close_popup()
+            self._press_enter(text)
+            await self._see_begin(typed)
+        except BaseException:
+            self.submitted = None
+            self._tracker.abandon()
+            raise
 
     async def answer(self, dialog_id: str, choice_id: str, limit: float) -> None:
         """Press the key of a choice; return once the dialog is gone.
@@ -121,7 +127,7 @@ class Typist:
             self._driver.write(b"\x1b")
             await self._driver.until(lambda: not self._tracker.reading.popup, CLEAR_LIMIT)
 
-    def _press_enter(self, text: str, typed: str) -> None:
+    def _press_enter(self, text: str) -> None:
         self._driver.catch_up()
         if self._hindered() or self._tracker.reading.popup:
             what = "a popup" if self._tracker.reading.popup else "a dialog"
@@ -135,19 +141,14 @@ class Typist:
         self.submitted = text
 
     async def _see_begin(self, typed: str) -> None:
-        try:
-            if await self._driver.until(self._begun, TAKEN_LIMIT):
-                return
-            if self._profile.has_composer and not self._hindered() and not self._draft():
-                self._driver.begin("the message left the input box")
-            elif not await self._driver.until(self._begun, BEGIN_LIMIT - TAKEN_LIMIT):
-                raise await self._given_up(
-                    "begin", typed, f"no turn began within {BEGIN_LIMIT:g} s of Enter"
-                )
-        finally:
-            if self.submitted is not None:
-                self.submitted = None
-                self._tracker.abandon()
+        if await self._driver.until(self._begun, TAKEN_LIMIT):
+            return
+        if self._profile.has_composer and not self._hindered() and not self._draft():
+            self._driver.begin("the message left the input box")
+        elif not await self._driver.until(self._begun, BEGIN_LIMIT - TAKEN_LIMIT):
+            raise await self._given_up(
+                "begin", typed, f"no turn began within {BEGIN_LIMIT:g} s of Enter"
+            )
 
     # -- what they see -------------------------------------------------------------------------
 
