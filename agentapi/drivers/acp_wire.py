@@ -61,7 +61,7 @@ def parse_line(line: bytes) -> Message | None:
     """The JSON-RPC message in a line; None when there is none in it."""
     try:
         message = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return message if _is_rpc(message) else None
 

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from typing import Any
 
 import pytest
 from acp import schema
+from hypothesis import given
+from hypothesis import strategies as st
 
-from agentapi.drivers.acp_client import AuthMethod, to_operation, to_question, unattended_method
+from agentapi.drivers.acp_client import (
+    AgentLink,
+    AuthMethod,
+    to_operation,
+    to_question,
+    unattended_method,
+)
 from agentapi.drivers.acp_permission import Option, Question
 from agentapi.drivers.acp_text import Chunk, Operation, Plan, Remark, Tool
 
@@ -158,3 +168,67 @@ def test_a_change_is_shown_as_a_diff() -> None:
         "@@ -0,0 +1 @@",
         "+b",
     ]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+KINDS = ["agent_message_chunk", "tool_call", "tool_call_update", "plan", "plan_update", "future"]
+UPDATE = st.fixed_dictionaries(
+    {"sessionUpdate": st.sampled_from(KINDS)},
+    optional={
+        name: JSON | st.fixed_dictionaries({"type": st.just("text"), "text": JSON})
+        for name in ("content", "toolCallId", "title", "status", "entries", "plan", "messageId")
+    },
+)
+PARAMS = JSON | st.fixed_dictionaries({"sessionId": JSON, "update": UPDATE | JSON})
+MESSAGE = JSON | st.fixed_dictionaries(
+    {},
+    optional={
+        "id": JSON,
+        "method": st.sampled_from(["session/update", "session/request_permission", "x/y"]) | JSON,
+        "params": PARAMS,
+        "result": JSON,
+        "error": JSON,
+    },
+)
+
+
+@given(st.lists(MESSAGE, max_size=6))
+def test_whatever_an_agent_sends_the_next_chunk_is_heard(messages: list[object]) -> None:
+    update = chunk(text("still here"), messageId="last")
+    last = {"method": "session/update", "params": {"sessionId": "s", "update": update}}
+    heard = asyncio.run(_hear([*messages, last]))
+    assert heard[-1] == Chunk("still here", "last")
+
+
+async def _hear(messages: list[object]) -> list[Operation]:
+    """What a link reports of `messages`."""
+    stream = [json.dumps(message).encode() + b"\n" for message in messages]
+    heard: list[Operation] = []
+    done = asyncio.Event()
+
+    async def read() -> bytes:
+        if not stream:
+            await done.wait()
+            return b""
+        return stream.pop(0)
+
+    async def write(data: bytes) -> None:
+        pass
+
+    async def ask(tool_id: str, question: Question) -> str | None:
+        return None
+
+    def update(operation: Operation) -> None:
+        heard.append(operation)
+        if operation == Chunk("still here", "last"):
+            done.set()
+
+    link = AgentLink(read, write, noise=lambda line: None, update=update, ask=ask, env={})
+    async with asyncio.timeout(10):
+        await done.wait()
+    await link.close()
+    return heard

@@ -41,6 +41,7 @@ def test_a_line_beyond_the_limit_is_cut_and_the_next_is_whole() -> None:
         b"[]",
         b'"method"',
         b"{",
+        b"[" * 100_000,
         b'{"level":"info","msg":"ready"}',
         b'{"id":[1],"result":1}',
         b'{"id":1,"error":"no"}',
