@@ -66,6 +66,8 @@ TEXT_INTERVAL = 0.025
 SAVE_INTERVAL = 1.0
 """Seconds that the kept state may lag behind a growing message."""
 NOTICES_KEPT = 100
+LOGGED = 500
+"""Characters of a notice that go to the log."""
 
 log = logging.getLogger(__name__)
 
@@ -293,7 +295,7 @@ class AgentSession:
         """Tell the clients something besides the conversation."""
         notice = Notice(level, message, self._clock())
         self._notices.append(notice)
-        log.log(logging.ERROR if level is Level.ERROR else logging.WARNING, "%s", message)
+        log.log(logging.ERROR if level is Level.ERROR else logging.WARNING, "%s", message[:LOGGED])
         self.hub.publish(notice_event(notice))
 
     def save(self) -> None:
