@@ -9,6 +9,7 @@ import socket
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,7 +65,7 @@ async def test_point_15_each_option_is_a_variable_and_the_flag_wins() -> None:
     ],
 )
 async def test_point_15_what_is_wrong_is_said_and_the_status_is_2(
-    words: list[str], environment: dict[str, str], said: str
+    words: list[str], environment: dict[str, Any], said: str
 ) -> None:
     async with daemon(*words, **environment) as one:
         assert await one.wait() == 2
