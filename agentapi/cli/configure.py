@@ -101,7 +101,7 @@ def codex(
     try:
         program = find_codex(codex)
         if program is None and check:
-            _say(f"{codex} not found: written for a current Codex, not checked")
+            _say(f"{codex} is not there or does not run: written for a current Codex, not checked")
         plan = plan_config(options, codex=program, check=check, api_key=_api_key(api_key_file))
         report = list(_report(plan, dry_run))
         if dry_run:
@@ -126,7 +126,10 @@ def _report(plan: Plan, dry_run: bool) -> Iterator[str]:
         state = "unchanged" if not change.needed else "would be written" if dry_run else "written"
         yield f"{change.path}: {state}"
     for fault in plan.faults:
-        yield f"{'refused' if fault.fatal else 'ignored'} by Codex: {fault}"
+        verdict = (
+            "refused by Codex: " if fault.fatal else "ignored by Codex: " if fault.file else ""
+        )
+        yield f"{verdict}{fault}"
     yield from plan.notes
 
 

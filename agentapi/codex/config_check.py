@@ -20,11 +20,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from agentapi.codex.config_files import ConfigError, make_folder
+from agentapi.codex.config_files import make_folder
 from agentapi.codex.config_merge import leaves
 
 _TIMEOUT = 30.0
 """Seconds; Codex needs about 0.15."""
+_NO_ANSWER = 1000
+"""In place of an exit status."""
 _MOST_WARNINGS = 20
 _TOLERATED = re.compile(r"`(preferred_auth_method|mcp_servers\.Coder\.(type|description))`")
 """Of the module's own default: every version loads it, current ones ignore it."""
@@ -101,13 +103,9 @@ def check_home(codex: CodexProgram, home: Path) -> list[Fault]:
 @contextmanager
 def _staged(home: Path, files: Mapping[str, str]) -> Iterator[Path]:
     new_home = not home.exists()
+    stage = _private_folder(home)
     try:
-        make_folder(home)
-        stage = Path(os.path.realpath(tempfile.mkdtemp(dir=home, prefix=".agentapi-check-")))
-    except OSError as error:
-        raise ConfigError(f"{home}: cannot be written: {error.strerror or error}") from error
-    try:
-        for path in home.iterdir():
+        for path in home.iterdir() if home.is_dir() else ():
             left_out = path.name in files or path.name in _NOT_STAGED
             if not left_out and not path.name.startswith(".") and ".sqlite" not in path.name:
                 (stage / path.name).symlink_to(path)
@@ -120,6 +118,17 @@ def _staged(home: Path, files: Mapping[str, str]) -> Iterator[Path]:
         if new_home:
             with suppress(OSError):
                 home.rmdir()
+
+
+def _private_folder(home: Path) -> Path:
+    """In the home; in the system's folder for temporary files when the home is read-only."""
+    prefix = ".agentapi-check-"
+    try:
+        make_folder(home)
+        folder = tempfile.mkdtemp(dir=home, prefix=prefix)
+    except OSError:
+        folder = tempfile.mkdtemp(prefix=prefix)
+    return Path(os.path.realpath(folder))
 
 
 def _fatal(codex: CodexProgram, stage: Path, files: Mapping[str, str]) -> Iterator[Fault]:
@@ -170,6 +179,8 @@ def _comment_out(lines: list[str], index: int) -> None:
 def _fault_in(answer: subprocess.CompletedProcess[str]) -> Fault | None:
     if answer.returncode == 0:
         return None
+    if answer.returncode == _NO_ANSWER:
+        return Fault(f"Codex did not answer, so this is not checked: {answer.stderr}", fatal=False)
     try:
         data = json.loads(answer.stdout)["error"]["data"]
         place = (data["filePath"], data["line"], data["column"])
@@ -233,4 +244,4 @@ def _run(arguments: list[str], home: Path) -> subprocess.CompletedProcess[str]:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        return subprocess.CompletedProcess(arguments, 1, "", f"Codex did not answer: {error}")
+        return subprocess.CompletedProcess(arguments, _NO_ANSWER, "", str(error))

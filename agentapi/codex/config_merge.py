@@ -41,6 +41,7 @@ HEADER = (
 _UNITS = frozenset({"mcp_servers", "model_providers"})
 _BLOCKED = "blocked"
 """The state of a key whose table cannot be: something else has its name."""
+_NOWHERE = (None, _BLOCKED)
 
 
 class Inline(dict[str, Any]):
@@ -137,7 +138,7 @@ def _decide(
     decision = _Decision(Owned(tables=set(owned.tables)))
     theirs = {unit for unit in _units(wanted) if _is_theirs(now, unit, owned)}
     if overwrite:
-        decision.delete = [unit for unit in theirs if state_of(now, unit) is not None]
+        decision.delete = [unit for unit in theirs if state_of(now, unit) not in _NOWHERE]
         now, theirs = _without(now, decision.delete), set()
     for path, states in owned.keys.items():
         state = state_of(now, path)
@@ -171,7 +172,7 @@ def _is_theirs(now: dict[str, Any], unit: KeyPath, owned: Owned) -> bool:
     """Whether a server or provider was never ours, or was and has been deleted as a whole: then no
     single key of it may come back."""
     ours = [states for key, states in owned.keys.items() if key[:2] == unit]
-    if state_of(now, unit) is not None:
+    if state_of(now, unit) not in _NOWHERE:
         return not ours
     return any(None not in states for states in ours)
 

@@ -94,6 +94,30 @@ def test_what_stands_in_a_home_is_checked_as_it_is(tmp_path: Path) -> None:
     assert (tmp_path / "seen").read_text() == "on disk"
 
 
+def test_a_home_that_cannot_be_written_is_checked_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_only(folder: Path) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("agentapi.codex.config_check.make_folder", read_only)
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "config.toml").write_text("")
+    codex = _stand_in(tmp_path, _refusal("HERE/config.toml:1:2: no"))
+    assert check_home(codex, home) == [Fault("no", f"{home}/config.toml", 1, 2)]
+
+
+def test_a_codex_that_does_not_answer_condemns_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agentapi.codex.config_check._TIMEOUT", 0.05)
+    codex = _stand_in(tmp_path, "exec sleep 60")
+    (fault,) = check_files(codex, tmp_path / "home", {"config.toml": ""})
+    assert not fault.fatal
+    assert "not checked" in fault.detail
+
+
 def test_a_program_that_is_missing_or_fails_is_no_codex(tmp_path: Path) -> None:
     assert find_codex(str(tmp_path / "missing")) is None
     assert find_codex(_stand_in(tmp_path, "exit 1").path) is None

@@ -197,6 +197,13 @@ def test_a_server_that_somebody_else_defined_is_not_mixed_with_ours() -> None:
     assert tomllib.loads(forced.text)["mcp_servers"] == WANTED["mcp_servers"], "whole, not mixed"
 
 
+def test_something_else_under_the_name_of_the_servers_is_not_touched_unasked() -> None:
+    text = 'mcp_servers = "text"\n'
+    assert tomllib.loads(_run(text, WANTED).text)["mcp_servers"] == "text"
+    forced = _run(text, WANTED, overwrite=True)
+    assert tomllib.loads(forced.text) == WANTED
+
+
 def test_a_server_of_ours_that_was_removed_does_not_come_back_in_parts() -> None:
     first = _run("", WANTED)
     removed = first.text.partition("[mcp_servers.Coder]")[0]
