@@ -1,0 +1,171 @@
+"""`/session`, `/approval`, `/interrupt`, the health checks and `/metrics`."""
+
+from __future__ import annotations
+
+import pytest
+
+from agentapi.conversation.model import Choice, Dialog, Phase
+from agentapi.drivers.base import SendError
+from tests.support.live import serving
+
+DIALOG = Dialog(
+    "d7",
+    "command",
+    "Run this command?",
+    "it needs the network",
+    "curl example",
+    "",
+    (Choice("yes", "Yes", "1"), Choice("no", "No", "")),
+)
+
+
+async def test_the_session_tells_what_is_known_and_null_else() -> None:
+    known = {"session_id": "abc", "workdir": "/home/me"}
+    async with serving(about=lambda: known) as live:
+        live.driver.phase(Phase.WORKING, "osc 7501: working")
+        body = (await live.get("/session")).json
+        assert set(body) == {
+            "$schema",
+            "session_id",
+            "agent_type",
+            "agent_version",
+            "workdir",
+            "phase",
+            "phase_reason",
+            "phase_since",
+            "turn",
+            "resumed",
+            "started_at",
+            "last_activity_at",
+            "last_user_message_at",
+            "idle_seconds",
+            "clients",
+            "usage",
+            "evidence",
+        }
+        assert (body["session_id"], body["workdir"]) == ("abc", "/home/me")
+        assert (body["phase"], body["phase_reason"]) == ("working", "osc 7501: working")
+        assert (body["agent_version"], body["last_user_message_at"]) == (None, None)
+        assert (body["turn"], body["resumed"], body["clients"]) == (0, False, 0)
+        assert body["phase_since"].endswith("Z")
+
+
+# -- approvals -----------------------------------------------------------------------------------
+
+
+async def test_an_open_dialog_is_shown_and_answered() -> None:
+    async with serving() as live:
+        assert (await live.get("/approval")).json["open"] is None
+        live.driver.phase(Phase.BLOCKED, "dialog", DIALOG)
+        assert (await live.get("/approval")).json["open"] == {
+            "id": "d7",
+            "kind": "command",
+            "title": "Run this command?",
+            "reason": "it needs the network",
+            "command": "curl example",
+            "diff": "",
+            "choices": [
+                {"id": "yes", "label": "Yes", "key": "1"},
+                {"id": "no", "label": "No", "key": ""},
+            ],
+        }
+        answer = await live.post("/approval", {"id": "d7", "choice": "no"})
+        assert (answer.status, answer.json["ok"]) == (200, True)
+        assert live.driver.answered == [("d7", "no")]
+        assert (await live.get("/approval")).json["open"] is None
+
+
+@pytest.mark.parametrize(
+    ("dialog", "body", "word"),
+    [
+        (None, {"id": "d7", "choice": "yes"}, "no dialog"),
+        (DIALOG, {"id": "d6", "choice": "yes"}, "'d6'"),
+        (DIALOG, {"id": "d7", "choice": "perhaps"}, "'perhaps'"),
+    ],
+)
+async def test_answering_another_dialog_is_409(
+    dialog: Dialog | None, body: object, word: str
+) -> None:
+    async with serving() as live:
+        if dialog is not None:
+            live.driver.phase(Phase.BLOCKED, "dialog", dialog)
+        answer = await live.post("/approval", body)
+        assert answer.status == 409
+        assert word in answer.json["detail"]
+        assert live.driver.answered == []
+
+
+async def test_an_answer_without_an_id_is_422() -> None:
+    async with serving() as live:
+        assert (await live.post("/approval", {"choice": "yes"})).status == 422
+
+
+# -- interrupt -----------------------------------------------------------------------------------
+
+
+async def test_an_interrupt_stops_the_turn_and_may_be_repeated() -> None:
+    async with serving() as live:
+        live.driver.phase(Phase.WORKING)
+        for _ in range(2):
+            answer = await live.post("/interrupt")
+            assert (answer.status, answer.json["ok"], answer.json["phase"]) == (200, True, "idle")
+
+
+# -- health --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+async def test_health_and_readiness_follow_the_phase(phase: Phase) -> None:
+    async with serving() as live:
+        live.driver.phase(phase, "because")
+        health, ready = await live.get("/healthz"), await live.get("/readyz")
+        assert health.status == (503 if phase is Phase.EXITED else 200)
+        assert ready.status == (200 if phase is Phase.IDLE else 503)
+        assert ready.json["ok"] is (phase is Phase.IDLE)
+        assert ready.json["reason"] == f"{phase.value}: because"
+
+
+async def test_an_unsent_initial_prompt_is_not_ready() -> None:
+    async with serving(initial_prompt="do it") as live:
+        live.driver.hold.clear()
+        live.driver.idle()
+        ready = await live.get("/readyz")
+        assert ready.status == 503
+        assert "initial prompt" in ready.json["reason"]
+        live.driver.hold.set()
+
+
+async def test_before_the_start_the_daemon_is_healthy_and_not_ready() -> None:
+    async with serving(start=False) as live:
+        assert (await live.get("/healthz")).status == 200
+        assert (await live.get("/readyz")).status == 503
+
+
+# -- metrics -------------------------------------------------------------------------------------
+
+
+async def test_metrics_count_what_happened() -> None:
+    async with serving() as live:
+        live.driver.idle()
+        await live.say("x", "raw")
+        await live.say("hi")
+        live.driver.turn("hello")
+        live.driver.fail_next = SendError("echo", "never seen")
+        await live.say("again")
+        async with live.stream() as stream:
+            await stream.event()
+            answer = await live.get("/metrics")
+        assert answer.headers["Content-Type"].startswith("text/plain")
+        lines = answer.text.splitlines()
+        for line in (
+            'agentapi_phase{phase="idle"} 1.0',
+            'agentapi_phase{phase="working"} 0.0',
+            'agentapi_subscribers{stream="events"} 1.0',
+            "agentapi_turns_total 1.0",
+            "agentapi_keystrokes_total 1.0",
+            "agentapi_messages 3.0",
+            'agentapi_send_failures_total{step="echo"} 1.0',
+            "agentapi_send_seconds_count 1.0",
+            "agentapi_done_seconds_count 1.0",
+        ):
+            assert line in lines
