@@ -84,9 +84,7 @@ def dump(ledger: Ledger) -> str:
 
 
 def _entry(owned: Owned) -> dict[str, Any]:
-    keys = {
-        json.dumps(key): sorted(states, key=str) for key, states in sorted(owned.keys.items())
-    }
+    keys = {json.dumps(key): sorted(states, key=str) for key, states in sorted(owned.keys.items())}
     return {"keys": keys, "tables": [json.dumps(key) for key in sorted(owned.tables)]}
 
 
