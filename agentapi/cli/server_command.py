@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from socket import socket
 from typing import Any
 
@@ -69,9 +70,26 @@ def _run(settings: ServerSettings) -> int:
 def _serve(settings: ServerSettings, sockets: list[socket], signals: Signals) -> int:
     import asyncio
 
-    from agentapi.cli.server import serve
+    with _no_certificates():
+        from agentapi.cli.server import serve
 
     return asyncio.run(serve(settings, sockets, signals))
+
+
+@contextmanager
+def _no_certificates() -> Iterator[None]:
+    """Spare the imports the authorities' certificates: aiohttp loads them as it is imported (2 MB,
+    20 ms), and a server on loopback asks none. A client for https makes a context of its own."""
+    names = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, os.devnull))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
 
 
 def _print_openapi() -> None:
