@@ -71,6 +71,14 @@ async def _allow_content_type(request: web.Request) -> web.Response:
     return web.Response(headers={"Access-Control-Allow-Headers": "Content-Type"})
 
 
+async def test_url_may_be_a_path(visit: Visit, serve: Serve) -> None:
+    wire = Wire()
+    proxy = StrippingProxy(PREFIX, await serve(wire.app()))
+    page = await visit.open(f"{await serve(proxy.app())}{PREFIX}/chat/embed/?url={PREFIX}")
+    await _talk(page, wire)
+    assert proxy.asked_outside == []
+
+
 async def test_a_wrong_url_says_so(visit: Visit, serve: Serve) -> None:
     wire = Wire()
     page = await visit.open(f"{await serve(wire.app())}/chat?url=javascript:alert(1)")

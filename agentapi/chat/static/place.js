@@ -8,15 +8,15 @@
  */
 export function findPlace(page, chat) {
   const given = page.searchParams.get("url");
-  const api = given ? parseApi(given) : new URL("..", chat).href;
+  const api = given ? parseApi(given, page) : new URL("..", chat).href;
   return {
     api: api.replace(/\/+$/, ""),
     embedded: page.pathname.replace(/\/+$/, "").endsWith("/embed"),
   };
 }
 
-function parseApi(given) {
-  const url = URL.canParse(given) ? new URL(given) : null;
+function parseApi(given, page) {
+  const url = URL.canParse(given, page) ? new URL(given, page) : null;
   if (!url || !/^https?:$/.test(url.protocol)) {
     throw new Error(`?url= must be an http or https address of an agent server, not “${given}”.`);
   }
