@@ -137,6 +137,7 @@ class ModalScreen(Screen):
         self.buffer, self._hidden_rows = self._hidden_rows, self.buffer
         self.alternate = on
         if on:
+            self._slots[True] = None
             style = erased(self.style)
             for line in self.buffer:
                 line.clear(style)
@@ -151,12 +152,12 @@ class ModalScreen(Screen):
 
     def save_cursor(self) -> None:
         """DECSC."""
-        cursor = self.cursor
-        graphics = tuple(self.graphics)
-        origin = self.has(ORIGIN)
-        self._slots[self.alternate] = Saved(
-            cursor.x, cursor.y, self.style, self.charset, graphics, origin
-        )
+        self._slots[self.alternate] = self.look()
+
+    def look(self) -> Saved:
+        """The cursor as DECSC would save it now."""
+        graphics, origin = tuple(self.graphics), self.has(ORIGIN)
+        return Saved(self.cursor.x, self.cursor.y, self.style, self.charset, graphics, origin)
 
     def restore_cursor(self) -> None:
         """DECRC: as saved, as often as asked; home when nothing was."""
@@ -177,6 +178,10 @@ class ModalScreen(Screen):
     def keyboard_flags(self) -> int:
         """The kitty keyboard flags that are in force."""
         return self._keyboards[self.alternate][-1]
+
+    def keyboards(self, alternate: bool) -> list[int]:
+        """The stack of flags of a screen."""
+        return self._keyboards[alternate]
 
     def push_keyboard(self, flags: int = 0) -> None:
         """`CSI > flags u`."""

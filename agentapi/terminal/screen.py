@@ -331,6 +331,10 @@ class Screen(PyteScreen):
         index = (count or 1) - 1
         self.cursor.x = stops[index] if index < len(stops) else self.columns - 1
 
+    def set_tab_stop(self) -> None:
+        """HTS."""
+        self.tabstops.add(min(self.cursor.x, self.columns - 1))
+
     def tab_back(self, count: int = 1) -> None:
         """CBT."""
         self.ensure_hbounds()
