@@ -59,21 +59,21 @@ class CodexProfile(AgentProfile):
         last = _last_filled(frame.lines, frame.rows)
         if dialog := _read_dialog(frame.lines, last):
             top, value, text = dialog
-            return Reading(
-                transcript=top, dialog=value, dialog_text=text, working=_working(frame.lines, top)
-            )
+            working = _working(frame.lines, _last_filled(frame.lines, top))
+            return Reading(top, dialog=value, dialog_text=text, working=working)
         row = _composer_top(frame, last)
         if row is None:
-            return Reading(transcript=last + 1, working=_working(frame.lines, last + 1))
-        bottom = _composer_bottom(frame, row, last)
+            return Reading(last + 1, working=_working(frame.lines, last))
+        bottom = max(row, min(frame.cursor[1], last))
         typed = _typed(frame.bright[row : bottom + 1])
+        end = _last_filled(frame.lines, row)
         return Reading(
-            transcript=row,
+            row,
             composer=Composer(row, typed, ready=_configured(frame.lines, bottom, last)),
-            working=_working(frame.lines, row),
+            working=_working(frame.lines, end),
             popup=bool(typed) and _popup_open(frame.lines, row, last),
-            interrupted=_ends_interrupted(frame.lines, row),
-            ended=_ends_worked(frame, row),
+            interrupted=_ends_interrupted(frame.lines, end),
+            ended=_ends_worked(frame, end),
         )
 
     def title_phase(self, title: str) -> Phase | None:
@@ -178,11 +178,6 @@ def _composer_top(frame: Frame, last: int) -> int | None:
     return None
 
 
-def _composer_bottom(frame: Frame, top: int, last: int) -> int:
-    """The composer reaches down to the last line before a blank one that the footer follows."""
-    return max(top, min(frame.cursor[1], last))
-
-
 def _typed(bright: Sequence[str]) -> str:
     return "\n".join(line[2:] for line in bright).strip()
 
@@ -201,27 +196,23 @@ def _popup_open(lines: Sequence[str], top: int, last: int) -> bool:
 
 def _working(lines: Sequence[str], end: int) -> str:
     """The status line stands last in the transcript, with at most its details below it."""
-    for row in range(_last_filled(lines, end), -1, -1):
-        line = lines[row]
-        if _WORKING.match(line):
-            return line
-        if line and not line.startswith("  "):
-            return ""
-        if not line:
-            return ""
+    for row in range(end, -1, -1):
+        if _WORKING.match(lines[row]):
+            return lines[row]
+        if not lines[row].startswith("  "):
+            break
     return ""
 
 
 def _ends_interrupted(lines: Sequence[str], end: int) -> bool:
-    row = _last_filled(lines, end)
+    row = end
     while row >= 0 and lines[row].startswith("  "):
         row -= 1
     return row >= 0 and lines[row].startswith("■ ")
 
 
 def _ends_worked(frame: Frame, end: int) -> bool:
-    row = _last_filled(frame.lines, end)
-    return row >= 0 and not frame.bright[row] and bool(_WORKED.match(frame.lines[row]))
+    return end >= 0 and not frame.bright[end] and bool(_WORKED.match(frame.lines[end]))
 
 
 def _is_tail_furniture(kept: Sequence[str], bright: Mapping[str, str], working: bool) -> bool:

@@ -8,6 +8,7 @@ from one window to the next where they overlap.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import ne
 
 from agentapi.frames import Frame
 
@@ -79,6 +80,9 @@ class Document:
 
     def scroll(self, frame: Frame) -> None:
         """Take only what left the top of the screen: the rest shows something else just now."""
+        self.torn = frame.cleared
+        if self.torn:
+            self._restart(self._alternate)
         if not frame.alternate and not self._alternate:
             self._above.extend(frame.pushed)
             del self._screen[: len(frame.pushed)]
@@ -111,9 +115,9 @@ def scrolled_by(before: Sequence[str], now: Sequence[str]) -> int | None:
     The first row is not compared (something may be pinned there), and the end may have changed:
     of all shifts, the one under which most lines agree wins, the smallest first.
     """
-    if not any(before):
-        return 0
-    if _agreeing(before, now, 0) * 2 >= sum(1 for line in now[1:] if line):
+    filled = sum(map(bool, now[1:]))
+    changed = sum(map(ne, before[1:], now[1:])) + max(0, len(now) - len(before))
+    if changed * 2 <= filled or not any(before):
         return 0
     places: dict[str, list[int]] = {}
     for row, line in enumerate(before):

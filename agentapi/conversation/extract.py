@@ -80,49 +80,61 @@ def bright_lines(frame: Frame, end: int, count: int = 16) -> dict[str, str]:
 
 
 class MarkedExtractor:
-    """For agents that echo a user's message with a mark that nothing else bears."""
+    """For agents that echo a user's message with a mark that nothing else bears.
+
+    A new mark below the last one is a new user message. Only when the page was torn (the agent
+    erased the scrollback and painted its history again: Codex 0.158 does so in mid-turn) are the
+    messages known by their words.
+    """
 
     def __init__(self, profile: AgentProfile) -> None:
         self._profile = profile
         self._page = Document(
             profile.starts_echo, lambda lines: profile.clean(lines, self._bright, working=True)
         )
+        self._bright: dict[str, str] = {}
+        self._window: tuple[str, ...] = ()
+        """The last frame's rows of the conversation, without faint characters."""
         self._anchor: int | None = None
         """The number of the line that begins the last user message."""
         self._floor = 0
         """Marks above this line are old."""
         self._expected: str | None = None
-        self._bright: dict[str, str] = {}
-        self._bright_marks = False
-        """Whether the start-up screen shows a user message (an empty composer of a screen before
-        has a faint placeholder behind its mark)."""
-        self._resync = False
-        """Whether the page was torn since the last user message: then the marks that are painted
-        again must not be taken for new messages."""
+        self._torn = False
+        """Whether the page was torn since the last user message."""
+        self._seen: set[str] = set()
+        """The echoes so far, without blanks."""
+        self._echoed = ""
+        """The echo of the last user message, without blanks."""
 
     def take(self, frame: Frame, reading: Reading) -> None:
         """Only a screen with a composer or a dialog shows the conversation."""
-        if reading.composer is None and reading.dialog is None:
+        shown = reading.composer is not None or reading.dialog is not None
+        if shown:
+            self._page.update(frame, reading.transcript)  # trims with what was bright before
+            self._bright = bright_lines(frame, reading.transcript)
+            self._window = frame.bright[: reading.transcript]
+        else:
             self._page.scroll(frame)
-            return
-        self._page.update(frame, reading.transcript)  # trims with what was bright before
-        self._bright = bright_lines(frame, reading.transcript)
-        self._bright_marks = any(
-            self._profile.starts_echo(line) and len(line) > 2
-            for line in frame.bright[: reading.transcript]
-        )
-        if self._page.torn and self._anchor is not None and self._expected is None:
-            self._resync = True
+        self._torn = self._torn or self._page.torn
+        if shown and self._expected is not None:
+            self._adopt_expected()
 
     def startup(self) -> str:
         """The screen without composer and footer."""
-        self._floor = self._last_mark(self._page.first) + 1
+        start = self._page.first
+        lines = self._page.lines(start)
+        marks = [n for n, line in enumerate(lines) if self._profile.starts_echo(line)]
+        self._seen = {squeeze(self._echo(start + mark)) for mark in marks}
+        self._floor = start + marks[-1] + 1 if marks else 0
+        self._torn = False
         return self._startup_text()
 
     def adopt_last(self) -> bool:
-        """Go back to the last mark that is not an empty composer of an earlier screen."""
+        """Go back to the last mark on the screen. Behind the mark of a composer that was left
+        standing there are only the faint characters of its placeholder."""
         mark = self._last_mark(self._page.top)
-        if mark < 0 or not self._bright_marks:
+        if mark < 0 or len(self._window[mark - self._page.top]) <= len("› "):
             return False
         self._floor = mark
         return True
@@ -137,36 +149,50 @@ class MarkedExtractor:
     def expect(self, text: str) -> None:
         """Adopt the next mark as this message's."""
         self._expected = text
-        self._resync = False
-
-    def read(self, working: bool) -> Extract:
-        """The text below the last mark."""
-        if self._resync:
-            self._adopt_repainted()
-            return Extract(self._text(working))
-        typed: tuple[str, ...] = ()
-        mark = self._last_mark(self._floor)
-        if mark >= 0 and (self._expected is not None or working):
-            self._anchor, self._floor = mark, mark + 1
-            if self._expected is None:
-                typed = (self._echo(mark),)
-            self._expected = None
-            self._page.forget(mark)
-        if self._expected is not None:
-            return Extract()
-        if self._anchor is None:
-            return Extract(self._startup_text())
-        return Extract(self._text(working), typed)
+        self._torn = False
 
     @property
     def expecting(self) -> bool:
         """Whether the next mark has not shown yet."""
         return self._expected is not None
 
-    def _adopt_repainted(self) -> None:
-        mark = self._last_mark(self._page.first)
+    def read(self, working: bool) -> Extract:
+        """The text below the last mark."""
+        if self._expected is not None:
+            return Extract()
+        typed: tuple[str, ...] = ()
+        mark = self._last_mark(self._page.first if self._torn else self._floor)
         if mark >= 0:
-            self._anchor, self._floor = mark, mark + 1
+            echo = self._echo(mark)
+            again = self._torn and squeeze(echo) in self._seen
+            if again and squeeze(echo) != self._echoed:
+                return Extract()  # an older part of the history: the rest is still being painted
+            if again:
+                self._adopt(mark, echo)
+            elif working:
+                self._adopt(mark, echo)
+                typed = (echo,)
+        elif self._torn:
+            return Extract()
+        if self._anchor is None:
+            return Extract(self._startup_text())
+        return Extract(self._text(working), typed)
+
+    def _adopt_expected(self) -> None:
+        mark = self._last_mark(self._page.first if self._torn else self._floor)
+        if mark < 0:
+            return
+        echo = self._echo(mark)
+        if self._torn and squeeze(echo)[:40] != squeeze(self._expected or "")[:40]:
+            return
+        self._expected = None
+        self._adopt(mark, echo)
+
+    def _adopt(self, mark: int, echo: str) -> None:
+        self._anchor, self._floor = mark, mark + 1
+        self._echoed = squeeze(echo)
+        self._seen.add(self._echoed)
+        self._page.forget(mark)
 
     def _last_mark(self, start: int) -> int:
         start = max(start, self._page.first)
@@ -176,17 +202,15 @@ class MarkedExtractor:
                 return start + number
         return -1
 
-    def _startup_text(self) -> str:
-        return joined(self._profile.clean_startup(self._page.lines(self._page.first)))
-
     def _echo(self, mark: int) -> str:
         lines = self._page.lines(mark)
         return self._profile.echo_text(lines[: self._profile.echo_length(lines)])
 
-    def _text(self, working: bool) -> str | None:
-        if self._anchor is None:
-            return None
-        lines = self._page.lines(self._anchor)
+    def _startup_text(self) -> str:
+        return joined(self._profile.clean_startup(self._page.lines(self._page.first)))
+
+    def _text(self, working: bool) -> str:
+        lines = self._page.lines(self._anchor or 0)
         if lines and self._profile.starts_echo(lines[0]):
             lines = lines[self._profile.echo_length(lines) :]
         return joined(self._profile.clean(lines, self._bright, working))

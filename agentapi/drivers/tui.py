@@ -36,11 +36,11 @@ if TYPE_CHECKING:
 
 READ_INTERVAL = 0.025
 """Seconds between two readings of the conversation."""
-SYNC_LIMIT = 0.2
+SYNC_LIMIT = 1.0
 """Seconds without output after which an unfinished synchronized update is shown as it is."""
-SYNC_CAP = 2.0
+SYNC_CAP = 5.0
 """Seconds after which it is shown even though output goes on."""
-DRAIN = 0.04
+DRAIN = 0.15
 """Seconds without a new frame after which the screen is complete, when a turn is over but its end
 is not on the screen yet: Codex says `done` up to 25 ms before it has painted the last lines, and
 0.125 goes on painting for 0.4 s."""
