@@ -148,6 +148,7 @@ def _http_options(settings: ServerSettings) -> HttpOptions:
         allowed_origins=settings.allowed_origins,
         chat_base_path=settings.chat_base_path,
         auth_token=settings.auth_token,
+        terminal_size=(settings.term_width, settings.term_height),
     )
 
 

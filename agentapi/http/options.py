@@ -24,6 +24,8 @@ class HttpOptions:
     """Origins that get CORS headers and may change state; a `*` in one stands for any text."""
     chat_base_path: str = "/chat"
     """Where a browser finds the chat page; the routes themselves stay at `/chat`."""
+    terminal_size: tuple[int, int] | None = None
+    """The columns and rows that the agent's terminal has again when its last viewer left."""
     auth_token: str | None = None
     """The bearer token that all but the health checks ask for; None asks for none."""
     ping_interval: float = 15.0

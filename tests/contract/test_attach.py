@@ -134,12 +134,14 @@ async def test_point_18_no_question_reaches_the_terminal() -> None:
         await terminal.shows("status 0")
 
 
-async def test_the_agents_terminal_follows_the_size() -> None:
-    async with serving() as live, attached_to(live) as terminal:
+async def test_the_agents_terminal_follows_the_size_and_has_its_own_again() -> None:
+    options = HttpOptions(terminal_size=(80, 1000))
+    async with serving(options) as live, attached_to(live) as terminal:
         terminal.process.resize(100, 30)
         await eventually(lambda: live.driver.sizes[-1:] == [(100, 30)])
         terminal.process.write(b"\x03")
         await terminal.until(terminal.ended.is_set)
+        await eventually(lambda: live.driver.sizes[-1:] == [(80, 1000)])
 
 
 async def test_what_the_agent_switched_on_is_off_again() -> None:

@@ -16,7 +16,7 @@ import json
 
 from aiohttp import WSMessage, WSMsgType, web
 
-from agentapi.http.options import SESSION, SOCKETS
+from agentapi.http.options import OPTIONS, SESSION, SOCKETS
 from agentapi.http.problems import Problem
 from agentapi.session import AgentSession
 
@@ -51,7 +51,15 @@ async def terminal(request: web.Request) -> web.StreamResponse:
         feed.close()
         writer.cancel()
         await asyncio.gather(writer, return_exceptions=True)
+        await _restore_size(request)
     return socket
+
+
+async def _restore_size(request: web.Request) -> None:
+    """With its last viewer goes the viewer's size: the API's readers want the configured one."""
+    size = request.app[OPTIONS].terminal_size
+    if size is not None and not request.app[SOCKETS]:
+        await request.app[SESSION].driver.resize(*size)
 
 
 class Feed:
