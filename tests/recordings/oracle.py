@@ -1,12 +1,14 @@
 """What tmux shows for each recording, kept beside it: `python -m tests.recordings.oracle [CAST…]`.
 
-Writes `NAME.tmux.txt` for every `NAME.cast` (all below this folder when none is named). tmux is
+Writes `NAME.tmux.txt` beside `NAME.cast`; when none is named, for all below this folder that have
+none of their present bytes. tmux is
 asked on a socket of its own, without anybody's configuration. The tests read only what is written
 here, so they need no tmux; where we differ on purpose, `differences.py` says why.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -102,21 +104,40 @@ def verdict_path(cast: Path) -> Path:
     return cast.with_suffix(".tmux.txt")
 
 
+def fingerprint(recording: Recording) -> str:
+    """Tells whether a verdict belongs to a recording: it may have been made anew."""
+    pieces = repr((recording.columns, recording.rows, list(recording.segments())))
+    return f"== of {hashlib.sha256(pieces.encode()).hexdigest()[:16]} =="
+
+
 def write_verdict(cast: Path) -> None:
-    scrollback, screen = judge(read_recording(cast))
-    lines = [SCROLLBACK, *scrollback, SCREEN, *screen]
+    recording = read_recording(cast)
+    scrollback, screen = judge(recording)
+    lines = [fingerprint(recording), SCROLLBACK, *scrollback, SCREEN, *screen]
     verdict_path(cast).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def read_verdict(cast: Path) -> tuple[list[str], list[str]]:
-    """(scrollback, screen) as kept beside a recording."""
+def read_verdict(cast: Path) -> tuple[str, list[str], list[str]]:
+    """(fingerprint, scrollback, screen) as kept beside a recording."""
     lines = verdict_path(cast).read_text(encoding="utf-8").split("\n")[:-1]
     middle = lines.index(SCREEN)
-    return lines[1:middle], lines[middle + 1 :]
+    return lines[0], lines[2:middle], lines[middle + 1 :]
+
+
+def needs_verdict(cast: Path) -> bool:
+    if not verdict_path(cast).exists():
+        return True
+    return read_verdict(cast)[0] != fingerprint(read_recording(cast))
+
+
+def all_casts() -> list[Path]:
+    """Every recording, in the order of their paths."""
+    return sorted(FOLDER.rglob("*.cast"))
 
 
 def main(arguments: Sequence[str]) -> None:
-    for cast in [Path(name) for name in arguments] or sorted(FOLDER.rglob("*.cast")):
+    """Judge the named recordings, or every one whose verdict is missing or of older bytes."""
+    for cast in [Path(name) for name in arguments] or filter(needs_verdict, all_casts()):
         write_verdict(cast)
         print(verdict_path(cast))
 

@@ -194,6 +194,17 @@ def command_runs(screen: str) -> bool:
     return "background terminal" in screen or "• Running " in screen
 
 
+async def slow_thinking(live: Live) -> None:
+    """A model that is silent for so long that newer versions show a tip under `Working`."""
+    await live.ready()
+    live.model.hold()
+    await live.paste("hello")
+    await live.enter()
+    await asyncio.sleep(34)
+    live.model.release()
+    await live.done()
+
+
 async def retrying(live: Live) -> None:
     """A stream that breaks each time: Codex says that it reconnects, then gives up."""
     await live.ready()
@@ -310,6 +321,7 @@ BASE = [
     Scenario("long-paste", long_paste),
     Scenario("failure", prompts("fail 400")),
     Scenario("broken-stream", prompts("break")),
+    Scenario("slow-thinking", slow_thinking, size=(80, 50)),
     Scenario("retrying", retrying, retries=2),
     Scenario("trust-open", dialog, trusted=False, prepare=as_repository),
     Scenario("trust-accepted", trust_accepted, trusted=False, prepare=as_repository),
