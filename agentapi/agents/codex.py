@@ -205,8 +205,9 @@ def _working(lines: Sequence[str], end: int) -> str:
 
 
 def _ends_interrupted(lines: Sequence[str], end: int) -> bool:
+    """The mark's sentence wraps to an indent, or to column 0 (0.80)."""
     row = end
-    while row >= 0 and lines[row].startswith("  "):
+    while row >= 0 and lines[row] and lines[row][0] not in "■•›":
         row -= 1
     return row >= 0 and lines[row].startswith("■ ")
 
