@@ -49,9 +49,9 @@ async def terminal(request: web.Request) -> web.StreamResponse:
     finally:
         request.app[SOCKETS].discard(socket)
         feed.close()
+        await _restore_size(request)
         writer.cancel()
         await asyncio.gather(writer, return_exceptions=True)
-        await _restore_size(request)
     return socket
 
 
