@@ -17,6 +17,9 @@ from agentapi.session import AgentSession
 
 __all__ = ["HttpOptions", "create_app"]
 
+WARM_UP_DELAY = 1.0
+"""Seconds after the start, while an agent still paints its first screen."""
+
 
 def create_app(session: AgentSession, options: HttpOptions | None = None) -> web.Application:
     """The application. Run it with `handler_cancellation` (`agentapi.http.server` does), so that a
@@ -55,14 +58,13 @@ def _middlewares(
 
 
 async def _warm_up(app: web.Application) -> None:
-    """Load pydantic's models beside the serving: the start need not wait, nor the first message."""
-    app[WARM_UP] = asyncio.create_task(
-        asyncio.to_thread(_load_models), name="load the models of the bodies"
-    )
+    app[WARM_UP] = asyncio.create_task(_load_models(), name="load the models of the bodies")
 
 
-def _load_models() -> None:
-    importlib.import_module("agentapi.http.models")
+async def _load_models() -> None:
+    """Load pydantic beside the serving: neither the start nor the first message waits for it."""
+    await asyncio.sleep(WARM_UP_DELAY)
+    await asyncio.to_thread(importlib.import_module, "agentapi.http.models")
 
 
 async def _end_streams(app: web.Application) -> None:
@@ -70,4 +72,5 @@ async def _end_streams(app: web.Application) -> None:
     sockets: Sockets = app[SOCKETS]
     for socket in tuple(sockets):
         await socket.close(code=WSCloseCode.GOING_AWAY, message=b"the server ends")
+    app[WARM_UP].cancel()
     await asyncio.gather(app[WARM_UP], return_exceptions=True)
