@@ -164,11 +164,10 @@ class MarkedExtractor:
         mark = self._last_mark(self._page.first if self._torn else self._floor)
         if mark >= 0:
             echo = self._echo(mark)
-            again = self._torn and squeeze(echo) in self._seen
-            if again and squeeze(echo) != self._echoed:
-                return Extract()  # an older part of the history: the rest is still being painted
-            if again:
+            if self._torn and self._is_last(echo):
                 self._adopt(mark, echo)
+            elif self._torn and squeeze(echo) in self._seen:
+                return Extract()  # an older part of the history: the rest is still being painted
             elif working:
                 self._adopt(mark, echo)
                 typed = (echo,)
@@ -188,10 +187,19 @@ class MarkedExtractor:
         self._expected = None
         self._adopt(mark, echo)
 
+    def _is_last(self, echo: str) -> bool:
+        """Whether an echo is the last message's; its end may be hidden, or the answer's beginning
+        still unmarked."""
+        shown = squeeze(echo)
+        return bool(self._echoed) and (
+            shown.startswith(self._echoed) or self._echoed.startswith(shown)
+        )
+
     def _adopt(self, mark: int, echo: str) -> None:
         self._anchor, self._floor = mark, mark + 1
-        self._echoed = squeeze(echo)
-        self._seen.add(self._echoed)
+        if not (self._torn and self._is_last(echo)):
+            self._echoed = squeeze(echo)
+            self._seen.add(self._echoed)
         self._page.forget(mark)
 
     def _last_mark(self, start: int) -> int:
