@@ -1,4 +1,4 @@
-"""Where our screen differs from tmux's on purpose, and why. A test holds that each is still true."""
+"""Where our screen differs from tmux's on purpose, and why; a test keeps the list honest."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Difference(NamedTuple):
-    """In recordings whose path below this folder matches `casts`, tmux has `tmux` for our `ours`."""
+    """In recordings that match `casts` (below this folder), tmux has `tmux` for our `ours`."""
 
     casts: str
     tmux: str

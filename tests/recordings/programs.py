@@ -89,17 +89,17 @@ SCENARIOS = {
         ["vim", "-u", "NONE", "-N", "--cmd", "set ruler laststatus=2", "numbers"],
         (60, 14),
         [
-            Step("number 13", "G"),
-            Step("number 100", size=(40, 8)),
-            Step("number 94", "gg"),
+            Step("number 12", "G"),
+            Step("Bot", size=(40, 8)),
+            Step("numbers", "gg"),
             Step("Top", size=(70, 20)),
-            Step("number 19", "ix\x1b"),
+            Step("number 18", "ix\x1b"),
             Step("xnumber 1"),
         ],
     ),
-    "top": Scenario(["top", "-n", "2", "-d", "0.3"], (80, 20), [Step("Mem"), Step("$EXIT")]),
+    "top": Scenario(["sh", "-c", "top -n 2 -d 0.3 -p $$"], (80, 20), [Step("Mem"), Step("$EXIT")]),
     "colours": Scenario(
-        ["sh", "-c", "ls --color=always -l /usr; git --version; tput smacs; echo lqqk; tput rmacs"],
+        ["sh", "-c", "ls --color=always -l /usr; tput smacs; echo lqqk; tput rmacs"],
         (72, 16),
         [Step("$EXIT")],
     ),
@@ -135,10 +135,14 @@ async def record(scenario: Scenario, path: Path) -> None:
             on_exit=lambda _: changed.set(),
         )
         for step in scenario.steps:
-            async with asyncio.timeout(PATIENCE):
-                while not _reached(step, emulator, process):
-                    changed.clear()
-                    await changed.wait()
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    while not _reached(step, emulator, process):
+                        changed.clear()
+                        await changed.wait()
+            except TimeoutError:
+                screen = "\n".join(emulator.screen_lines())
+                raise TimeoutError(f"no {step.text!r} on this screen:\n{screen}") from None
             if step.size:
                 recorder.resize(*step.size)
                 emulator.resize(*step.size)

@@ -321,7 +321,7 @@ BASE = [
     Scenario("long-paste", long_paste),
     Scenario("failure", prompts("fail 400")),
     Scenario("broken-stream", prompts("break")),
-    Scenario("slow-thinking", slow_thinking, size=(80, 50)),
+    Scenario("slow-thinking", slow_thinking, size=(80, 50), since=(0, 158)),
     Scenario("retrying", retrying, retries=2),
     Scenario("trust-open", dialog, trusted=False, prepare=as_repository),
     Scenario("trust-accepted", trust_accepted, trusted=False, prepare=as_repository),
