@@ -54,30 +54,31 @@ async def serve(
     await server.start()
     _log.info("serving on %s, agent type %s", ", ".join(urls(sockets)), settings.type)
     try:
-        ending = await _run_agent(session, signals, settings.command[0])
+        failure = await _run_agent(session, signals)
         session.save()
-        await server.stop()
-        return _status(ending)
     finally:
         await server.stop()
         await session.stop(GRACE)
         if store is not None:
             await store.close()
+    if failure:
+        print(failure, file=sys.stderr)  # noqa: T201
+    return AGENT_FAILED if failure else 0
 
 
-async def _run_agent(session: AgentSession, signals: Signals, program: str) -> Exited | None:
-    """Start the agent and wait for its end, or for a signal (None)."""
+async def _run_agent(session: AgentSession, signals: Signals) -> str:
+    """Start the agent and wait for its end or for a signal; how the agent failed, if it did."""
     signalled = asyncio.create_task(signals.wait_for_end(), name="wait for a signal")
     ended = asyncio.create_task(_start_and_wait(session), name="wait for the agent")
     try:
         await asyncio.wait((signalled, ended), return_when=asyncio.FIRST_COMPLETED)
         if signalled.done():
             _log.info("ending on a signal")
-            return None
-        return ended.result()
+            return ""
+        return _failure(ended.result())
     except OSError as error:
         reason = error.strerror or str(error)
-        return Exited(code=AGENT_FAILED, screen=f"{program} could not be started: {reason}")
+        return f"Error: the agent could not be started: {reason}"
     finally:
         for task in (signalled, ended):
             task.cancel()
@@ -89,15 +90,13 @@ async def _start_and_wait(session: AgentSession) -> Exited:
     return await session.wait()
 
 
-def _status(ending: Exited | None) -> int:
-    """The exit status, after saying how the agent failed."""
-    if ending is None or not ending.failed:
-        return 0
+def _failure(ending: Exited) -> str:
+    """How the agent failed, below its last screen; empty when it did not."""
+    if not ending.failed:
+        return ""
     how = f"signal {ending.signal}" if ending.code is None else f"status {ending.code}"
-    screen = "\n".join(line.rstrip() for line in ending.screen.strip("\n").rstrip().split("\n"))
-    frame = "=" * 8
-    print(f"{frame}\n{screen}\n{frame}\nThe agent ended with {how}.", file=sys.stderr)  # noqa: T201
-    return AGENT_FAILED
+    lines = [line.rstrip() for line in ending.screen.strip("\n").rstrip().split("\n")]
+    return "\n".join(["=" * 8, *lines, "=" * 8, f"Error: the agent ended with {how}."])
 
 
 def _store(settings: ServerSettings) -> StateStore | None:

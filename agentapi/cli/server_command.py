@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from socket import socket
 from typing import Any
 
@@ -56,15 +57,26 @@ def _run(settings: ServerSettings) -> int:
     signals = Signals()
     logs.configure(settings.log_level, settings.log_format)
     try:
+        _check_writable("--record", settings.record)
         sockets = listen(settings.host, settings.port)
         try:
             with PidFile(settings.pid_file) if settings.pid_file else nullcontext():
                 return _serve(settings, sockets, signals)
         finally:
             close_all(sockets)
-    except (ListenError, PidFileError) as error:
+    except (ListenError, PidFileError, SettingsError) as error:
         click.echo(f"Error: {error}", err=True)
         return BAD_CONFIGURATION
+
+
+def _check_writable(flag: str, file: Path | None) -> None:
+    """Raise `SettingsError` when the file cannot be written; it stays as it is, or gets made."""
+    if file is None:
+        return
+    try:
+        file.open("ab").close()
+    except OSError as error:
+        raise SettingsError(f"{flag}: cannot write {str(file)!r}: {error.strerror}") from error
 
 
 def _serve(settings: ServerSettings, sockets: list[socket], signals: Signals) -> int:

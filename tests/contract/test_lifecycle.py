@@ -6,11 +6,13 @@ import json
 import os
 import signal
 import socket
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from tests.support.codex import CodexHome
 from tests.support.daemon import ANSWERING, alive, daemon, eventually
 
 
@@ -57,6 +59,64 @@ async def test_point_20_the_server_ends_with_its_agent() -> None:
     async with daemon("--", "sh", "-c", "kill -9 $$") as one:
         assert await one.wait() == 1
         assert "signal 9" in one.log
+
+
+async def test_an_agent_that_cannot_be_started_is_explained(tmp_path: Path) -> None:
+    for program, reason in (
+        ("no-such-program", "not found in PATH"),
+        ("/etc/passwd", "executable"),
+    ):
+        async with daemon("--", program) as one:
+            assert await one.wait() == 1
+            assert "could not be started" in one.log
+            assert program in one.log
+            assert reason in one.log
+            assert "Traceback" not in one.log
+
+
+async def test_a_recording_that_cannot_be_written_is_a_wrong_option(tmp_path: Path) -> None:
+    record = tmp_path / "missing" / "session.cast"
+    async with daemon("--record", str(record), "--", "touch", str(tmp_path / "ran")) as one:
+        assert await one.wait() == 2
+        assert f"--record: cannot write '{record}'" in one.log
+    assert not (tmp_path / "ran").exists()
+
+
+async def test_a_session_is_recorded(tmp_path: Path) -> None:
+    record = tmp_path / "session.cast"
+    async with daemon("--record", str(record), "--", "echo", "on the record") as one:
+        assert await one.wait() == 0
+    header, *events = map(json.loads, record.read_text().splitlines())
+    assert (header["width"], header["height"]) == (80, 1000)
+    assert "on the record" in "".join(text for _, kind, text in events if kind == "o")
+
+
+@pytest.mark.codex
+async def test_point_20_nothing_of_codex_stays_behind(
+    home: CodexHome, codex: Callable[[str | None], Path]
+) -> None:
+    """Newer ones start a background server that outlives them, unless told otherwise."""
+    async with daemon("--type=codex", "--", str(codex(None)), **home.environment()) as one:
+        await one.event("message_update")
+        await one.until(lambda messages: "Codex" in messages[0][1])
+        assert len(processes_with(home)) >= 1
+        assert await one.end() == 0
+        assert "--no-daemon" in one.log
+    await eventually(lambda: processes_with(home) == [])
+
+
+def processes_with(home: CodexHome) -> list[int]:
+    """The processes, but for the server, that have this home."""
+    mark = f"CODEX_HOME={home.codex_home}".encode()
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            mine = mark in (folder / "environ").read_bytes().split(b"\0")
+            if mine and b"agentapi" not in (folder / "cmdline").read_bytes():
+                found.append(int(folder.name))
+        except OSError:
+            continue
+    return found
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])

@@ -118,7 +118,7 @@ class Daemon:
 
 @asynccontextmanager
 async def daemon(
-    *words: str, stdin: int = asyncio.subprocess.DEVNULL, prefix: tuple[str, ...] = (), **env: str
+    *words: str, stdin: int = asyncio.subprocess.DEVNULL, prefix: tuple[str, ...] = (), **env: Any
 ) -> AsyncIterator[Daemon]:
     """`agentapi server` with these words, on a free port unless they name one."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("AGENTAPI_")}
