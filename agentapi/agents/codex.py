@@ -9,6 +9,7 @@ Furniture is told from an agent that quotes it by place and by faintness, not by
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 
 from agentapi.agents.profile import AgentProfile, Composer, Reading, squeeze
@@ -32,7 +33,7 @@ _CONFIRM = re.compile(
     re.IGNORECASE,
 )
 _POPUP = re.compile(r"esc close|^  no matches$|^  loading\.\.\.$|^› /\w|^  /\w[\w-]*  +\w")
-_PASTED = re.compile(r"\[Pasted Content \d+ chars\]")
+_PASTED = re.compile(r"\[Pasted Content (\d+) chars\](?: #\d+)?")
 _LOGO = re.compile(r"^[ ⠀-⣿]*[⠁-⣿][ ⠀-⣿]*$")
 _KEYS = {"esc": "\x1b", "enter": "\r", "space": " "}
 _KINDS = (  # words of a dialog -> its kind; the first that fits
@@ -139,11 +140,15 @@ class CodexProfile(AgentProfile):
         return f"{before}{text}{after}"
 
     def echoed(self, frame: Frame, reading: Reading, typed: str) -> bool:
-        """Whether the composer ends with what was typed, or shows it as a long paste."""
+        """Whether the composer holds what was typed, or the sign of a long paste, and nothing
+        before it; a composer that is higher than its place on the screen shows only the end."""
         if reading.composer is None:
             return False
-        shown = squeeze(reading.composer.text)
-        return shown.endswith(squeeze(typed)[-40:]) or bool(_PASTED.search(reading.composer.text))
+        shown = reading.composer.text
+        if (sign := _PASTED.fullmatch(shown)) and int(sign[1]) == len(typed):
+            return True
+        shown, wanted = _visible(shown), _visible(typed)
+        return len(shown) <= len(wanted) and shown.endswith(wanted[-40:])
 
 
 CODEX = CodexProfile(
@@ -152,6 +157,12 @@ CODEX = CodexProfile(
     has_composer=True,
     report_unfocused=True,
 )
+
+
+def _visible(text: str) -> str:
+    """Text without what takes no room on a screen, which a terminal may join, move or drop."""
+    apart = unicodedata.normalize("NFD", squeeze(text))
+    return "".join(c for c in apart if unicodedata.category(c) not in ("Mn", "Me", "Cf"))
 
 
 def squeeze_blank(lines: Sequence[str]) -> list[str]:

@@ -9,6 +9,7 @@ after the paste is not answered by it.
 from __future__ import annotations
 
 import logging
+import re
 from typing import TYPE_CHECKING
 
 from agentapi.agents.profile import Unsendable
@@ -26,6 +27,9 @@ TAKEN_LIMIT = 1.0
 """Seconds after which a message that left the composer counts as taken, signal or not."""
 CLEAR_LIMIT = 1.0
 PASTE_END = "\x1b[201~"
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""C0 but tab and line feed, DEL, C1."""
+_LINE_BREAK = re.compile(r"\r\n?")
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +48,7 @@ class Typist:
         """Send one message. Raises `SendError`; then nothing of it is left in the composer."""
         self._driver.catch_up()
         self._check()
+        text = _LINE_BREAK.sub("\n", text)  # a terminal knows no others
         typed = self._typeable(text)
         await self._empty_composer()
         self._tracker.prepare()
@@ -87,11 +92,14 @@ class Typist:
             )
 
     def _typeable(self, text: str) -> str:
-        if PASTE_END in text:
+        """What to paste. A control character, above all the escape sequence that ends a paste,
+        would be a keystroke or lost."""
+        if found := _CONTROL.search(text):
             raise SendError(
                 "check",
-                "the message contains the sequence that ends a paste (ESC [201~) and cannot be"
-                " sent literally; send keystrokes as type raw",
+                f"the message holds the control character U+{ord(found[0]):04X} at position"
+                f" {found.start()}, which cannot be sent literally: take it out, or send"
+                " keystrokes as type raw",
             )
         try:
             return self._profile.literal(text)
@@ -178,7 +186,8 @@ class Typist:
         return SendError(step, why)
 
     async def _erase(self, text: str) -> None:
-        """Backspaces from the end: harmless in an empty composer, unlike Ctrl-C."""
-        if self._draft():
+        """Backspaces from the end: harmless in an empty composer, unlike Ctrl-C. A slow program
+        may show what was typed only later, so they are typed whether anything shows or not."""
+        if self._profile.has_composer:
             self._driver.write(b"\x1b[F" + b"\x7f" * (len(text) + 8))
             await self._driver.until(lambda: not self._draft(), CLEAR_LIMIT)
