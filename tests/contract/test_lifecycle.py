@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,7 +97,8 @@ async def test_point_20_nothing_of_codex_stays_behind(
     home: CodexHome, codex: Callable[[str | None], Path]
 ) -> None:
     """Newer ones start a background server that outlives them, unless told otherwise."""
-    async with daemon("--type=codex", "--", str(codex(None)), **home.environment()) as one:
+    environment: dict[str, Any] = dict(home.environment())
+    async with daemon("--type=codex", "--", str(codex(None)), **environment) as one:
         await one.event("message_update")
         await one.until(lambda messages: "Codex" in messages[0][1])
         assert len(processes_with(home)) >= 1
