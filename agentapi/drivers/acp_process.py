@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from agentapi.drivers.acp_tree import Strays
+from agentapi.terminal.strays import Strays
 
 TAIL_LINES = 100
 TAIL_LINE_LENGTH = 2_000

@@ -20,6 +20,8 @@ from pathlib import Path
 
 import ptyprocess
 
+from agentapi.terminal.strays import Strays
+
 READ_SIZE = 65_536
 TURN_LIMIT = 262_144
 """Bytes that one turn of the loop reads at most, so that a flood starves nobody."""
@@ -72,6 +74,7 @@ class PtyProcess:
         self._dead: ExitStatus | None = None
         self._deadline: asyncio.TimerHandle | None = None
         os.set_blocking(self._fd, False)
+        self._strays = Strays(self.pid)
         self._pidfd = os.pidfd_open(self.pid)
         self._loop.add_reader(self._pidfd, self._died)
         self._loop.add_reader(self._fd, self._readable)
@@ -202,12 +205,19 @@ class PtyProcess:
     async def stop(self, grace: float) -> ExitStatus:
         """SIGINT, and SIGKILL after `grace` seconds; returns once the program is reaped. May be
         called again and while another call waits."""
+        self._look_for_strays()
         self.signal(signal.SIGINT)
         try:
             return await asyncio.wait_for(self.wait(), grace)
         except TimeoutError:
+            self._look_for_strays()
             self.signal(signal.SIGKILL)
             return await self.wait()
+
+    def _look_for_strays(self) -> None:
+        """Codex gives each command a session of its own, where no signal of ours reaches it."""
+        if not self._exited.done():
+            self._strays.look()
 
     def _groups(self) -> set[int]:
         """The process groups that a signal goes to. The program is not reaped yet, so that its
@@ -241,6 +251,7 @@ class PtyProcess:
             self._deadline.cancel()
         if not self._at_end:
             self._readable_for_the_last_time()
+        self._strays.kill()
         _kill_session(self.pid)
         os.waitpid(self.pid, 0)
         self._loop.remove_reader(self._fd)

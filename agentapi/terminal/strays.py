@@ -3,7 +3,8 @@
 A coding agent gives each command a session of its own, so that no signal to the agent's group
 reaches it; when the agent dies the command would go on for ever, adopted by init. They are found as
 descendants while their parents live, and held by pidfd, which never names anybody else. What has
-detached itself from its parents on purpose (a daemon) is not found, and lives.
+detached itself from its parents on purpose (a daemon) is not found, and lives; so does Codex's
+background app-server, which other terminals may use.
 """
 
 from __future__ import annotations
@@ -49,10 +50,19 @@ def strays(group: int) -> set[int]:
     waiting = list(members)
     while waiting:
         for child in children.get(waiting.pop(), ()):
-            if child not in found:
+            if child not in found and not _is_shared(child):
                 found.add(child)
                 waiting.append(child)
     return found - members
+
+
+def _is_shared(pid: int) -> bool:
+    """Codex 0.158 and later start `codex app-server … --managed-daemon` and `codex app-server
+    daemon …`, unless told not to (`--no-daemon`)."""
+    with contextlib.suppress(OSError):
+        words = (Path("/proc") / str(pid) / "cmdline").read_bytes().split(b"\0")
+        return b"app-server" in words and (b"--managed-daemon" in words or b"daemon" in words)
+    return False
 
 
 def _processes() -> Iterator[tuple[int, int, int]]:
