@@ -21,4 +21,10 @@ DIFFERENCES = [
         ours="👨‍👩‍👧‍👦 ",
         why="tmux 3.3a keeps 21 bytes a cell and drops the fourth person of the family",
     ),
+    Difference(
+        "programs/colours.cast",
+        tmux="lqqk",
+        ours="┌──┐",
+        why="capture-pane prints the letters behind line drawing",
+    ),
 ]

@@ -18,6 +18,11 @@ from agentapi.terminal import Emulator, PtyProcess, child_environment
 from agentapi.terminal.recording import Recorder
 
 FOLDER = Path(__file__).parent / "programs"
+COLOURS = """
+for i in 1 2 3 4 5 6 7; do tput setaf $i; echo "colour $i"; done
+tput sgr0; tput smso; echo standout; tput rmso; tput dim; echo dim; tput sgr0
+tput smacs; echo lqqk; tput rmacs; tput cup 0 20; tput el; echo moved; tput rep 88 5
+"""
 PATIENCE = 10.0
 """Seconds to wait for a text."""
 
@@ -99,7 +104,7 @@ SCENARIOS = {
     ),
     "top": Scenario(["sh", "-c", "top -n 2 -d 0.3 -p $$"], (80, 20), [Step("Mem"), Step("$EXIT")]),
     "colours": Scenario(
-        ["sh", "-c", "ls --color=always -l /usr; tput smacs; echo lqqk; tput rmacs"],
+        ["sh", "-c", COLOURS],
         (72, 16),
         [Step("$EXIT")],
     ),
