@@ -14,17 +14,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import asyncio
 
-ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_ANSWERED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 
 
 class Signals:
-    """Takes SIGTERM, SIGINT and SIGHUP (end) and SIGUSR1 (save) of this process, for good."""
+    """Takes SIGTERM, SIGINT and SIGHUP (end) and SIGUSR1 (save) of this process, for good.
+
+    SIGHUP stays ignored where it was, as `nohup` has it."""
 
     def __init__(self) -> None:
         self._early: list[int] = []
         self._save: Callable[[], None] = lambda: None
         self._ended_event: asyncio.Event | None = None
-        for number in (*ENDING, signal.SIGUSR1):
+        nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        self._taken = [n for n in _ANSWERED if not (nohup and n == signal.SIGHUP)]
+        for number in self._taken:
             signal.signal(number, self._note_early)
 
     def answer(self, save: Callable[[], None]) -> None:
@@ -34,7 +38,7 @@ class Signals:
         self._save = save
         self._ended_event = asyncio.Event()
         loop = asyncio.get_running_loop()
-        for number in (*ENDING, signal.SIGUSR1):
+        for number in self._taken:
             loop.add_signal_handler(number, self._answer, number)
         for early in self._early:
             self._answer(early)

@@ -196,6 +196,15 @@ async def test_a_signal_may_come_as_soon_as_the_port_is_open(number: int, status
         assert await one.end(number) == status
 
 
+async def test_nohup_is_respected() -> None:
+    async with daemon("--", "cat", prefix=("nohup",)) as one:
+        await one.url()
+        one.process.send_signal(signal.SIGHUP)
+        assert (await one.get("/status"))["transport"] == "pty"
+        assert await one.end(signal.SIGTERM) == 0
+        assert "ending on a signal" in one.log
+
+
 async def test_a_killed_server_takes_its_agent_along() -> None:
     async with daemon("--", "sh", "-c", "echo pid $$; exec cat") as one:
         await one.until(lambda messages: "pid" in messages[0][1])
