@@ -3,108 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 
 import pytest
-import pytest_asyncio
 
-from agentapi.scripted import ScriptedModel
 from agentapi.scripted.answers import numbered
-from tests.e2e.furniture import furniture
-from tests.support.codex import CodexHome, codex_binary
-from tests.support.server import Sent, Server, codex_server, scratch_folder
+from tests.e2e.conftest import INLINE, LOW, PINNED, V80, V125, Kind, Talk
+from tests.support.server import Sent
 
 pytestmark = [pytest.mark.codex, pytest.mark.asyncio(loop_scope="module")]
 
 
-@dataclass(frozen=True)
-class Kind:
-    """A Codex and its terminal."""
-
-    version: str | None = None
-    inline: bool = False
-    rows: int = 1000
-
-    def __str__(self) -> str:
-        return f"{self.version or 'pinned'}{'-inline' if self.inline else ''}-80x{self.rows}"
-
-
-KINDS = [
-    Kind(),
-    Kind(inline=True),
-    Kind(rows=50),
-    Kind("0.125.0"),
-    Kind("0.80.0"),
-]
-
-
-@dataclass
-class Talk:
-    """A server that the tests of one kind share, and what is behind it."""
-
-    kind: Kind
-    server: Server
-    model: ScriptedModel
-    home: CodexHome
-
-    async def turn(self, prompt: str) -> str:
-        """A turn; the model received the prompt as it was posted, the user's message is the
-        prompt, and neither the answer nor what came before it ever showed furniture."""
-        since = len(self.server.events)
-        answer = await self.server.turn(prompt)
-        assert self.prompts[-1] == prompt
-        assert (await self.server.messages())[-2] == ("user", prompt)
-        self.check(since)
-        return answer
-
-    @property
-    def prompts(self) -> list[str]:
-        """What the model was asked, without what only reports a tool's output."""
-        return [r.prompt for r in self.model.requests if r.tool_output is None]
-
-    def check(self, since: int) -> None:
-        """No event from number `since` on may show furniture in an agent's message."""
-        for event in self.server.events[since:]:
-            if event.name == "message_update" and event.data["role"] == "agent":
-                assert furniture(event.data["message"]) == [], event.data
-
-
-@pytest.fixture(scope="module", params=KINDS, ids=str)
+@pytest.fixture(scope="module", params=[PINNED, INLINE, LOW, V125, V80], ids=str)
 def kind(request: pytest.FixtureRequest) -> Kind:
     """The kinds of Codex, one after the other."""
     found: Kind = request.param
-    try:
-        codex_binary(found.version)
-    except FileNotFoundError as error:
-        pytest.skip(str(error))
     return found
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shared(kind: Kind) -> AsyncIterator[Talk]:
-    """A server that is ready."""
-    with scratch_folder() as folder:
-        async with (
-            ScriptedModel() as model,
-            codex_server(
-                folder,
-                model,
-                *("--term-height", str(kind.rows)),
-                version=kind.version,
-                inline=kind.inline,
-            ) as (server, home),
-        ):
-            await server.ready()
-            yield Talk(kind, server, model, home)
-
-
-@pytest.fixture
-def talk(shared: Talk) -> Iterator[Talk]:
-    """The shared server, between turns."""
-    assert shared.server.status_now == "stable", "a test before this one left a turn open"
-    yield shared
-    assert shared.server.status_now == "stable"
 
 
 async def test_the_startup_screen_is_message_0(talk: Talk) -> None:
