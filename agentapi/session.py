@@ -5,7 +5,7 @@ them, and tells the subscribers. Three rules hold throughout:
 
 - What is told was kept first: a new message is given to the store before its event goes out (and
   before the send that caused it returns). Only the growth of an agent's message may lag, by up to
-  `SAVE_INTERVAL`.
+  a second.
 - Text before status: the text that belongs to a phase goes out before the phase.
 - One loop, one state: everything but `send` and `type` is synchronous, so that a snapshot and its
   subscription, or a status and its event, never disagree.
@@ -20,9 +20,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from agentapi.conversation.model import (
@@ -48,26 +46,19 @@ from agentapi.drivers.base import (
     UserText,
 )
 from agentapi.events import (
-    Event,
     EventHub,
     Subscription,
-    message_event,
-    notice_event,
     screen_event,
     status_event,
 )
+from agentapi.history import History
 from agentapi.prompt import BLANK, InitialPrompt
 from agentapi.state import NullStore, RestoredState, State, Store
 from agentapi.stats import SessionStats
 from agentapi.throttle import Throttle
 
-TEXT_INTERVAL = 0.025
-"""Seconds between two events of one growing message, and between two screens."""
-SAVE_INTERVAL = 1.0
-"""Seconds that the kept state may lag behind a growing message."""
-NOTICES_KEPT = 100
-LOGGED = 500
-"""Characters of a notice that go to the log."""
+SCREEN_INTERVAL = 0.025
+"""Seconds between two screens."""
 
 log = logging.getLogger(__name__)
 
@@ -110,11 +101,9 @@ class AgentSession:
         self._store = store if store is not None else NullStore()
         self._clock = clock
         self._about = about
-        self._history = history or RestoredState()
-        self._messages: list[Message] = []
-        self._events: list[Event] = []
-        self._notices: deque[Notice] = deque(maxlen=NOTICES_KEPT)
-        self._resumed = bool(self._history.messages)
+        self._restored = history or RestoredState()
+        self._resumed = bool(self._restored.messages)
+        self._history = History(self.hub, clock, self._save)
         self._opening = True  # no user message yet in this run
         self._phase = PhaseState(Phase.STARTING, "not started yet")
         self._phase_since = self.started_at = self._active_at = clock()
@@ -122,18 +111,16 @@ class AgentSession:
         self._status = Status.RUNNING
         self._user_at: datetime | None = None
         self._text_at: float | None = None
-        self._prompt = InitialPrompt(initial_prompt, self._history)
+        self._prompt = InitialPrompt(initial_prompt, self._restored)
         self._prompt_tasks: set[asyncio.Task[None]] = set()
         self._ended: Exited | None = None
         self._end_seen = asyncio.Event()
         # Queues of senders in the order they came, not guards of state: nothing else waits here.
         self._sending = asyncio.Lock()
         self._typing = asyncio.Lock()
-        self._growth = Throttle(TEXT_INTERVAL, self._publish_last_message)
-        self._saving = Throttle(SAVE_INTERVAL, self._save)
-        self._screen_changes = Throttle(TEXT_INTERVAL, self._publish_screen)
+        self._screen_changes = Throttle(SCREEN_INTERVAL, self._publish_screen)
         self._shown = ""
-        self._begin_conversation()
+        self._put_back()
 
     # -- what it is --------------------------------------------------------------------------
 
@@ -155,12 +142,12 @@ class AgentSession:
     @property
     def messages(self) -> tuple[Message, ...]:
         """The conversation, ids from 0."""
-        return tuple(self._messages)
+        return tuple(self._history.messages)
 
     @property
     def notices(self) -> tuple[Notice, ...]:
         """The last notices, oldest first."""
-        return tuple(self._notices)
+        return tuple(self._history.notices)
 
     @property
     def transport(self) -> str:
@@ -170,7 +157,7 @@ class AgentSession:
     @property
     def turn(self) -> int:
         """The number of user messages so far, restored ones included."""
-        return sum(message.role is Role.USER for message in self._messages)
+        return self._history.turn
 
     @property
     def ready(self) -> bool:
@@ -180,10 +167,10 @@ class AgentSession:
     def state(self) -> State:
         """What must survive."""
         return State(
-            messages=tuple(self._messages),
+            messages=self.messages,
             initial_prompt=self._prompt.text,
             initial_prompt_sent=self._prompt.sent,
-            extra=self._history.extra,
+            extra=self._restored.extra,
         )
 
     def info(self) -> dict[str, object]:
@@ -229,13 +216,12 @@ class AgentSession:
             task.cancel()
         await self.driver.stop(grace)
         self.close_streams()
-        for throttle in (self._growth, self._saving, self._screen_changes):
-            throttle.stop()
-        self._save()
+        self._screen_changes.stop()
+        self._history.close()
 
     def close_streams(self) -> None:
         """End all subscriptions, so that a server can shut down."""
-        self._growth.flush()
+        self._history.settle()
         self.hub.close()
         self.screens.close()
 
@@ -283,9 +269,9 @@ class AgentSession:
 
     def subscribe(self) -> Subscription:
         """All that happened, then what happens: the messages, the status, the notices, live."""
-        self._growth.flush()
+        messages, notices = self._history.replay()
         status = status_event(self._status, self.agent_type)
-        return self.hub.subscribe([*self._events, status, *map(notice_event, self._notices)])
+        return self.hub.subscribe([*messages, status, *notices])
 
     def subscribe_screen(self) -> Subscription:
         """The screen now, then each change of it."""
@@ -293,15 +279,11 @@ class AgentSession:
 
     def notice(self, level: Level, message: str) -> None:
         """Tell the clients something besides the conversation."""
-        notice = Notice(level, message, self._clock())
-        self._notices.append(notice)
-        log.log(logging.ERROR if level is Level.ERROR else logging.WARNING, "%s", message[:LOGGED])
-        self.hub.publish(notice_event(notice))
+        self._history.notice(level, message)
 
     def save(self) -> None:
         """Keep the state now (SIGUSR1)."""
-        self._growth.flush()
-        self._saving.now()
+        self._history.keep_all()
 
     # -- what the driver reports -------------------------------------------------------------
 
@@ -324,22 +306,19 @@ class AgentSession:
     def _on_agent_text(self, text: str) -> None:
         if self._opening and self._resumed:
             return  # a resumed agent paints its history again: the messages are here already
-        last = self._messages[-1] if self._messages else None
-        if last is not None and last.role is Role.AGENT:
-            if text != last.content:
-                self._grow(replace(last, content=text))
-        elif text:
-            self._append(Role.AGENT, text)
+        if self._history.agent_text(text):
+            self._active()
+            self._text_at = self._now()
 
     def _on_user_text(self, text: str) -> None:
-        self._growth.flush()
         self._opening = False
         self._prompt.arrived()
-        self._user_at = self._clock()
-        self._append(Role.USER, text)
+        self._active()
+        self._user_at = self._active_at
+        self._history.add(Role.USER, text)
 
     def _on_phase(self, state: PhaseState) -> None:
-        self._growth.flush()
+        self._history.settle()
         if state.phase is not self._phase.phase:
             self._phase_since = self._clock()
             log.info("phase %s: %s", state.phase.value, state.because)
@@ -350,43 +329,22 @@ class AgentSession:
         self._publish_status()
 
     def _on_exit(self, event: Exited) -> None:
-        reason = f"signal {event.signal}" if event.code is None else f"status {event.code}"
-        self._on_phase(PhaseState(Phase.EXITED, f"the agent ended with {reason}"))
-        self._saving.now()
+        if self._phase.phase is not Phase.EXITED:
+            reason = f"signal {event.signal}" if event.code is None else f"status {event.code}"
+            self._on_phase(PhaseState(Phase.EXITED, f"the agent ended with {reason}"))
+        self._history.keep_all()
         self._ended = event
         self._end_seen.set()
 
-    # -- the conversation --------------------------------------------------------------------
+    # -- what clients are told ---------------------------------------------------------------
 
-    def _begin_conversation(self) -> None:
-        for message in self._history.messages:
-            self._messages.append(message)
-            self._events.append(message_event(message))
-        if not self._messages and self.transport == "pty":
-            self._messages.append(Message(0, Role.AGENT, "", self.started_at))
-            self._events.append(message_event(self._messages[0]))
-        for warning in self._history.warnings:
+    def _put_back(self) -> None:
+        for message in self._restored.messages:
+            self._history.put_back(message)
+        if not self._resumed and self.transport == "pty":
+            self._history.put_back(Message(0, Role.AGENT, "", self.started_at))
+        for warning in self._restored.warnings:
             self.notice(Level.WARNING, warning)
-
-    def _append(self, role: Role, text: str) -> None:
-        message = Message(len(self._messages), role, text, self._clock())
-        self._messages.append(message)
-        self._events.append(message_event(message))
-        self._active()
-        self._text_at = self._now()
-        self._saving.now()
-        self.hub.publish(self._events[-1])
-
-    def _grow(self, message: Message) -> None:
-        self._messages[-1] = message
-        self._events[-1] = message_event(message)
-        self._active()
-        self._text_at = self._now()
-        self._growth.call()
-        self._saving.call()
-
-    def _publish_last_message(self) -> None:
-        self.hub.publish(self._events[-1])
 
     def _publish_status(self) -> None:
         waits_for_prompt = self._phase.phase is Phase.IDLE and self._prompt.pending
@@ -396,7 +354,7 @@ class AgentSession:
         self._status = status
         if status is Status.STABLE:
             self._note_done()
-            self._saving.flush()
+            self._history.keep()
         self.hub.publish(status_event(status, self.agent_type))
 
     def _note_done(self) -> None:

@@ -25,8 +25,8 @@ from agentapi.conversation.model import (
 )
 from agentapi.drivers.base import Busy, DialogOpen, Noticed, SendError, UserText
 from agentapi.events import Subscription
+from agentapi.history import NOTICES_KEPT
 from agentapi.session import (
-    NOTICES_KEPT,
     AgentSession,
     EmptyMessage,
     NullStore,

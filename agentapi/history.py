@@ -1,0 +1,110 @@
+"""The conversation as its clients see it: messages with ids, and notices; kept, then told.
+
+A new message is saved before its event goes out. An agent's message that grows is told at once,
+then at most forty times a second, and saved at most once a second.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from agentapi.conversation.model import Level, Message, Notice, Role
+from agentapi.events import Event, EventHub, message_event, notice_event
+from agentapi.throttle import Throttle
+
+TEXT_INTERVAL = 0.025
+"""Seconds between two events of one growing message."""
+SAVE_INTERVAL = 1.0
+"""Seconds that the kept state may lag behind a growing message."""
+NOTICES_KEPT = 100
+LOGGED = 500
+"""Characters of a notice that go to the log."""
+
+log = logging.getLogger(__name__)
+
+
+class History:
+    """The messages, ids from 0 without gaps, and the last notices."""
+
+    def __init__(
+        self, hub: EventHub, clock: Callable[[], datetime], save: Callable[[], None]
+    ) -> None:
+        """`save` keeps all messages; what it cannot, it tells by a notice."""
+        self.messages: list[Message] = []
+        self.notices: deque[Notice] = deque(maxlen=NOTICES_KEPT)
+        self._hub = hub
+        self._clock = clock
+        self._events: list[Event] = []
+        self._growth = Throttle(TEXT_INTERVAL, self._publish_last)
+        self._saving = Throttle(SAVE_INTERVAL, save)
+
+    @property
+    def turn(self) -> int:
+        """The number of user messages."""
+        return sum(message.role is Role.USER for message in self.messages)
+
+    def replay(self) -> tuple[list[Event], list[Event]]:
+        """The events that make up the messages, and those of the notices."""
+        self.settle()
+        return list(self._events), [notice_event(notice) for notice in self.notices]
+
+    def put_back(self, message: Message) -> None:
+        """Add a message that is kept already, or that need not be: nobody is told."""
+        self.messages.append(message)
+        self._events.append(message_event(message))
+
+    def add(self, role: Role, text: str) -> None:
+        """A new message."""
+        self.settle()
+        self.put_back(Message(len(self.messages), role, text, self._clock()))
+        self._saving.now()
+        self._publish_last()
+
+    def agent_text(self, text: str) -> bool:
+        """The whole text, so far, of the agent's message after the last of the user's. Returns
+        whether that is news."""
+        last = self.messages[-1] if self.messages else None
+        if last is None or last.role is not Role.AGENT:
+            if text:
+                self.add(Role.AGENT, text)
+            return bool(text)
+        if text == last.content:
+            return False
+        self.messages[-1] = replace(last, content=text)
+        self._events[-1] = message_event(self.messages[-1])
+        self._growth.call()
+        self._saving.call()
+        return True
+
+    def notice(self, level: Level, message: str) -> None:
+        """Tell the clients something besides the conversation."""
+        notice = Notice(level, message, self._clock())
+        self.notices.append(notice)
+        log.log(logging.ERROR if level is Level.ERROR else logging.WARNING, "%s", message[:LOGGED])
+        self._hub.publish(notice_event(notice))
+
+    def settle(self) -> None:
+        """Tell what of a growing message was not told yet."""
+        self._growth.flush()
+
+    def keep(self) -> None:
+        """Save what was not saved yet."""
+        self._saving.flush()
+
+    def keep_all(self) -> None:
+        """Tell and save all, now."""
+        self.settle()
+        self._saving.now()
+
+    def close(self) -> None:
+        """Save for the last time; no timer is left."""
+        self.keep_all()
+        self._growth.stop()
+        self._saving.stop()
+
+    def _publish_last(self) -> None:
+        self._hub.publish(self._events[-1])
