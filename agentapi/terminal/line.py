@@ -16,7 +16,7 @@ MAX_CELL = 32
 class Line:
     """A row; it starts blank."""
 
-    __slots__ = ("bright", "chars", "fresh", "styles", "text")
+    __slots__ = ("_faint", "bright", "chars", "fresh", "styles", "text")
 
     def __init__(self, columns: int, style: Style = DEFAULT) -> None:
         self.chars: list[str] = [" "] * columns
@@ -27,6 +27,8 @@ class Line:
         """`text` with faint characters blanked."""
         self.fresh = True
         """Whether `text` and `bright` are right; whoever changes a cell makes it False."""
+        self._faint = style.faint
+        """Whether a faint character was written since the row was blank."""
 
     def render(self) -> None:
         """Bring `text` and `bright` up to date, keeping the old strings where they still hold."""
@@ -35,7 +37,7 @@ class Line:
         if text != self.text:
             self.text = text
         bright = self.text
-        if any(style.faint for style in set(self.styles)):
+        if self._faint:
             pairs = zip(self.chars, self.styles, strict=True)
             bright = "".join(
                 " " * len(char) if style.faint else char for char, style in pairs
@@ -54,6 +56,8 @@ class Line:
         chars[column:end] = text
         self.styles[column:end] = [style] * len(text)
         self.fresh = False
+        if style.faint:
+            self._faint = True
 
     def put_wide(self, column: int, char: str, style: Style) -> None:
         """Write one wide character into `column` and the cell after it."""
@@ -85,6 +89,7 @@ class Line:
         self.chars = [" "] * columns
         self.styles = [style] * columns
         self.fresh = False
+        self._faint = style.faint
 
     def insert(self, column: int, count: int, style: Style) -> None:
         """Insert blanks; what passes the right edge is lost."""

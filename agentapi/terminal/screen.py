@@ -181,6 +181,12 @@ class Screen(PyteScreen):
         elif cursor.y < self.lines - 1:
             cursor.y += 1
 
+    def linefeed(self) -> None:
+        """LF, VT and FF."""
+        self.index()
+        if mo.LNM in self.mode:
+            self.cursor.x = 0
+
     def next_line(self) -> None:
         """NEL."""
         self.cursor.x = 0
@@ -213,6 +219,10 @@ class Screen(PyteScreen):
         """Move rows `top` to `bottom` up (down: negative); blank ones fill in."""
         rows = self.buffer
         style = erased(self.style)
+        if count == 1:
+            del rows[top]
+            rows.insert(bottom, Line(self.columns, style))
+            return
         blank = [Line(self.columns, style) for _ in range(abs(count))]
         if count > 0:
             rows[bottom + 1 : bottom + 1] = blank
