@@ -54,13 +54,14 @@ def main() -> int:
     parser.add_argument("--once", action="store_true", help="end after the answer")
     parser.add_argument("--prompt", default=PROMPT, help="what to ask")
     parser.add_argument("--scripted", action="store_true", help="use no credentials")
+    parser.add_argument(
+        "--port", type=int, default=PORT, help="%(default)s, or any free one where it is taken"
+    )
     parser.add_argument("--folder", type=Path, default=Path(".cache/demo"), help="%(default)s")
     options = parser.parse_args()
     try:
         with _alone(options.folder.absolute()) as folder:
-            asyncio.run(
-                _until_signal(_demo(folder, options.prompt, options.once, options.scripted))
-            )
+            asyncio.run(_until_signal(_demo(folder, options)))
     except DemoError as error:
         click.echo(f"demo: {error}", err=True)
         return 1
@@ -89,10 +90,10 @@ async def _until_signal(work: Any) -> None:
         await task
 
 
-async def _demo(folder: Path, prompt: str, once: bool, scripted: bool) -> None:
+async def _demo(folder: Path, options: argparse.Namespace) -> None:
     project = Path.cwd()
     home, workdir = folder / "codex-home", folder / "project"
-    credentials = None if scripted else _credentials()
+    credentials = None if options.scripted else _credentials()
     async with contextlib.AsyncExitStack() as stack:
         workdir.mkdir()
         home.mkdir(mode=0o700)
@@ -106,9 +107,9 @@ async def _demo(folder: Path, prompt: str, once: bool, scripted: bool) -> None:
             click.echo("no Codex credentials: Codex talks to the scripted model (no key, offline)")
             model = await stack.enter_async_context(ScriptedModel(answer=_answer))
             _write_config(home, workdir, model.url)
-        url = await stack.enter_async_context(_server(project, folder, home, workdir))
-        await _converse(url, prompt)
-        if not once:
+        url = await stack.enter_async_context(_server(project, folder, home, workdir, options.port))
+        await _converse(url, options.prompt)
+        if not options.once:
             _tell_urls(url, project)
             await asyncio.Event().wait()
 
@@ -150,9 +151,11 @@ def _answer(request: Request) -> Reply:
 
 
 @contextlib.asynccontextmanager
-async def _server(project: Path, folder: Path, home: Path, workdir: Path) -> AsyncIterator[str]:
+async def _server(
+    project: Path, folder: Path, home: Path, workdir: Path, wanted: int
+) -> AsyncIterator[str]:
     """`agentapi server` around Codex, up; ended, and gone, afterwards. Yields its URL."""
-    port = _port()
+    port = _port(wanted)
     codex = project / ".tools/codex/node_modules/.bin/codex"
     command = [
         str(project / ".venv/bin/agentapi"),
@@ -179,13 +182,13 @@ async def _server(project: Path, folder: Path, home: Path, workdir: Path) -> Asy
         await _end(process)
 
 
-def _port() -> int:
-    """The usual port, or a free one where that is taken."""
-    for wanted in (PORT, 0):
+def _port(wanted: int) -> int:
+    """The wanted port, or a free one where that is taken."""
+    for port in (wanted, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with contextlib.suppress(OSError):
-                probe.bind(("127.0.0.1", wanted))
+                probe.bind(("127.0.0.1", port))
                 return int(probe.getsockname()[1])
     raise DemoError("no free port on 127.0.0.1")
 

@@ -18,9 +18,15 @@ pytestmark = pytest.mark.codex
 
 
 async def demo(folder: Path, *options: str) -> Process:
-    command = [sys.executable, "-m", "agentapi.scripted.demo", "--scripted", "--folder"]
+    command = [sys.executable, "-m", "agentapi.scripted.demo", "--scripted", "--port=0"]
     return await asyncio.create_subprocess_exec(
-        *command, folder, *options, cwd=PROJECT, stdout=PIPE, stderr=PIPE, start_new_session=True
+        *command,
+        f"--folder={folder}",
+        *options,
+        cwd=PROJECT,
+        stdout=PIPE,
+        stderr=PIPE,
+        start_new_session=True,
     )
 
 

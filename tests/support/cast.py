@@ -61,7 +61,7 @@ class Cast:
     events: list[tuple[float, str, str]]
     """(seconds, `o` or `i`, text)."""
     notes: dict[str, Any]
-    """The file beside it: version, scenario, command, typed, sent …"""
+    """The file beside it: version, scenario, command, typed, sent …; empty where there is none."""
 
     @property
     def name(self) -> str:
@@ -81,7 +81,8 @@ def load_cast(path: Path) -> Cast:
     """Read a recording and its notes."""
     header, *rows = path.read_text(encoding="utf-8").splitlines()
     size = json.loads(header)
-    notes = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    beside = path.with_suffix(".json")
+    notes = json.loads(beside.read_text(encoding="utf-8")) if beside.exists() else {}
     events = [(float(at), str(kind), str(text)) for at, kind, text in map(json.loads, rows)]
     return Cast(path, size["width"], size["height"], events, notes)
 

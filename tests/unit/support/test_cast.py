@@ -14,7 +14,12 @@ from tests.support.cast import CastWriter, all_casts, load_cast
 
 RECORDINGS = Path(__file__).resolve().parents[2] / "recordings"
 CASTS = all_casts(RECORDINGS)
+OF_CODEX = all_casts(RECORDINGS / "codex")
 PRIVATE = re.compile(r"/root|/home/|/work/|/Users/|/tmp/")
+
+
+def name(path: Path) -> str:
+    return f"{path.parent.name}/{path.stem}"
 
 
 @given(st.lists(st.binary(max_size=20)))
@@ -43,19 +48,24 @@ def test_what_was_typed_is_told_in_both_files(tmp_path: Path) -> None:
 
 
 def test_there_are_recordings() -> None:
-    assert len(CASTS) > 50
+    assert len(OF_CODEX) > 200
 
 
-@pytest.mark.parametrize("path", CASTS, ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_a_recording_is_whole_and_names_no_private_path(path: Path) -> None:
+@pytest.mark.parametrize("path", CASTS, ids=name)
+def test_a_recording_is_in_order_and_names_no_private_path(path: Path) -> None:
     cast = load_cast(path)
     times = [at for at, _, _ in cast.events]
     assert times == sorted(times)
     assert cast.output()
+    shown = cast.output().decode() + json.dumps(cast.notes)
+    assert not PRIVATE.findall(shown.replace("/var/tmp/", ""))
+
+
+@pytest.mark.parametrize("path", OF_CODEX, ids=name)
+def test_the_notes_of_a_codex_recording_are_its_own(path: Path) -> None:
+    cast = load_cast(path)
     assert cast.notes["size"] == [cast.columns, cast.rows]
     assert cast.notes["scenario"] == path.stem
     assert cast.notes["codex"] == path.parent.name
     typed = [text for _, kind, text in cast.events if kind == "i"]
     assert typed == [entry["text"] for entry in cast.notes["typed"]]
-    shown = cast.output().decode() + json.dumps(cast.notes)
-    assert not PRIVATE.findall(shown.replace("/var/tmp/", ""))
