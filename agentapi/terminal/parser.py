@@ -20,7 +20,7 @@ from typing import NamedTuple
 from agentapi.terminal.style import Groups
 
 MAX_SEQUENCE = 256
-"""Characters of a control sequence; a longer one is consumed and ignored."""
+"""Characters of a control sequence; one that is not shorter is consumed and ignored."""
 MAX_STRING = 65_536
 """Characters of a string (OSC, DCS …); a longer one is consumed and ignored."""
 MAX_PARAMETER = 65_535
@@ -64,7 +64,7 @@ Operation = str | Control | Escape | Csi | String
 
 _TOKEN = re.compile(
     r"([^\x00-\x1f\x7f-\x9f]+)"
-    r"|\x1b\[([ -?]{0,255}[@-~])"
+    r"|\x1b\[([ -?]{0,253}[@-~])"
     r"|([\x00-\x17\x19\x1c-\x1f])"
     r"|\x1b(?:\]([^\x00-\x1f]{0,4096})(\x07|\x1b\\)|([\x20-\x2f]*)([0-OQ-WYZ\\`-~]))"
 )
@@ -84,8 +84,6 @@ class Parser:
         self._decode = codecs.getincrementaldecoder("utf-8")("replace")
         self._sequence = ""
         """The unfinished escape sequence, from its ESC on."""
-        self._overlong = False
-        """The unfinished sequence is too long to be kept, or is malformed."""
         self._string_kind = ""
         self._string_parts: list[str] = []
         self._string_length = 0
@@ -134,7 +132,6 @@ class Parser:
         """Begin what no token matched: an unfinished or odd sequence, or a stray character."""
         if text[position] == "\x1b":
             self._sequence = "\x1b"
-            self._overlong = False
         return position + 1
 
     def _slow(self, text: str, position: int) -> tuple[list[Operation], int]:
@@ -144,7 +141,7 @@ class Parser:
             char = text[position]
             position += 1
             if char == "\x1b":
-                self._sequence, self._overlong = char, False
+                self._sequence = char
             elif char in "\x18\x1a":
                 self._sequence = ""
                 break
@@ -166,12 +163,10 @@ class Parser:
         if opens_csi or char < ("@" if is_csi else "0"):
             if len(sequence) < MAX_SEQUENCE:
                 self._sequence += char
-            else:
-                self._overlong = True
             return False
         self._sequence = ""
         operation = _csi(sequence[2:] + char) if is_csi else Escape(sequence[1:], char)
-        if operation is not None and not self._overlong:
+        if operation is not None and len(sequence) < MAX_SEQUENCE:
             operations.append(operation)
         return True
 
@@ -195,7 +190,7 @@ class Parser:
         self._string_parts = []
         if by == "\x1b":
             # The backslash of ST comes as an escape sequence of its own that means nothing.
-            self._sequence, self._overlong = "\x1b", False
+            self._sequence = "\x1b"
         if by in "\x18\x1a" or self._string_length > MAX_STRING:
             return []
         return [String(kind, payload, "\x07" if by == "\x07" else "\x1b\\")]

@@ -29,6 +29,7 @@ _LINE_DRAWING = str.maketrans(
     "_`abcdefghijklmnopqrstuvwxyz{|}~", "\xa0◆▒␉␌␍␊°±␤␋┘┐┌└┼⎺⎻─⎼⎽├┤┴┬│≤≥π≠£·"
 )
 _FLAG_LETTERS = frozenset(map(chr, range(0x1F1E6, 0x1F200)))
+_SKIN_TONES = frozenset(map(chr, range(0x1F3FB, 0x1F400)))
 
 
 class Screen(PyteScreen):
@@ -125,9 +126,11 @@ class Screen(PyteScreen):
             self._draw_wide(char)
 
     def _joins(self, char: str) -> bool:
-        """Whether a wide character belongs into the cell before it: after a joiner, and as the
-        second half of a flag."""
+        """Whether a wide character belongs into the cell before it: after a joiner, as the second
+        half of a flag, and as the skin tone of an emoji."""
         before = self.buffer[self.cursor.y].character(self.cursor.x - 1)
+        if char in _SKIN_TONES:
+            return wcwidth(before[:1] or " ") == 2
         return before.endswith("\u200d") or (
             len(before) == 1 and before in _FLAG_LETTERS and char in _FLAG_LETTERS
         )
