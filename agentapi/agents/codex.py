@@ -35,6 +35,7 @@ _CONFIRM = re.compile(
 _POPUP = re.compile(r"esc close|^  no matches$|^  loading\.\.\.$|^› /\w|^  /\w[\w-]*  +\w")
 _PASTED = re.compile(r"\[Pasted Content (\d+) chars\](?: #\d+)?")
 _LOGO = re.compile(r"^[ ⠀-⣿]*[⠁-⣿][ ⠀-⣿]*$")
+_WELCOME = "  Welcome to Codex"
 _KEYS = {"esc": "\x1b", "enter": "\r", "space": " "}
 _KINDS = (  # words of a dialog -> its kind; the first that fits
     ("run the following command", "command"),
@@ -249,7 +250,7 @@ def _is_end_mark(line: str, bright: Mapping[str, str]) -> bool:
 
 def _read_dialog(lines: Sequence[str], last: int) -> tuple[int, Dialog, str] | None:
     """A dialog ends the screen with a line of its keys, below numbered choices, one of them
-    marked. Returns its first row, the dialog and its text."""
+    marked. Returns how many rows above it are conversation, the dialog and its text."""
     if last < 0 or not _CONFIRM.match(lines[last]):
         return None
     first_choice = None
@@ -261,12 +262,15 @@ def _read_dialog(lines: Sequence[str], last: int) -> tuple[int, Dialog, str] | N
     if first_choice is None or not any(_CHOSEN.match(x) for x in lines[first_choice : last + 1]):
         return None
     top = _dialog_top(lines, first_choice)
-    text = "\n".join(line.removeprefix("  ") for line in lines[top : last + 1])
-    return top, _dialog(lines[top:first_choice], lines[first_choice:last], text), text
+    text = "\n".join(lines[top : last + 1])
+    dialog = _dialog(lines[top:first_choice], lines[first_choice:last], text)
+    above = 0 if lines[top].startswith(_WELCOME) else top  # a moving picture, no conversation
+    return above, dialog, text
 
 
 def _dialog_top(lines: Sequence[str], first_choice: int) -> int:
-    """Up to two blank lines in a row, or to the last block of the transcript."""
+    """Up to two blank lines in a row, or to the last block of the transcript, or to the welcome
+    below the moving picture of the first start."""
     top = first_choice
     while top > 0 and not lines[top - 1]:
         top -= 1
@@ -277,6 +281,8 @@ def _dialog_top(lines: Sequence[str], first_choice: int) -> int:
         if above and above[0] not in " >":
             break
         top -= 1
+        if above.startswith(_WELCOME):
+            break
     while not lines[top]:
         top += 1
     return top

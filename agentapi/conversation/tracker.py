@@ -17,6 +17,7 @@ from agentapi.frames import AgentState, Frame, Notification, Signal, Title
 _OSC_PHASES = {
     "idle": Phase.IDLE,
     "done": Phase.IDLE,
+    "error": Phase.IDLE,  # a turn that failed, seen in 0.169: it waits for the user
     "working": Phase.WORKING,
     "blocked": Phase.BLOCKED,
 }
@@ -54,9 +55,10 @@ class Tracker:
     def signal(self, signal: Signal) -> None:
         """Take what the agent told the terminal."""
         if isinstance(signal, AgentState):
-            phase = _OSC_PHASES.get(signal.state)
-            if phase is not None:
+            if phase := _OSC_PHASES.get(signal.state):
                 self.fusion.note(Source.OSC, phase, signal.state)
+            else:  # a state that we do not know must not leave the one before it standing
+                self.fusion.withdraw(Source.OSC)
         elif isinstance(signal, Title):
             phase = self.profile.title_phase(signal.text)
             if phase is not None:
@@ -85,14 +87,14 @@ class Tracker:
     def read(self) -> list[Said]:
         """What the frames so far add to the conversation."""
         if not self.fusion.started:
-            return self._tell(self._extractor.startup())
+            return self._tell(self._with_dialog(self._extractor.startup()))
         extract = self._extractor.read(self.state.phase is not Phase.IDLE)
         said: list[Said] = []
         for text in extract.typed:
             self._said = None
             said.append(Said(text, by_user=True))
         if extract.text is not None and not self._submitted:
-            said += self._tell(extract.text)
+            said += self._tell(self._with_dialog(extract.text))
         return said
 
     @property
@@ -153,6 +155,11 @@ class Tracker:
         """The message was not taken."""
         self._submitted = False
         self._extractor.abandon()
+
+    def _with_dialog(self, text: str) -> str:
+        """An open dialog is what the agent says now; when it is closed it is gone again."""
+        dialog = self.reading.dialog_text
+        return f"{text}\n\n{dialog}" if text and dialog else text or dialog
 
     def _tell(self, text: str) -> list[Said]:
         if text == self._said:

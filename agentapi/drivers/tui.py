@@ -40,7 +40,7 @@ SYNC_LIMIT = 1.0
 """Seconds without output after which an unfinished synchronized update is shown as it is."""
 SYNC_CAP = 5.0
 """Seconds after which it is shown even though output goes on."""
-DRAIN = 0.15
+DRAIN = 0.25
 """Seconds without a new frame after which the screen is complete, when a turn is over but its end
 is not on the screen yet: Codex says `done` up to 25 ms before it has painted the last lines, and
 0.125 goes on painting for 0.4 s."""
