@@ -118,6 +118,7 @@ class AgentSession:
         # Queues of senders in the order they came, not guards of state: nothing else waits here.
         self._sending = asyncio.Lock()
         self._typing = asyncio.Lock()
+        self._answering = asyncio.Lock()
         self._screen_changes = Throttle(SCREEN_INTERVAL, self._publish_screen)
         self._shown = ""
         self._put_back()
@@ -243,9 +244,7 @@ class AgentSession:
             if not text:
                 raise EmptyMessage
             self._check_ready()
-            await self._sending.acquire()
-            # A caller that goes away leaves the queue, but never a half-typed message.
-            await asyncio.shield(asyncio.ensure_future(self._send_now(text)))
+            await _in_turn(self._sending, lambda: self._send_now(text))
         except SendError as error:
             self.stats.failed(error.step)
             raise
@@ -254,8 +253,7 @@ class AgentSession:
         """Write keystrokes as they are, in any phase, in the order of the calls."""
         self._active()
         self.stats.keystrokes += 1
-        async with self._typing:
-            await self.driver.keys(keys)
+        await _in_turn(self._typing, lambda: self.driver.keys(keys))
 
     async def interrupt(self) -> None:
         """Ask the agent to stop its turn."""
@@ -263,9 +261,11 @@ class AgentSession:
         await self.driver.interrupt()
 
     async def answer(self, dialog_id: str, choice_id: str) -> None:
-        """Answer the open dialog. Raises `LookupError` when that dialog or choice is not open."""
+        """Answer the open dialog. Raises `LookupError` when that dialog or choice is not open.
+
+        Of two answers at once the second finds the dialog closed: no key is pressed twice."""
         self._active()
-        await self.driver.answer(dialog_id, choice_id)
+        await _in_turn(self._answering, lambda: self.driver.answer(dialog_id, choice_id))
 
     def subscribe(self) -> Subscription:
         """All that happened, then what happens: the messages, the status, the notices, live."""
@@ -382,11 +382,8 @@ class AgentSession:
             raise Busy
 
     async def _send_now(self, text: str) -> None:
-        try:
-            self._check_ready()
-            await self._timed_send(text)
-        finally:
-            self._sending.release()
+        self._check_ready()
+        await self._timed_send(text)
 
     async def _timed_send(self, text: str) -> None:
         begun = self._now()
@@ -435,6 +432,20 @@ class AgentSession:
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+async def _in_turn(queue: asyncio.Lock, work: Callable[[], Awaitable[None]]) -> None:
+    """Do the work when its turn has come. A caller that goes away leaves the queue, but what has
+    begun is done to its end: no message stays half typed."""
+    await queue.acquire()
+
+    async def run() -> None:
+        try:
+            await work()
+        finally:
+            queue.release()
+
+    await asyncio.shield(asyncio.ensure_future(run()))
 
 
 def _dialog_text(state: PhaseState) -> str:

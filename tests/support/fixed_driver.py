@@ -37,10 +37,11 @@ class FixedDriver:
         self.interrupts = 0
         self.stopped_with: list[float] = []
         self.fail_next: SendError | None = None
-        """What the next send raises, with nothing typed."""
+        """What the next send or answer raises, with nothing typed."""
         self.start_error: OSError | None = None
         self.hold = asyncio.Event()
-        """A send waits for it before its turn begins; set at first."""
+        """A send waits for it before its turn begins, an answer before its dialog closes; set at
+    first."""
         self.hold.set()
         self.sending = asyncio.Event()
         """Set while a send is under way."""
@@ -134,6 +135,10 @@ class FixedDriver:
             raise LookupError("that dialog is not open")
         if choice_id not in {choice.id for choice in dialog.choices}:
             raise LookupError(f"the dialog has no choice {choice_id!r}")
+        failure, self.fail_next = self.fail_next, None
+        if failure is not None:
+            raise failure
+        await self.hold.wait()
         self.answered.append((dialog_id, choice_id))
         self.phase(Phase.WORKING)
 

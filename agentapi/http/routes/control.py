@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from agentapi.conversation.model import Dialog
+from agentapi.drivers.base import SendError
 from agentapi.http.body import read_model
 from agentapi.http.options import SESSION
 from agentapi.http.problems import Problem
@@ -61,6 +62,8 @@ async def answer(request: web.Request) -> web.StreamResponse:
         await session.answer(body.id, body.choice)
     except LookupError as error:
         raise Problem(409, str(error.args[0] if error.args else error)) from None
+    except SendError as error:
+        raise Problem(500, "the dialog could not be answered", [{"message": str(error)}]) from None
     return described(request, "OkBody", {"ok": True})
 
 

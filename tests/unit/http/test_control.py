@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from agentapi.conversation.model import Choice, Dialog, Phase
 from agentapi.drivers.base import SendError
-from tests.support.live import serving
+from tests.support.live import serving, settle
 
 DIALOG = Dialog(
     "d7",
@@ -93,6 +95,27 @@ async def test_answering_another_dialog_is_409(
         assert answer.status == 409
         assert word in answer.json["detail"]
         assert live.driver.answered == []
+
+
+async def test_of_two_answers_at_once_one_counts() -> None:
+    async with serving() as live:
+        live.driver.phase(Phase.BLOCKED, "dialog", DIALOG)
+        live.driver.hold.clear()
+        body = {"id": "d7", "choice": "yes"}
+        both = [asyncio.ensure_future(live.post("/approval", body)) for _ in range(2)]
+        await settle()
+        live.driver.hold.set()
+        assert sorted([(await one).status for one in both]) == [200, 409]
+        assert live.driver.answered == [("d7", "yes")]
+
+
+async def test_a_dialog_that_stays_open_is_told() -> None:
+    async with serving() as live:
+        live.driver.phase(Phase.BLOCKED, "dialog", DIALOG)
+        live.driver.fail_next = SendError("answer", "the dialog is still open after 5 s")
+        answer = await live.post("/approval", {"id": "d7", "choice": "yes"})
+        assert (answer.status, answer.json["detail"]) == (500, "the dialog could not be answered")
+        assert "still open" in answer.json["errors"][0]["message"]
 
 
 async def test_an_answer_without_an_id_is_422() -> None:
