@@ -12,120 +12,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
-from urllib.parse import urlsplit
+
+from agentapi import values
 
 PREFIX = "AGENTAPI_"
 DEFAULT_PORT = 3284
 
-AGENT_NAMES: Mapping[str, str] = {
-    "claude": "claude",
-    "goose": "goose",
-    "aider": "aider",
-    "codex": "codex",
-    "gemini": "gemini",
-    "copilot": "copilot",
-    "amp": "amp",
-    "cursor": "cursor",
-    "cursor-agent": "cursor",
-    "auggie": "auggie",
-    "amazonq": "amazonq",
-    "q": "amazonq",
-    "opencode": "opencode",
-    "custom": "custom",
-}
-"""What `--type` takes, and the names of programs: each with the type it means."""
-
 
 class SettingsError(ValueError):
     """A setting that cannot be used; the text is for the user."""
-
-
-def _text(value: str) -> str:
-    return value
-
-
-def _file(value: str) -> Path | None:
-    return Path(value).expanduser() if value else None
-
-
-def _truth(value: str) -> bool:
-    word = value.strip().lower()
-    if word in ("true", "t", "1", "yes", "on"):
-        return True
-    if word in ("false", "f", "0", "no", "off"):
-        return False
-    raise ValueError("true or false")
-
-
-def _number(low: int, high: int) -> Callable[[str], int]:
-    def parse(value: str) -> int:
-        word = value.strip()
-        if word.isascii() and word.isdigit() and len(word) < 10 and low <= int(word) <= high:
-            return int(word)
-        raise ValueError(f"a whole number from {low} to {high}")
-
-    return parse
-
-
-def _one_of(*words: str) -> Callable[[str], str]:
-    def parse(value: str) -> str:
-        word = value.strip().lower()
-        if word in words:
-            return word
-        raise ValueError("one of " + ", ".join(words))
-
-    return parse
-
-
-def _agent_type(value: str) -> str:
-    word = value.strip().lower()
-    if not word or word in AGENT_NAMES:
-        return AGENT_NAMES.get(word, "")
-    raise ValueError("one of " + ", ".join(AGENT_NAMES))
-
-
-def _base_path(value: str) -> str:
-    if any(character.isspace() or character in "\"'<>?#\\" for character in value):
-        raise ValueError("a path such as /chat, without blanks, quotes, ? and #")
-    return "/" + value.strip("/")
-
-
-def _host_name(value: str) -> str:
-    """A host without its port, as the Host header has it; brackets of an IPv6 address go."""
-    name = value.lower()
-    if name.startswith("[") and name.endswith("]"):
-        name = name[1:-1]
-    elif name.count(":") == 1:
-        raise ValueError("host names without a port (ports are ignored when a request is checked)")
-    if not name or any(character in "/[]@?#" for character in name):
-        raise ValueError("host names such as localhost or [::1], or *")
-    return name
-
-
-def _origin(value: str) -> str:
-    """`scheme://host[:port]`, or `*`; a `*` may stand for a part of the host."""
-    if value == "*":
-        return value
-    try:
-        parts = urlsplit(value)
-        good = bool(parts.scheme and parts.netloc) and parts.path in ("", "/")
-    except ValueError:
-        good = False
-    if not good or parts.query or parts.fragment or "@" in parts.netloc:
-        raise ValueError("origins such as http://localhost:3284 or https://*.example.com, or *")
-    return f"{parts.scheme}://{parts.netloc}".lower()
-
-
-def _server_url(value: str) -> str:
-    url = value if "://" in value else f"http://{value}"
-    try:
-        parts = urlsplit(url)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        good = False
-    if not good or parts.query or parts.fragment or any(c.isspace() for c in value):
-        raise ValueError("an address such as localhost:3284 or https://example.com/agent")
-    return url.rstrip("/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +29,7 @@ class Option:
 
     name: str
     help: str
-    parse: Callable[[str], Any] = _text
+    parse: Callable[[str], Any] = values.text
     default: Any = ""
     short: str = ""
     metavar: str = "TEXT"
@@ -156,7 +51,7 @@ class Option:
     @property
     def boolean(self) -> bool:
         """Whether the flag needs no value."""
-        return self.parse is _truth
+        return self.parse is values.truth
 
     @property
     def many(self) -> bool:
@@ -169,8 +64,8 @@ _LIST = "(a list: commas in the flag, blanks in the variable)"
 OPTIONS: tuple[Option, ...] = (
     Option(
         "type",
-        "The agent: " + ", ".join(AGENT_NAMES) + ".",
-        _agent_type,
+        "The agent: " + ", ".join(values.AGENT_NAMES) + ".",
+        values.agent_type,
         short="t",
         metavar="NAME",
         shown="by the program's name, else custom",
@@ -178,7 +73,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "port",
         "The port to serve on; 0 takes a free one and logs it.",
-        _number(0, 65535),
+        values.number(0, 65535),
         DEFAULT_PORT,
         short="p",
         metavar="PORT",
@@ -187,7 +82,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "host",
         f"The addresses to serve on {_LIST}; 0.0.0.0 and :: mean all.",
-        _host_name,
+        values.host_name,
         ("127.0.0.1", "::1"),
         metavar="ADDRESS",
         shown="127.0.0.1 and ::1",
@@ -195,14 +90,14 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "print-openapi",
         "Print the OpenAPI document and exit; no agent is started.",
-        _truth,
+        values.truth,
         False,
         short="P",
     ),
     Option(
         "chat-base-path",
         "Where a proxy shows the chat page; the server's own route stays /chat.",
-        _base_path,
+        values.base_path,
         "/chat",
         short="c",
         metavar="PATH",
@@ -211,7 +106,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "term-width",
         "The terminal's width in columns.",
-        _number(10, 65535),
+        values.number(10, 65535),
         80,
         short="W",
         metavar="COLUMNS",
@@ -220,7 +115,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "term-height",
         "The terminal's height in rows.",
-        _number(10, 65535),
+        values.number(10, 65535),
         1000,
         short="H",
         metavar="ROWS",
@@ -229,7 +124,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "allowed-hosts",
         f"Host names that requests may be addressed to, without ports, or * {_LIST}.",
-        _host_name,
+        values.host_name,
         ("localhost", "127.0.0.1", "::1"),
         short="a",
         metavar="HOSTS",
@@ -238,7 +133,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "allowed-origins",
         f"Origins of web pages that may call the API, or * {_LIST}.",
-        _origin,
+        values.origin,
         ("http://localhost:3284", "http://localhost:3000", "http://localhost:3001"),
         short="o",
         metavar="ORIGINS",
@@ -254,7 +149,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "state-file",
         "Keep the conversation in this file, over restarts.",
-        _file,
+        values.file,
         None,
         short="s",
         metavar="FILE",
@@ -262,21 +157,21 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "load-state",
         "Load the conversation from the state file at the start.",
-        _truth,
+        values.truth,
         None,
         shown="true with a state file",
     ),
     Option(
         "save-state",
         "Save the conversation to the state file on every change.",
-        _truth,
+        values.truth,
         None,
         shown="true with a state file",
     ),
     Option(
         "pid-file",
         "Write the server's process id to this file; removed at the end.",
-        _file,
+        values.file,
         None,
         metavar="FILE",
     ),
@@ -284,13 +179,13 @@ OPTIONS: tuple[Option, ...] = (
         "experimental-acp",
         "Speak the Agent Client Protocol with the program instead of driving a terminal;"
         " not with a state file.",
-        _truth,
+        values.truth,
         False,
     ),
     Option(
         "auth-token-file",
         "The bearer token that clients must show is in this file (see also AGENTAPI_AUTH_TOKEN).",
-        _file,
+        values.file,
         None,
         metavar="FILE",
     ),
@@ -303,7 +198,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "log-level",
         "How much to log: debug, info, warning or error.",
-        _one_of("debug", "info", "warning", "error"),
+        values.one_of("debug", "info", "warning", "error"),
         "info",
         metavar="LEVEL",
         shown="info",
@@ -311,7 +206,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "log-format",
         "How to log, on standard error: text or json (one object a line).",
-        _one_of("text", "json"),
+        values.one_of("text", "json"),
         "text",
         metavar="FORMAT",
         shown="text",
@@ -319,7 +214,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "record",
         "Record the terminal session to this asciicast file.",
-        _file,
+        values.file,
         None,
         metavar="FILE",
     ),
@@ -327,7 +222,7 @@ OPTIONS: tuple[Option, ...] = (
         "verbatim",
         "Run the agent's command line exactly as given; else Codex gets --no-daemon where its"
         " version knows it.",
-        _truth,
+        values.truth,
         False,
     ),
 )
@@ -337,7 +232,7 @@ ATTACH_OPTIONS: tuple[Option, ...] = (
     Option(
         "url",
         "Where the server is; http:// and a path may be left out.",
-        _server_url,
+        values.server_url,
         "http://localhost:3284",
         short="u",
         metavar="URL",
@@ -360,9 +255,9 @@ def attach_settings(
     flags: Mapping[str, str | Sequence[str] | None], environment: Mapping[str, str]
 ) -> AttachSettings:
     """The settings of one attach, as `server_settings`. Raises `SettingsError`."""
-    values = {option.field: _value(option, flags, environment) for option in ATTACH_OPTIONS}
-    token = _token(values["auth_token_file"], values["auth_token"])
-    return AttachSettings(url=values["url"], auth_token=token)
+    found = {option.field: _value(option, flags, environment) for option in ATTACH_OPTIONS}
+    token = _token(found["auth_token_file"], found["auth_token"])
+    return AttachSettings(url=found["url"], auth_token=token)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -405,22 +300,22 @@ def server_settings(
     hold several), `environment` is read for the `AGENTAPI_*` variables, `command` is the agent's.
     Raises `SettingsError`.
     """
-    values = {option.field: _value(option, flags, environment) for option in OPTIONS}
-    if not command and not values["print_openapi"]:
+    found = {option.field: _value(option, flags, environment) for option in OPTIONS}
+    if not command and not found["print_openapi"]:
         raise SettingsError("no agent given: name its program, as in agentapi server -- codex")
     if command and not command[0]:
         raise SettingsError("the agent's program is an empty word")
-    values["type"] = values["type"] or type_of_program(command[0] if command else "")
-    _settle_state(values)
-    if values["experimental_acp"] and values["print_openapi"]:
+    found["type"] = found["type"] or type_of_program(command[0] if command else "")
+    _settle_state(found)
+    if found["experimental_acp"] and found["print_openapi"]:
         raise SettingsError("--experimental-acp and --print-openapi exclude each other")
-    values["auth_token"] = _token(values.pop("auth_token_file"), values["auth_token"])
-    return ServerSettings(command=tuple(command), **values)
+    found["auth_token"] = _token(found.pop("auth_token_file"), found["auth_token"])
+    return ServerSettings(command=tuple(command), **found)
 
 
 def type_of_program(program: str) -> str:
     """The agent type that a program's own name says (`/opt/bin/claude` is claude), else custom."""
-    return AGENT_NAMES.get(PurePath(program).name, "custom")
+    return values.AGENT_NAMES.get(PurePath(program).name, "custom")
 
 
 def _value(
@@ -465,16 +360,16 @@ def _checked(option: Option, source: str, text: str) -> Any:
         raise SettingsError(f"{source}: {text!r} is not allowed: {error}") from error
 
 
-def _settle_state(values: dict[str, Any]) -> None:
+def _settle_state(found: dict[str, Any]) -> None:
     """`--load-state` and `--save-state` follow the state file, and need one."""
-    with_file = values["state_file"] is not None
+    with_file = found["state_file"] is not None
     for name in ("load_state", "save_state"):
-        if values[name] and not with_file:
+        if found[name] and not with_file:
             flag = "--" + name.replace("_", "-")
             raise SettingsError(f"{flag} needs a state file: give --state-file too")
-        if values[name] is None:
-            values[name] = with_file
-    if with_file and values["experimental_acp"]:
+        if found[name] is None:
+            found[name] = with_file
+    if with_file and found["experimental_acp"]:
         raise SettingsError("--experimental-acp and --state-file exclude each other")
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agentapi.agents import AGENT_TYPES
 from agentapi.settings import (
     OPTIONS,
     ServerSettings,
@@ -15,6 +16,7 @@ from agentapi.settings import (
     server_settings,
     type_of_program,
 )
+from agentapi.values import AGENT_NAMES
 
 CODEX = ("codex",)
 
@@ -109,7 +111,7 @@ def test_lists_have_commas_in_flags_and_blanks_in_variables() -> None:
     ],
 )
 def test_a_wrong_value_names_its_source_itself_and_what_is_allowed(
-    environment: dict[str, str], flags: dict[str, str], parts: tuple[str, ...]
+    environment: dict[str, str], flags: dict[str, Any], parts: tuple[str, ...]
 ) -> None:
     with pytest.raises(SettingsError) as caught:
         settings(environment, **flags)
@@ -140,6 +142,10 @@ def test_a_state_file_is_loaded_and_saved_unless_told_otherwise() -> None:
 )
 def test_the_programs_own_name_says_its_type(program: str, name: str) -> None:
     assert type_of_program(program) == name
+
+
+def test_every_name_means_a_type_that_has_a_profile() -> None:
+    assert set(AGENT_NAMES.values()) == set(AGENT_TYPES)
 
 
 def test_the_type_given_wins_and_knows_the_aliases() -> None:
