@@ -5,7 +5,7 @@ probe needs neither a name nor a secret.
 
     hosts       a Host header that is not allowed: 400, before anything else
     cors        a preflight is answered here; other responses get their headers when they begin
-    token       a bearer token or the cookie that stands for it, else 401
+    token       a bearer token or the cookie that stands for it, else 401 (a person: a login page)
     same_site   a state-changing request or a WebSocket from a foreign page: 403
 """
 
@@ -21,6 +21,7 @@ from aiohttp.typedefs import Handler, Middleware
 from multidict import MultiDict
 from yarl import URL
 
+from agentapi.http.login_page import asks_for_page, login_page
 from agentapi.http.problems import Problem
 
 FREE = frozenset({"/healthz", "/readyz"})
@@ -224,6 +225,8 @@ def token_guard(token: Token) -> Middleware:
         given = request.query.get("token")
         matches = given is not None and token.matches(given)
         if not matches and not token.admits(request):
+            if asks_for_page(request):
+                return login_page(request)
             raise Problem(401, NEEDED, headers={"WWW-Authenticate": "Bearer"})
         if given is None or request.method != "GET" or "Upgrade" in request.headers:
             return await handler(request)

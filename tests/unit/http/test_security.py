@@ -146,6 +146,21 @@ async def test_a_wrong_token_in_the_address_is_refused() -> None:
             assert (await live.get(f"/chat?token={token}")).status == 401
 
 
+async def test_a_person_is_asked_for_the_token_by_a_page() -> None:
+    page = {"Accept": "text/html,*/*"}
+    async with serving(LOCKED) as live:
+        answer = await live.get("/chat/embed/?url=http%3A%2F%2Fx%22%3E", headers=page)
+        assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+        assert '<form method="get">' in answer.text
+        assert '<input type="hidden" name="url" value="http://x&quot;&gt;">' in answer.text
+        assert "not the token" not in answer.text
+        answer = await live.get("/chat/embed/?token=wrong", headers=page)
+        assert (answer.status, "not the token" in answer.text) == (401, True)
+        assert "wrong" not in answer.text
+        answer = await live.get("/chat/embed/?token=s3cret&url=x", headers=page)
+        assert (answer.status, answer.headers["Location"]) == (303, "./?url=x")
+
+
 async def test_a_web_socket_may_carry_the_token_in_its_address() -> None:
     async with serving(LOCKED) as live:
         live.driver.paint("hello")
