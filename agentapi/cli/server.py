@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Sequence
 from pathlib import Path
 
 from agentapi.cli.signals import Signals
-from agentapi.cli.sockets import urls
+from agentapi.cli.sockets import beyond_loopback, urls
 from agentapi.cli.stdin_prompt import read_prompt, stdin_may_hold_prompt
 from agentapi.codex.launch import without_daemon
 from agentapi.conversation.model import Level
@@ -21,6 +21,7 @@ from agentapi.drivers.base import Driver, Exited, Sink
 from agentapi.drivers.tui import TuiDriver
 from agentapi.http.app import HttpOptions, create_app
 from agentapi.http.server import HttpServer
+from agentapi.notify import Notifier
 from agentapi.session import AgentSession
 from agentapi.settings import ServerSettings
 from agentapi.state import RestoredState
@@ -39,6 +40,7 @@ async def serve(
     """Run the agent and serve its API until either a signal or the agent ends it; the status."""
     store = _store(settings)
     driver = _driver(settings)
+    notifier = Notifier(os.environ)
     session = AgentSession(
         driver,
         agent_type=settings.type,
@@ -46,21 +48,28 @@ async def serve(
         initial_prompt=_initial_prompt(settings),
         history=store.load() if store is not None else RestoredState(),
         about=functools.partial(_about, driver),
+        on_phase=lambda state: notifier.status(f"{state.phase}: {state.because}"),
     )
     if store is not None:
         store.warn = functools.partial(session.notice, Level.WARNING)
-    signals.answer(session.save)
+    signals.answer(functools.partial(notifier.reload, session.save))
     server = HttpServer(create_app(session, _http_options(settings)), sockets)
     await server.start()
     _log.info("serving on %s, agent type %s", ", ".join(urls(sockets)), settings.type)
+    notifier.ready()
+    notifier.watch(functools.partial(_reading, driver))
+    if beyond_loopback(sockets) and settings.auth_token is None:
+        _log.warning("other machines may command the agent: no token is asked for")
     try:
         failure = await _run_agent(session, signals)
         session.save()
     finally:
+        notifier.stopping()
         await server.stop()
         await session.stop(GRACE)
         if store is not None:
             await store.close()
+        notifier.close()
     if failure:
         print(failure, file=sys.stderr)  # noqa: T201
     return AGENT_FAILED if failure else 0
@@ -149,6 +158,11 @@ def _http_options(settings: ServerSettings) -> HttpOptions:
         auth_token=settings.auth_token,
         terminal_size=(settings.term_width, settings.term_height),
     )
+
+
+def _reading(driver: Driver) -> bool:
+    """Whether the agent's output arrives, as far as the driver can tell."""
+    return driver.reading() if isinstance(driver, TuiDriver) else True
 
 
 def _about(driver: Driver) -> dict[str, object]:

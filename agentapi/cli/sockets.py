@@ -50,6 +50,11 @@ def urls(sockets: Iterable[socket.socket]) -> list[str]:
     ]
 
 
+def beyond_loopback(sockets: Iterable[socket.socket]) -> bool:
+    """Whether other machines can reach one of them."""
+    return any(not one.getsockname()[0].startswith(("127.", "::1")) for one in sockets)
+
+
 def _addresses(host: str, port: int) -> Iterator[tuple[int, str]]:
     try:
         found = socket.getaddrinfo(

@@ -272,6 +272,35 @@ def test_a_full_disk_keeps_the_old_file_whole(file: Path) -> None:
     assert [path.name for path in file.parent.iterdir()] == ["state.json"]
 
 
+SAVING = """
+import sys
+from datetime import datetime, UTC
+from pathlib import Path
+from agentapi.conversation.model import Message, Role
+from agentapi.state import State
+from agentapi.storage import StateStore
+store, messages = StateStore(Path(sys.argv[1])), []
+while True:
+    messages.append(Message(len(messages), Role.USER, "x" * 5000, datetime.now(UTC)))
+    store.save(State(tuple(messages)))
+    print(len(messages), flush=True)
+"""
+
+
+@pytest.mark.parametrize("told", [1, 7, 40])
+def test_kill_9_at_any_moment_leaves_a_whole_file(file: Path, told: int) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", SAVING, str(file)], stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None
+        while int(child.stdout.readline()) < told:
+            pass
+        child.kill()
+    state = StateStore(file).load()
+    assert state.warnings == ()
+    assert len(state.messages) >= told
+
+
 def test_load_and_save_can_each_be_off(file: Path) -> None:
     file.write_text(UPSTREAM)
     assert StateStore(file, load=False).load().messages == ()
@@ -312,6 +341,21 @@ def test_any_bytes_are_a_state_or_an_explained_error(data: bytes) -> None:
         parse_state(data)
     except ValueError as error:
         assert str(error)
+
+
+@given(content=st.binary(max_size=60), beside=st.binary(max_size=60))
+def test_any_files_are_loaded_or_warned_of_and_never_overwritten(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes, beside: bytes
+) -> None:
+    file = tmp_path_factory.mktemp("state") / "state.json"
+    recovery = file.with_name("state.json.recovery")
+    file.write_bytes(content)
+    recovery.write_bytes(beside)
+    store = StateStore(file)
+    assert store.load().warnings
+    store.save(State((message(0, "new"),)))
+    assert file.read_bytes() == content or not content.strip()
+    assert recovery.read_bytes() == beside or not beside.strip()
 
 
 JSON = st.recursive(

@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from agentapi.cli.sockets import ListenError, close_all, listen, urls
+from agentapi.cli.sockets import ListenError, beyond_loopback, close_all, listen, urls
 
 
 def test_one_port_on_every_address() -> None:
@@ -38,6 +38,15 @@ def test_a_port_in_use_on_one_address_is_enough() -> None:
         with pytest.raises(ListenError, match=f"port {port} is already in use on 127.0.0.2"):
             listen(("127.0.0.1", "127.0.0.2"), port)
         close_all(listen(("127.0.0.1",), port))  # nothing was left open
+
+
+@pytest.mark.parametrize(("host", "open_to_all"), [("127.0.0.1", False), ("0.0.0.0", True)])
+def test_what_other_machines_reach_is_known(host: str, open_to_all: bool) -> None:
+    sockets = listen((host,), 0)
+    try:
+        assert beyond_loopback(sockets) == open_to_all
+    finally:
+        close_all(sockets)
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "192.0.2.1", "1.2.3.4.5"])
