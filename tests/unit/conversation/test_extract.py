@@ -1,0 +1,170 @@
+"""From screens to what the agent said."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agentapi.agents import profile_for
+from agentapi.agents.profile import Reading
+from agentapi.conversation.extract import (
+    Extract,
+    MarkedExtractor,
+    PlainExtractor,
+    added_lines,
+    joined,
+    without_echo,
+)
+from agentapi.frames import Frame
+
+CODEX, PLAIN = profile_for("codex"), profile_for("custom")
+COMPOSER = ("", "› Ask Codex", "", "  gpt · ~/x")
+
+
+class Screen:
+    """A terminal whose lines a test writes."""
+
+    def __init__(self, extractor: MarkedExtractor | PlainExtractor) -> None:
+        self.extractor = extractor
+
+    def show(self, *lines: str, pushed: tuple[str, ...] = (), cleared: bool = False) -> None:
+        """Show a frame."""
+        marked = isinstance(self.extractor, MarkedExtractor)
+        rows = (*lines, *COMPOSER) if marked else lines
+        bright = tuple("›" if row == "› Ask Codex" else row for row in rows)
+        frame = Frame(0, 80, len(rows), rows, bright, (2, len(lines) + 1), False, pushed, cleared)
+        reading = CODEX.read(frame) if marked else Reading(len(rows))
+        self.extractor.take(frame, reading)
+
+
+def codex() -> Screen:
+    """Codex, started."""
+    screen = Screen(MarkedExtractor(CODEX))
+    screen.show("  >_ OpenAI Codex (v1)")
+    screen.extractor.startup()
+    return screen
+
+
+def ask(screen: Screen, text: str) -> None:
+    """Type a message."""
+    screen.extractor.prepare()
+    screen.extractor.expect(text)
+
+
+def test_the_agents_words_stand_below_the_echo() -> None:
+    screen = codex()
+    ask(screen, "hi")
+    screen.show("  >_ OpenAI Codex (v1)", "", "› hi", "", "• Hello", "  there")
+    assert screen.extractor.read(working=True) == Extract("• Hello\n  there")
+
+
+def test_until_the_echo_shows_nothing_is_said() -> None:
+    screen = codex()
+    ask(screen, "hi")
+    assert screen.extractor.read(working=True) == Extract()
+
+
+def test_the_same_question_twice_has_two_answers() -> None:
+    screen = codex()
+    ask(screen, "hi")
+    first = ("› hi", "", "• Hello")
+    screen.show(*first)
+    ask(screen, "hi")
+    screen.show(*first)
+    assert screen.extractor.read(working=True).text is None
+    screen.show(*first, "", "› hi")
+    assert screen.extractor.read(working=True).text == ""
+    screen.show(*first, "", "› hi", "", "• Hello")
+    assert screen.extractor.read(working=True).text == "• Hello"
+
+
+def test_an_answer_that_scrolled_off_is_whole() -> None:
+    screen = codex()
+    ask(screen, "hi")
+    screen.show("› hi", "", "• 1", "  2")
+    screen.show("  2", "  3", pushed=("› hi", "", "• 1"))
+    assert screen.extractor.read(working=True).text == "• 1\n  2\n  3"
+
+
+def test_what_somebody_types_at_the_terminal_is_a_user_message() -> None:
+    screen = codex()
+    screen.show("› typed by hand", "  in two lines", "", "• Yes")
+    assert screen.extractor.read(working=False).typed == ()
+    assert screen.extractor.read(working=True) == Extract("• Yes", ("typed by hand\nin two lines",))
+
+
+def test_a_history_that_is_painted_again_is_not_new() -> None:
+    """Codex 0.158 erases the scrollback in mid-turn and paints everything again."""
+    screen = codex()
+    ask(screen, "one")
+    screen.show("› one", "", "• First")
+    screen.extractor.read(working=True)
+    ask(screen, "two")
+    screen.show("› one", "", "• First", "", "› two", "", "• Sec")
+    assert screen.extractor.read(working=True).text == "• Sec"
+    screen.show("  >_ OpenAI Codex (v1)", "", "› one", cleared=True)
+    assert screen.extractor.read(working=True) == Extract()
+    screen.show("› one", "", "• First", "", "› two", "", "• Second", pushed=("  >_",))
+    assert screen.extractor.read(working=True) == Extract("• Second")
+
+
+def test_a_prompt_that_looks_like_output_is_not_output() -> None:
+    screen = codex()
+    ask(screen, "a\n\n• b\n› c")
+    screen.show("› a", "", "  • b", "  › c", "", "", "• Answer")
+    assert screen.extractor.read(working=True).text == "• Answer"
+
+
+def test_an_answer_that_looks_like_furniture_is_kept() -> None:
+    screen = codex()
+    ask(screen, "x")
+    quoted = ("• › y", "  Worked for 6s • 20:10", "  • Working (3s • esc to interrupt)")
+    screen.show("› x", "", *quoted)
+    assert screen.extractor.read(working=False).text == "\n".join(quoted)
+
+
+def test_a_plain_programs_answer_is_what_was_not_there() -> None:
+    screen = Screen(PlainExtractor(PLAIN))
+    screen.show("$")
+    ask(screen, "echo hi")
+    screen.show("$ echo hi", "hi", "$")
+    assert screen.extractor.read(working=True).text == "hi"
+
+
+def test_the_same_answer_twice_is_shown_twice() -> None:
+    screen = Screen(PlainExtractor(PLAIN))
+    screen.show("$ echo hi", "hi", "$")
+    ask(screen, "echo hi")
+    screen.show("$ echo hi", "hi", "$ echo hi", "hi", "$")
+    assert screen.extractor.read(working=True).text == "hi"
+
+
+def test_a_message_that_was_not_taken_changes_nothing() -> None:
+    screen = Screen(PlainExtractor(PLAIN))
+    screen.show("$")
+    ask(screen, "one")
+    screen.show("$ one", "1", "$")
+    screen.extractor.prepare()
+    screen.extractor.abandon()
+    assert screen.extractor.read(working=True).text == "1"
+
+
+LINES = st.lists(st.sampled_from(["", "a", "b", "c c"]), max_size=8)
+
+
+@given(LINES, LINES)
+def test_added_lines_are_the_answer_between_old_lines(before: list[str], answer: list[str]) -> None:
+    fresh = [f"new {line}" for line in answer]
+    for place in range(len(before) + 1):
+        assert added_lines(before, [*before[:place], *fresh, *before[place:]]) == fresh
+
+
+@given(st.text(alphabet="ab \n", max_size=60).map(str.strip), LINES, st.integers(4, 20))
+def test_the_echo_goes_whatever_its_wrapping(typed: str, answer: list[str], width: int) -> None:
+    rows = [
+        line[start : start + width].rstrip()
+        for line in ("$ " + typed).split("\n")
+        for start in range(0, max(1, len(line)), width)
+    ]
+    if typed:
+        assert joined(without_echo([*rows, *answer], typed)) == joined(answer)

@@ -1,0 +1,190 @@
+"""The driver's clockwork, in virtual time: which frames are shown, when texts and phases go out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from agentapi.agents import profile_for
+from agentapi.drivers.base import AgentText, DriverEvent, PhaseChanged, ScreenChanged, UserText
+from agentapi.drivers.tui import DRAIN, READ_INTERVAL, SYNC_LIMIT, TuiDriver
+from tests.support.replay import run_virtual
+
+BEGIN, END = b"\x1b[?2026h", b"\x1b[?2026l"
+COMPOSER = "\x1b[8;1H› \x1b[10;1H  model · ~/dir\x1b[8;3H"
+IDLE, WORKING, DONE = (
+    f"\x1b]7501;state={state}:app=codex\x1b\\".encode() for state in ("idle", "working", "done")
+)
+
+
+class Detached(TuiDriver):
+    """A driver without a program; keeps what it would write to one."""
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self.written: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        self.written.append(data)
+
+
+class Stage:
+    """A detached driver, and what it told."""
+
+    def __init__(self, agent_type: str = "codex") -> None:
+        self.driver = Detached(profile_for(agent_type), ["none"], env={}, columns=40, rows=10)
+        self.events: list[tuple[float, DriverEvent]] = []
+
+    async def start(self) -> None:
+        loop = asyncio.get_running_loop()
+        await self.driver.start_detached(lambda event: self.events.append((loop.time(), event)))
+
+    def paint(self, *rows: str) -> None:
+        """One complete frame: these rows, the composer below."""
+        lines = "".join(f"\x1b[{n};1H\x1b[K{row}" for n, row in enumerate(rows, 1))
+        self.driver.feed(BEGIN + (lines + COMPOSER).encode() + END)
+
+    async def ready(self) -> None:
+        self.paint("  banner")
+        self.driver.feed(IDLE)
+        await asyncio.sleep(1)
+
+    def said(self) -> list[str]:
+        return [event.text for _, event in self.events if isinstance(event, AgentText)]
+
+    def phases(self) -> list[str]:
+        states = [event.state for _, event in self.events if isinstance(event, PhaseChanged)]
+        return [state.phase.value for state in states]
+
+    def submit(self, text: str) -> None:
+        self.driver.typist.submitting(text)
+
+
+def play(script: Callable[[Stage], Awaitable[None]], agent_type: str = "codex") -> Stage:
+    """Run a script on a stage in virtual time."""
+
+    async def main() -> Stage:
+        stage = Stage(agent_type)
+        await stage.start()
+        await script(stage)
+        return stage
+
+    return run_virtual(main())
+
+
+def test_a_half_drawn_frame_is_not_shown() -> None:
+    async def script(stage: Stage) -> None:
+        stage.driver.feed(BEGIN + b"half")
+        await asyncio.sleep(SYNC_LIMIT / 2)
+        assert stage.driver.screen() == ""
+        stage.driver.feed(b" whole" + END)
+        assert stage.driver.screen() == "half whole"
+
+    play(script)
+
+
+def test_a_frame_that_never_ends_is_shown_after_the_limit() -> None:
+    async def script(stage: Stage) -> None:
+        stage.driver.feed(BEGIN + b"half")
+        await asyncio.sleep(SYNC_LIMIT + 0.1)
+        assert stage.driver.screen() == "half"
+
+    play(script)
+
+
+def test_without_synchronized_output_a_pause_ends_a_frame() -> None:
+    async def script(stage: Stage) -> None:
+        for letter in b"abc":
+            stage.driver.feed(bytes([letter]))
+            await asyncio.sleep(0.001)
+        assert stage.driver.screen() == ""
+        await asyncio.sleep(0.01)
+        assert stage.driver.screen() == "abc"
+
+    stage = play(script, "custom")
+    assert sum(isinstance(event, ScreenChanged) for _, event in stage.events) == 1
+
+
+def test_the_users_words_come_before_the_answer_and_the_answer_before_the_end() -> None:
+    async def script(stage: Stage) -> None:
+        await stage.ready()
+        stage.submit("hi")
+        stage.driver.feed(WORKING)
+        stage.paint("› hi", "", "• Hello")
+        stage.driver.feed(DONE)
+        stage.paint("› hi", "", "• Hello you", "", "\x1b[2m  Worked for <1s\x1b[22m")
+        await asyncio.sleep(1)
+
+    stage = play(script)
+    told = [
+        event.text if isinstance(event, UserText | AgentText) else event.state.phase.value
+        for _, event in stage.events
+        if isinstance(event, UserText | AgentText | PhaseChanged)
+    ]
+    assert told[-4:] == ["hi", "working", "• Hello you", "idle"]
+
+
+def test_an_end_that_is_not_painted_is_told_after_a_pause() -> None:
+    async def script(stage: Stage) -> None:
+        await stage.ready()
+        stage.submit("hi")
+        stage.driver.feed(WORKING)
+        stage.paint("› hi", "", "• Hello")
+        stage.driver.feed(DONE)
+        await asyncio.sleep(DRAIN / 2)
+        assert stage.phases()[-1] == "working"
+        await asyncio.sleep(DRAIN)
+        assert stage.phases()[-1] == "idle"
+
+    play(script)
+
+
+def test_a_flood_of_frames_is_read_forty_times_a_second() -> None:
+    async def script(stage: Stage) -> None:
+        await stage.ready()
+        stage.submit("hi")
+        stage.driver.feed(WORKING)
+        for count in range(1000):
+            stage.paint("› hi", "", f"• {count}")
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(READ_INTERVAL)
+
+    stage = play(script)
+    said = [text for text in stage.said() if text.startswith("• ")]
+    assert 35 <= len(said) <= 45
+    assert said[-1] == "• 999"
+
+
+def test_an_answer_without_words_is_an_empty_message() -> None:
+    async def script(stage: Stage) -> None:
+        await stage.ready()
+        stage.submit("hi")
+        stage.driver.feed(WORKING)
+        stage.paint("› hi")
+        stage.driver.feed(DONE)
+        await asyncio.sleep(1)
+
+    assert play(script).said()[-1] == ""
+
+
+def test_codex_is_told_that_nobody_looks() -> None:
+    """0.80 and 0.125 announce the end of a turn only to a terminal without focus."""
+
+    async def script(stage: Stage) -> None:
+        stage.driver.feed(b"\x1b[?1004h")
+        stage.driver.feed(b"more")
+
+    assert play(script).driver.written == [b"\x1b[O"]
+
+
+def test_a_quiet_program_is_ready() -> None:
+    async def script(stage: Stage) -> None:
+        stage.driver.feed(b"$ ")
+        await asyncio.sleep(0.3)
+        assert stage.phases()[-1:] != ["idle"]
+        await asyncio.sleep(0.5)
+
+    stage = play(script, "custom")
+    assert stage.phases()[-1] == "idle"
+    assert stage.driver.tracker.state.because == "quiet: no output for 0.5 s"
