@@ -32,7 +32,8 @@ _CONFIRM = re.compile(
     r"|esc (?:to )?(?:cancel|go back|back|skip))\b",
     re.IGNORECASE,
 )
-_POPUP = re.compile(r"esc close|^  no matches$|^  loading\.\.\.$|^› /\w|^  /\w[\w-]*  +\w")
+_COMMANDS = re.compile(r"^[› ] /\w[\w-]*  +\w")
+_MENTIONS = re.compile(r"^  .*\binsert · esc close · |^  no matches$|^  loading\.\.\.$")
 _PASTED = re.compile(r"\[Pasted Content (\d+) chars\](?: #\d+)?")
 _LOGO = re.compile(r"^[ ⠀-⣿]*[⠁-⣿][ ⠀-⣿]*$")
 _WELCOME = "  Welcome to Codex"
@@ -73,7 +74,7 @@ class CodexProfile(AgentProfile):
             row,
             composer=Composer(row, typed, ready=_configured(frame.lines, bottom, last)),
             working=_working(frame.lines, end),
-            popup=bool(typed) and _popup_open(frame.lines, row, last),
+            popup=bool(typed) and _popup_open(frame, row, last),
             interrupted=_ends_interrupted(frame.lines, end),
             ended=_ends_worked(frame, end),
         )
@@ -201,9 +202,15 @@ def _configured(lines: Sequence[str], bottom: int, last: int) -> bool:
     return footer not in ("", "? for shortcuts")
 
 
-def _popup_open(lines: Sequence[str], top: int, last: int) -> bool:
-    near = [*lines[max(0, top - 12) : top], *lines[top + 1 : last + 1]]
-    return any(_POPUP.search(line) for line in near)
+def _popup_open(frame: Frame, top: int, last: int) -> bool:
+    """A popup stands below the composer, or above it with one blank line between. A list of
+    commands shows only while the composer begins with `/`."""
+    lines = frame.lines
+    start = max(0, top - 12) if top > 1 and lines[top - 2] and not lines[top - 1] else top
+    near = [*lines[start:top], *lines[top + 1 : last + 1]]
+    if frame.bright[top].startswith("› /") and any(_COMMANDS.match(line) for line in near):
+        return True
+    return any(_MENTIONS.match(line) for line in near)
 
 
 def _working(lines: Sequence[str], end: int) -> str:

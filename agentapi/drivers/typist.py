@@ -56,7 +56,7 @@ class Typist:
             self._paste(typed)
             await self._see_echo(typed)
             await self._close_popup()
-            self._press_enter(text)
+            await self._press_enter(text, typed)
             await self._see_begin(typed)
         except BaseException:
             self.submitted = None
@@ -135,11 +135,12 @@ class Typist:
             self._driver.write(b"\x1b")
             await self._driver.until(lambda: not self._tracker.reading.popup, CLEAR_LIMIT)
 
-    def _press_enter(self, text: str) -> None:
+    async def _press_enter(self, text: str, typed: str) -> None:
+        """Nothing may happen between the last look at the screen and the key."""
         self._driver.catch_up()
         if self._hindered() or self._tracker.reading.popup:
-            what = "a popup" if self._tracker.reading.popup else "a dialog"
-            raise SendError("echo", f"{what} opened before Enter was pressed; nothing was sent")
+            why = "a popup stays open over the input box"
+            raise await self._given_up("echo", typed, why)
         self.submitting(text)
         self._driver.write(b"\r")
 
