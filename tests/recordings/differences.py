@@ -27,4 +27,13 @@ DIFFERENCES = [
         ours="┌──┐",
         why="capture-pane prints the letters behind line drawing",
     ),
+    *(
+        Difference(
+            f"codex/{version}/unicode.cast",
+            tmux="👍 ",
+            ours="👍🏽 ",
+            why=f"tmux 3.3a gives a skin tone cells of its own, which {version} writes over",
+        )
+        for version in ("0.158.0", "0.169.0")
+    ),
 ]
