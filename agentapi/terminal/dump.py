@@ -24,7 +24,8 @@ from agentapi.terminal.modes import (
 from agentapi.terminal.style import DEFAULT, Style
 
 _START = "\x1b[!p\x1b[?1049l\x1b[H\x1b[2J"
-_PLAIN = "\x1b[?6l\x1b[m\x1b(B\x1b)B\x0f"
+_NO_LINK = "\x1b]8;;\x1b\\"
+_PLAIN = f"\x1b[?6l\x1b[m{_NO_LINK}\x1b(B\x1b)B\x0f"
 
 
 def dump(screen: ModalScreen, pending: bytes = b"") -> bytes:
@@ -58,7 +59,7 @@ def _row(row: Line) -> str:
     while cells and cells[-1] == (" ", DEFAULT):
         cells.pop()
     runs = groupby(cells, key=lambda cell: cell[1])
-    painted = "".join(_sgr(style) + "".join(char for char, _ in run) for style, run in runs)
+    painted = "".join(_written(style, "".join(char for char, _ in run)) for style, run in runs)
     return painted + "\x1b[m" if painted else ""
 
 
@@ -107,7 +108,7 @@ def _place(x: int, y: int, rows: list[Line], above: int = 0) -> str:
     written = ""
     if x >= len(row.chars):
         column = len(row.chars) - (2 if row.chars[-1] == "" else 1)
-        written = _sgr(row.styles[column]) + row.chars[column]
+        written = _written(row.styles[column], row.chars[column])
     return f"\x1b[{max(y - above, 0) + 1};{column + 1}H{written}"
 
 
@@ -115,11 +116,19 @@ def _look(saved: Saved) -> str:
     sets = "".join(
         f"\x1b{slot}{'0' if on else 'B'}" for slot, on in zip("()", saved.graphics, strict=True)
     )
-    return _sgr(saved.style) + sets + ("\x0e" if saved.charset else "\x0f")
+    return _sgr(saved.style) + _link(saved.style) + sets + ("\x0e" if saved.charset else "\x0f")
+
+
+def _written(style: Style, text: str) -> str:
+    return _sgr(style) + (f"{_link(style)}{text}{_NO_LINK}" if style.link else text)
 
 
 def _sgr(style: Style) -> str:
     return f"\x1b[{style.sgr()}m"
+
+
+def _link(style: Style) -> str:
+    return f"\x1b]8;{style.link}\x1b\\" if style.link else ""
 
 
 # Everything else

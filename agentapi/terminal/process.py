@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import select
 import shutil
 import signal
 import warnings
@@ -23,7 +24,7 @@ import ptyprocess
 from agentapi.terminal.strays import Strays
 
 READ_SIZE = 65_536
-TURN_LIMIT = 262_144
+TURN_LIMIT = 65_536
 """Bytes that one turn of the loop reads at most, so that a flood starves nobody."""
 WRITE_LIMIT = 8 << 20
 """Bytes that may wait for a program that does not read."""
@@ -71,6 +72,10 @@ class PtyProcess:
         self._drained: asyncio.Future[None] | None = None
         self._at_end = False
         """The terminal has no more output to give."""
+        self._taken = self._passed_on = 0
+        """Pieces of output that were read, and that `on_output` took."""
+        self._waited_at = -1
+        """`_taken` when `reading` last saw output wait."""
         self._dead: ExitStatus | None = None
         self._deadline: asyncio.TimerHandle | None = None
         os.set_blocking(self._fd, False)
@@ -161,6 +166,15 @@ class PtyProcess:
         if self._fd >= 0 and not self._at_end:
             self._readable()
 
+    def reading(self) -> bool:
+        """Whether output still arrives, for a watchdog that asks now and then. Not when the last
+        piece could not be passed on, nor when some waits, did so the last time, and nothing was
+        read between."""
+        waits = self._fd >= 0 and not self._at_end and _has_input(self._fd)
+        stuck = waits and self._waited_at == self._taken
+        self._waited_at = self._taken if waits else -1
+        return not stuck and self._passed_on == self._taken
+
     def _readable(self) -> None:
         """Read what there is, at most `TURN_LIMIT`, and pass it on in one piece."""
         chunks: list[bytes] = []
@@ -178,7 +192,9 @@ class PtyProcess:
             chunks.append(chunk)
             room -= len(chunk)
         if chunks:
+            self._taken += 1
             self._on_output(b"".join(chunks))
+            self._passed_on = self._taken
         if self._at_end and self._fd >= 0:
             self._loop.remove_reader(self._fd)
             if self._dead:
@@ -268,6 +284,12 @@ class PtyProcess:
         dead, self._dead = self._dead, None
         self._readable()
         self._dead = dead
+
+
+def _has_input(fd: int) -> bool:
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 # Starting

@@ -165,7 +165,12 @@ class Screen(PyteScreen):
 
     def select_graphic_rendition(self, groups: Groups) -> None:  # type: ignore[override]
         """SGR."""
-        style = restyle(self.style, groups) if groups else DEFAULT
+        style = restyle(self.style, groups)
+        self.cursor.attrs = style  # type: ignore[assignment]
+
+    def set_link(self, link: str) -> None:
+        """OSC 8: what is written from now on links there; empty ends it."""
+        style = self.style._replace(link=link)
         self.cursor.attrs = style  # type: ignore[assignment]
 
     def define_charset(self, code: str, mode: str) -> None:

@@ -23,6 +23,8 @@ MAX_REPLIES = 65_536
 MAX_SIGNALS = 1_000
 """Signals that wait to be taken; the oldest go first."""
 MAX_TITLES = 10
+MAX_LINK = 2_083
+"""Characters of a link's address and parameters, as in VTE; longer ones are no links."""
 
 Reply = Callable[..., str]
 
@@ -204,11 +206,18 @@ class Stream(PyteStream):
         self._reply(replies.string(self._screen, string))
         if string.kind != "]":
             return
+        if string.payload.startswith("8;"):
+            self._link(string.payload[2:])
         signal = parse_osc(string.payload)
         if isinstance(signal, Title):
             self._title(signal.text)
         elif signal is not None:
             self.signals.append(signal)
+
+    def _link(self, link: str) -> None:
+        """OSC 8: parameters and address; an empty address ends a link."""
+        kept = link if link.partition(";")[2] and len(link) <= MAX_LINK else ""
+        self._screen.set_link(kept)
 
     def _title(self, text: str) -> None:
         self._screen.set_title(text)

@@ -29,10 +29,12 @@ class Style(NamedTuple):
     conceal: bool = False
     strike: bool = False
     overline: bool = False
+    link: str = ""
+    """What stands between `OSC 8 ;` and the terminator; empty when it is no link. SGR leaves it."""
 
     def sgr(self) -> str:
         """The SGR parameters that set this style, starting from any other."""
-        flags = [code for code, on in zip(_FLAG_CODES, self[4:], strict=True) if on]
+        flags = [code for code, on in zip(_FLAG_CODES, self[4:12], strict=True) if on]
         colours = [part for part in self[:4] if part]
         return ";".join(["0", *flags, *colours])
 
@@ -71,15 +73,17 @@ _COLOURS = {38: "foreground", 48: "background", 58: "underline_colour"}
 
 @lru_cache(maxsize=4096)
 def restyle(style: Style, groups: Groups) -> Style:
-    """The style after `CSI … m` with these parameters; what is unknown is skipped."""
+    """The style after `CSI … m` with these parameters (none mean 0); what is unknown is skipped."""
+    plain = Style(link=style.link) if style.link else DEFAULT
     changes: dict[str, object] = {}
     index = 0
+    groups = groups or ((0,),)
     while index < len(groups):
         group = groups[index]
         index += 1
         code = group[0]
         if code == 0:
-            style, changes = DEFAULT, {}
+            style, changes = plain, {}
         elif code in _COLOURS:
             colour, taken = _colour(group, groups[index : index + 4])
             index += taken

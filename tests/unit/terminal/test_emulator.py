@@ -323,6 +323,17 @@ class TestDump:
         assert b"\x1b[?25l" in dump
         assert b"\x1b[3 q" in dump
 
+    def test_links(self) -> None:
+        link = b"\x1b]8;id=1;https://example.org/a;b\x1b\\"
+        emulator = emulator_with(b"a" + link + b"bc\x1b[md\x1b]8;;\x1b\\e")
+        assert b"a\x1b[0m" + link + b"bcd\x1b]8;;\x1b\\\x1b[0me" in emulator.dump()
+        emulator.feed(link + b"\x1b7\x1b]8;id=1;\x07" + b"\x1b]8;;" + b"x" * 9_000 + b"\x07f")
+        copy = emulator_with(emulator.dump())
+        for terminal in (emulator, copy):
+            terminal.feed(b"g\x1b8h")
+        assert copy.screen_lines()[0] == "abcdehg"
+        assert copy.dump() == emulator.dump()
+
     def test_inside_an_update(self) -> None:
         original = emulator_with(b"old" + BEGIN + b"\rnew")
         copy = emulator_with(original.dump())
