@@ -168,7 +168,13 @@ async def _server(
     shown = f"agentapi server --type codex --port {port} -- codex"
     click.echo(f"$ {shown}")
     click.echo(f"  in {workdir}, log in {folder / 'server.log'}")
-    environment = {**os.environ, "CODEX_HOME": str(home), "SCRIPTED_KEY": "none"}
+    environment = {
+        **os.environ,
+        "CODEX_HOME": str(home),
+        # Codex runs commands in a login shell: the user's own profile could be slow, or print.
+        "HOME": str(home),
+        "SCRIPTED_KEY": "none",
+    }
     with (folder / "server.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             *command, "--", codex, cwd=workdir, env=environment, stdin=asyncio.subprocess.DEVNULL,
