@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, TypeVar
 
 from aiohttp import web
@@ -19,6 +20,11 @@ B = TypeVar("B", bound="Body")
 BODY_LIMIT = 1024 * 1024
 """A JSON body of this many bytes is too large."""
 CLOSE = {"Connection": "close"}
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+_ESCAPE = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\."
+)
+"""A whole pair, one escaped character, or another escape: so that `\\\\ud800` is none."""
 
 
 async def read_model(request: web.Request, model: type[B]) -> B:
@@ -30,7 +36,7 @@ async def read_model(request: web.Request, model: type[B]) -> B:
         raise Problem(400, "the request body is required")
     _require_json(request)
     try:
-        return model.model_validate_json(data)
+        return model.model_validate_json(_whole(data))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         if first["type"] == "json_invalid":
@@ -59,6 +65,18 @@ async def _read(request: web.Request) -> bytes:
 def late() -> Problem:
     """408: the body did not arrive in time."""
     return Problem(408, "the request body did not arrive in time", headers=CLOSE)
+
+
+def _whole(data: bytes) -> bytes:
+    """The JSON with each half of a surrogate pair, which a client that cuts a text in the midst of
+    an emoji sends, replaced by U+FFFD. No other text is touched."""
+    if not _SURROGATE.search(data):
+        return data
+    return _ESCAPE.sub(_mended, data)
+
+
+def _mended(escape: re.Match[bytes]) -> bytes:
+    return b"\\ufffd" if _SURROGATE.fullmatch(escape[0]) else escape[0]
 
 
 def _require_json(request: web.Request) -> None:

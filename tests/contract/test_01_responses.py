@@ -108,6 +108,28 @@ async def test_contract_point_1_a_body_of_1_mib_without_a_length_is_413() -> Non
 
 
 @pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        (rb"a\ud83d b", "a\ufffd b"),
+        (rb"a\uDE00b", "a\ufffdb"),
+        (rb"\ud83d\ud83d\ude00", "\ufffd😀"),
+        (rb"\ud83d\ude00", "😀"),
+        (rb"\\ud83d", r"\ud83d"),
+        (rb"\\\ud83d", "\\\ufffd"),
+        (rb"\u0000\n", "\0\n"),
+    ],
+)
+async def test_contract_point_1_half_a_surrogate_pair_breaks_nothing(
+    written: bytes, meant: str
+) -> None:
+    async with serving() as live:
+        data = b'{"content":"%b","type":"raw"}' % written
+        answer = await live.call("POST", "/message", data=data, headers=JSON)
+        assert answer.status == 200
+        assert live.driver.typed == [meant]
+
+
+@pytest.mark.parametrize(
     "kind", ["text/plain", "application/x-www-form-urlencoded", "application/xml", "json"]
 )
 async def test_contract_point_1_a_wrong_content_type_is_415(kind: str) -> None:
