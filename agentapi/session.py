@@ -90,9 +90,11 @@ class AgentSession:
         initial_prompt: str | Awaitable[str | None] | None = None,
         history: RestoredState | None = None,
         about: Callable[[], Mapping[str, object]] = dict,
+        on_phase: Callable[[PhaseState], None] = lambda state: None,
     ) -> None:
         """`initial_prompt` may be awaitable (standard input that has not ended yet); the status
-        stays `running` until it is known. `about` gives what only others know of `info`."""
+        stays `running` until it is known. `about` gives what only others know of `info`;
+        `on_phase` is told each new phase."""
         self.driver = driver
         self.agent_type = agent_type
         self.stats = SessionStats()
@@ -101,6 +103,7 @@ class AgentSession:
         self._store = store if store is not None else NullStore()
         self._clock = clock
         self._about = about
+        self._phase_changed = on_phase
         self._restored = history or RestoredState()
         self._resumed = bool(self._restored.messages)
         self._history = History(self.hub, clock, self._save)
@@ -324,6 +327,7 @@ class AgentSession:
             log.info("phase %s: %s", state.phase.value, state.because)
             self._active()
             self._phases += 1
+            self._phase_changed(state)
         self._phase = state
         self._begin_prompt()
         self._publish_status()

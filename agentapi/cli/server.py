@@ -57,6 +57,7 @@ async def serve(
     await server.start()
     _log.info("serving on %s, agent type %s", ", ".join(urls(sockets)), settings.type)
     notifier.ready()
+    notifier.status("starting: serving on " + ", ".join(urls(sockets)))
     notifier.watch(functools.partial(_reading, driver))
     if beyond_loopback(sockets) and settings.auth_token is None:
         _log.warning("other machines may command the agent: no token is asked for")

@@ -160,6 +160,10 @@ class TuiDriver:
         """The screen as text, without blank lines at its end."""
         return "\n".join(self._frame.lines).rstrip("\n")
 
+    def reading(self) -> bool:
+        """Whether the program's output still arrives; see `PtyProcess.reading`."""
+        return self._process is None or self._process.reading()
+
     def repaint(self) -> bytes:
         """Bytes that paint the screen on a fresh terminal of the same size."""
         return self._emulator.dump()
