@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import os
 import signal
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
@@ -144,6 +145,16 @@ async def test_input_and_resize(run: Runner) -> None:
     await run.shown("got h\u00e9llo".encode())
     process.resize(120, 50)
     await run.shown(b"50 120")
+
+
+async def test_pending_output_is_read_without_a_turn_of_the_loop(run: Runner) -> None:
+    process = await run.shell("stty -echo; echo one; read line; echo two; sleep 60")
+    await run.shown(b"one")
+    process.write(b"\r")
+    deadline = time.monotonic() + 10
+    while b"two" not in run.output and time.monotonic() < deadline:
+        process.read_pending()
+    assert b"two" in run.output
 
 
 async def test_much_input_in_order(run: Runner) -> None:
