@@ -76,12 +76,19 @@ async def run() -> AsyncIterator[Runner]:
     await runner.close()
 
 
-def alive(pid: int) -> bool:
-    """Whether a process runs (a zombie does not)."""
-    with contextlib.suppress(OSError):
-        stat = Path(f"/proc/{pid}/stat").read_text()
-        return stat.rpartition(")")[2].split()[0] != "Z"
-    return False
+async def ended(pid: int) -> None:
+    """Wait until a process, not necessarily a child of ours, has ended."""
+    with contextlib.suppress(ProcessLookupError):
+        pidfd = os.pidfd_open(pid)
+        over = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.add_reader(pidfd, over.set)
+        try:
+            async with asyncio.timeout(10):
+                await over.wait()
+        finally:
+            loop.remove_reader(pidfd)
+            os.close(pidfd)
 
 
 def descriptors_and_children() -> tuple[int, str]:
@@ -200,7 +207,7 @@ async def test_stop_kills_the_group_in_the_end(run: Runner) -> None:
     await run.until(lambda output: b"." in output)
     child = int(run.output.split(b"child=")[1].split(b".")[0])
     assert await process.stop(0.1) == ExitStatus(None, signal.SIGKILL)
-    assert not alive(child)
+    await ended(child)
     assert run.ends == [ExitStatus(None, signal.SIGKILL)]
 
 
@@ -223,7 +230,7 @@ async def test_a_child_that_outlives_it_is_killed(run: Runner) -> None:
     process = await run.shell("(trap '' HUP; exec sleep 60) & echo child=$!.")
     await process.wait()
     child = int(run.output.split(b"child=")[1].split(b".")[0])
-    assert not alive(child)
+    await ended(child)
 
 
 async def test_a_stranger_that_keeps_the_terminal_does_not_hold_up_the_end(run: Runner) -> None:
