@@ -12,7 +12,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 
-from agentapi.agents.profile import AgentProfile, Composer, Reading, squeeze
+from agentapi.agents.profile import AgentProfile, Composer, Reading, Unsendable, squeeze
 from agentapi.conversation.model import Choice, Dialog, Phase
 from agentapi.frames import Frame
 
@@ -133,9 +133,16 @@ class CodexProfile(AgentProfile):
                 kept.append(line)
         return squeeze_blank(kept)
 
-    def literal(self, text: str) -> str:
+    def literal(self, text: str, announces: bool = False) -> str:
         """Codex trims a prompt, and reads `!`, `/` and the like only in its first column and a
-        mention only at the cursor: a blank before and after keeps all of them plain text."""
+        mention only at the cursor: a blank before and after keeps all of them plain text.
+
+        But up to 0.158 it trims first, and then runs what begins with `!` in a shell."""
+        if text.startswith("!") and not announces:
+            raise Unsendable(
+                "this version of Codex runs what begins with ! as a shell command: put another"
+                " word first, or send keystrokes as type raw"
+            )
         before = " " if text.startswith(tuple(_MESSAGE_SIGNS)) else ""
         last_word = text.rsplit(maxsplit=1)[-1] if text.strip() else ""
         after = " " if any(sign in last_word for sign in _MESSAGE_SIGNS) else ""

@@ -103,8 +103,9 @@ class AgentProfile:
         """Drop what is furniture from the start-up screen."""
         return list(lines)
 
-    def literal(self, text: str) -> str:
-        """The text to paste so that `text` reaches the model as it is.
+    def literal(self, text: str, announces: bool = False) -> str:
+        """The text to paste so that `text` reaches the model as it is. `announces` tells whether
+        this agent speaks OSC 7501, by which its newer versions are known.
 
         Raises `Unsendable` when there is no such text."""
         return text

@@ -52,6 +52,11 @@ class Tracker:
         """The phase, its reason and its dialog."""
         return self.fusion.state
 
+    @property
+    def announces(self) -> bool:
+        """Whether the agent told its state by OSC 7501."""
+        return Source.OSC in self.fusion.evidence
+
     def signal(self, signal: Signal) -> None:
         """Take what the agent told the terminal."""
         if isinstance(signal, AgentState):

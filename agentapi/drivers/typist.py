@@ -102,7 +102,7 @@ class Typist:
                 " keystrokes as type raw",
             )
         try:
-            return self._profile.literal(text)
+            return self._profile.literal(text, self._tracker.announces)
         except Unsendable as error:
             raise SendError("check", str(error)) from error
 
