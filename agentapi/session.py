@@ -429,7 +429,13 @@ class AgentSession:
     def _spawn(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
         self._prompt_tasks.add(task)
-        task.add_done_callback(self._prompt_tasks.discard)
+        task.add_done_callback(self._prompt_done)
+
+    def _prompt_done(self, task: asyncio.Task[None]) -> None:
+        self._prompt_tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("sending the initial prompt failed", exc_info=error)
+            self.notice(Level.ERROR, f"the initial prompt could not be sent: {error!r}")
 
     def _active(self) -> None:
         self._active_at = self._clock()

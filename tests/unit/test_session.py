@@ -448,6 +448,14 @@ async def test_an_initial_prompt_that_did_not_arrive_is_told_and_kept_as_unsent(
         )
 
 
+async def test_a_fault_under_the_initial_prompt_is_told_and_never_hides() -> None:
+    async with running(idle=False, initial_prompt="do it") as (session, driver):
+        driver.fail_next = OSError("the terminal is gone")  # type: ignore[assignment]
+        driver.idle()
+        await settle()
+        assert "the terminal is gone" in session.notices[0].message
+
+
 @pytest.mark.parametrize(
     ("given_prompt", "kept", "was_sent", "expected"),
     [
