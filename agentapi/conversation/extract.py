@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 from agentapi.agents.profile import AgentProfile, Reading, squeeze
@@ -70,13 +71,12 @@ def joined(lines: Sequence[str]) -> str:
 
 
 def bright_lines(frame: Frame, end: int, count: int = 16) -> dict[str, str]:
-    """The last `count` rows above `end`, by their text, without their faint characters.
+    """The last `count` lines above `end`, by their text, without their faint characters.
 
-    Blank rows below the last line do not count."""
-    while end > 0 and not frame.lines[end - 1]:
-        end -= 1
-    rows = range(max(0, end - count), end)
-    return {frame.lines[row]: frame.bright[row] for row in rows}
+    Blank rows do not count: between a turn's end and what stands above the composer there may be
+    a whole screen of them."""
+    filled = (row for row in range(end - 1, -1, -1) if frame.lines[row])
+    return {frame.lines[row]: frame.bright[row] for row in islice(filled, count)}
 
 
 class MarkedExtractor:
@@ -147,8 +147,9 @@ class MarkedExtractor:
         self._expected = None
 
     def expect(self, text: str) -> None:
-        """Adopt the next mark as this message's."""
+        """Adopt the next mark as this message's: those that show now are old."""
         self._expected = text
+        self._floor = max(self._floor, self._last_mark(self._page.first) + 1)
         self._torn = False
 
     @property
@@ -157,8 +158,9 @@ class MarkedExtractor:
         return self._expected is not None
 
     def read(self, working: bool) -> Extract:
-        """The text below the last mark."""
-        if self._expected is not None:
+        """The text below the last mark. A finished message stays as it was when the page is torn
+        (a terminal of another size shows less of it)."""
+        if self._expected is not None or (self._torn and not working):
             return Extract()
         typed: tuple[str, ...] = ()
         mark = self._last_mark(self._page.first if self._torn else self._floor)
@@ -233,12 +235,14 @@ class PlainExtractor:
         self._before: list[str] = []
         self._start = 0
         self._typed: str | None = None
+        self._torn = False
         self._earlier: tuple[int, list[str], str | None] = (0, [], None)
 
     def take(self, frame: Frame, reading: Reading) -> None:
         """The whole screen is the conversation."""
         self._page.update(frame, reading.transcript)
         if self._page.torn:
+            self._torn = True
             self._start, self._before = self._page.first, []
 
     def startup(self) -> str:
@@ -253,7 +257,7 @@ class PlainExtractor:
         """Remember what is there before anything is typed; until `expect`, nothing is read."""
         self._page.forget(self._page.top)
         self._earlier = (self._start, self._before, self._typed)
-        self._start, self._typed = self._page.first, None
+        self._start, self._typed, self._torn = self._page.first, None, False
         self._before = self._page.lines(self._start)
 
     def expect(self, text: str) -> None:
@@ -266,7 +270,7 @@ class PlainExtractor:
 
     def read(self, working: bool) -> Extract:
         """The lines between those at the top and at the bottom that were there before."""
-        if self._typed is None:
+        if self._typed is None or (self._torn and not working):
             return Extract()
         fresh = added_lines(self._before, self._page.lines(self._start))
         return Extract(joined(self._profile.clean(without_echo(fresh, self._typed), {})))

@@ -322,6 +322,8 @@ BASE = [
     Scenario("failure", prompts("fail 400")),
     Scenario("broken-stream", prompts("break")),
     Scenario("slow-thinking", slow_thinking, size=(80, 50), since=(0, 158)),
+    # After thirty seconds the tool returns while its command goes on in the background.
+    Scenario("background-command", prompts("run sleep 33"), size=(80, 50), since=(0, 158)),
     Scenario("retrying", retrying, retries=2),
     Scenario("trust-open", dialog, trusted=False, prepare=as_repository),
     Scenario("trust-accepted", trust_accepted, trusted=False, prepare=as_repository),
