@@ -13,6 +13,7 @@ _COMMANDS = {
     "server": ("agentapi.cli.server_command:command", "Start an agent and serve its API."),
     "attach": ("agentapi.cli.attach_command:command", "Show a running agent in this terminal."),
     "configure": ("agentapi.cli.configure:configure", "Write an agent's configuration."),
+    "doctor": ("agentapi.cli.doctor:command", "Say what is fine here and what is not."),
     "version": ("agentapi.cli.version:command", "Print the version."),
 }
 """Each subcommand: where it is, and what the overview says of it (without importing it)."""
