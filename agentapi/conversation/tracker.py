@@ -89,11 +89,12 @@ class Tracker:
         else:
             self.fusion.withdraw(Source.SCREEN)
 
-    def read(self) -> list[Said]:
-        """What the frames so far add to the conversation."""
+    def read(self, open_turn: bool = False) -> list[Said]:
+        """What the frames so far add to the conversation. `open_turn`: the turn may be over, but
+        its end is still being painted."""
         if not self.fusion.started:
             return self._tell(self._with_dialog(self._extractor.startup()))
-        extract = self._extractor.read(self.state.phase is not Phase.IDLE)
+        extract = self._extractor.read(open_turn or self.state.phase is not Phase.IDLE)
         said: list[Said] = []
         for text in extract.typed:
             self._said = None

@@ -299,7 +299,7 @@ class TuiDriver:
         if turn_over:
             if not self._all_painted():
                 return
-            self._read()
+            self._read(ended=True)
             if state.phase is Phase.IDLE:
                 self._say(self.tracker.finish())
         self._reported = state
@@ -322,11 +322,12 @@ class TuiDriver:
         self._complete = True
         self._evaluate()
 
-    def _read(self) -> None:
-        """Read the conversation from the frame, unless it was read already."""
-        if self._frame.version != self._read_version:
+    def _read(self, ended: bool = False) -> None:
+        """Read the conversation from the frame, unless it was read already. Until a turn has
+        `ended` in our eyes too, its status line may stand on the screen."""
+        if ended or self._frame.version != self._read_version:
             self._read_version = self._frame.version
-            self._say(self.tracker.read())
+            self._say(self.tracker.read(self._reported.phase is Phase.WORKING and not ended))
 
     def _say(self, said: Sequence[Said]) -> None:
         for part in said:
