@@ -15,6 +15,8 @@ from agentapi.frames import Frame
 GAP = "[…]"
 """Stands for lines that scrolled by unseen on the alternate screen."""
 
+MARGIN = 4
+"""Rows that may stay blank below the last line of a window that is full (padding, a tip)."""
 MAX_LINES = 100_000
 """Lines that a page keeps above the screen; older ones are forgotten."""
 
@@ -35,10 +37,14 @@ class Document:
         self._above: list[str] = []
         self._screen: list[str] = []
         self._alternate = False
+        self._size = (0, 0)
+        self.resized = False
+        """Whether the last frame was the first of another size."""
         self.first = 0
         self.torn = False
         """Whether the last frame could not be joined to the page before it: the scrollback was
-        erased, the screens were switched, or more than a screenful went by."""
+        erased, the screens were switched, the terminal got another size, or more than a screenful
+        went by."""
 
     @property
     def end(self) -> int:
@@ -68,11 +74,14 @@ class Document:
         shown = list(frame.lines[:rows])
         while shown and not shown[-1]:
             shown.pop()
-        self.torn = frame.cleared or frame.alternate != self._alternate
+        size = (frame.columns, frame.rows)
+        self.torn = frame.cleared or (size, frame.alternate) != (self._size, self._alternate)
         if self.torn:
             self._restart(frame.alternate)
+        self.resized = self._size not in (size, (0, 0))
+        self._size = size
         if frame.alternate:
-            self._stitch(shown)
+            self._stitch(shown, full=len(shown) + MARGIN >= rows)
         else:
             self._above.extend(frame.pushed)
             self._screen = shown
@@ -93,9 +102,10 @@ class Document:
         self._screen = []
         self._alternate = alternate
 
-    def _stitch(self, shown: list[str]) -> None:
+    def _stitch(self, shown: list[str], full: bool) -> None:
+        """Join a window that is `full` of lines; one that is not has not moved."""
         before = self._screen
-        shift = scrolled_by(before, shown)
+        shift = scrolled_by(before, shown) if full else 0
         pinned = bool(shown) and self._is_pinned(shown[0])
         if shift is None:
             self.torn = True
@@ -129,10 +139,8 @@ def scrolled_by(before: Sequence[str], now: Sequence[str]) -> int | None:
         for place in places.get(line, ())
         if place >= row
     }
-    best = max(candidates, key=lambda shift: (_agreeing(before, now, shift), -shift), default=None)
-    if best is None or not _agreeing(before, now, best):
-        return None
-    return best
+    best = max(candidates, key=lambda shift: (_agreeing(before, now, shift), -shift), default=0)
+    return best if _agreeing(before, now, best) else None
 
 
 def _agreeing(before: Sequence[str], now: Sequence[str], shift: int) -> int:

@@ -102,6 +102,10 @@ class MarkedExtractor:
         self._expected: str | None = None
         self._torn = False
         """Whether the page was torn since the last user message."""
+        self._resized = False
+        """Whether the terminal got another size since then."""
+        self._turn_over = True
+        """Whether the agent was idle since then."""
         self._seen: set[str] = set()
         """The echoes so far, without blanks."""
         self._echoed = ""
@@ -117,6 +121,7 @@ class MarkedExtractor:
         else:
             self._page.scroll(frame)
         self._torn = self._torn or self._page.torn
+        self._resized = self._resized or self._page.resized
         if shown and self._expected is not None:
             self._adopt_expected()
 
@@ -150,7 +155,7 @@ class MarkedExtractor:
         """Adopt the next mark as this message's: those that show now are old."""
         self._expected = text
         self._floor = max(self._floor, self._last_mark(self._page.first) + 1)
-        self._torn = False
+        self._torn = self._resized = False
 
     @property
     def expecting(self) -> bool:
@@ -158,11 +163,12 @@ class MarkedExtractor:
         return self._expected is not None
 
     def read(self, working: bool) -> Extract:
-        """The text below the last mark. A finished message stays as it was when the page is torn
-        (a terminal of another size shows less of it)."""
-        if self._expected is not None or (self._torn and not working):
+        """The text below the last mark. A finished message stays as it is when the terminal gets
+        another size, which may show less of it."""
+        if self._expected is not None or (self._resized and not working):
             return Extract()
         typed: tuple[str, ...] = ()
+        self._turn_over = self._turn_over or not working
         mark = self._last_mark(self._page.first if self._torn else self._floor)
         if mark >= 0:
             echo = self._echo(mark)
@@ -171,8 +177,9 @@ class MarkedExtractor:
             elif self._torn and squeeze(echo) in self._seen:
                 return Extract()  # an older part of the history: the rest is still being painted
             elif working:
+                moved = not self._turn_over and squeeze(echo) == self._echoed
                 self._adopt(mark, echo)
-                typed = (echo,)
+                typed = () if moved else (echo,)
         elif self._torn:
             return Extract()
         if self._anchor is None:
@@ -199,6 +206,7 @@ class MarkedExtractor:
 
     def _adopt(self, mark: int, echo: str) -> None:
         self._anchor, self._floor = mark, mark + 1
+        self._turn_over = False
         if not (self._torn and self._is_last(echo)):
             self._echoed = squeeze(echo)
             self._seen.add(self._echoed)
@@ -235,14 +243,16 @@ class PlainExtractor:
         self._before: list[str] = []
         self._start = 0
         self._typed: str | None = None
-        self._torn = False
+        self._typing = False
+        """Whether a message is being typed."""
+        self._resized = False
         self._earlier: tuple[int, list[str], str | None] = (0, [], None)
 
     def take(self, frame: Frame, reading: Reading) -> None:
         """The whole screen is the conversation."""
         self._page.update(frame, reading.transcript)
+        self._resized = self._resized or self._page.resized
         if self._page.torn:
-            self._torn = True
             self._start, self._before = self._page.first, []
 
     def startup(self) -> str:
@@ -257,20 +267,24 @@ class PlainExtractor:
         """Remember what is there before anything is typed; until `expect`, nothing is read."""
         self._page.forget(self._page.top)
         self._earlier = (self._start, self._before, self._typed)
-        self._start, self._typed, self._torn = self._page.first, None, False
+        self._typing = True
+        self._start, self._typed, self._resized = self._page.first, None, False
         self._before = self._page.lines(self._start)
 
     def expect(self, text: str) -> None:
         """From now on, what was not there is the answer."""
-        self._typed = text
+        self._typed, self._typing = text, False
 
     def abandon(self) -> None:
         """Go back to the message before."""
         self._start, self._before, self._typed = self._earlier
+        self._typing = False
 
     def read(self, working: bool) -> Extract:
         """The lines between those at the top and at the bottom that were there before."""
-        if self._typed is None or (self._torn and not working):
+        if self._typed is None and not self._typing:
+            return Extract(self.startup())
+        if self._typed is None or (self._resized and not working):
             return Extract()
         fresh = added_lines(self._before, self._page.lines(self._start))
         return Extract(joined(self._profile.clean(without_echo(fresh, self._typed), {})))

@@ -15,7 +15,7 @@ def frame(
     *lines: str, pushed: tuple[str, ...] = (), alternate: bool = False, cleared: bool = False
 ) -> Frame:
     """A frame of these rows."""
-    return Frame(0, 80, len(lines), lines, lines, (0, 0), alternate, pushed, cleared)
+    return Frame(0, 80, 50, lines, lines, (0, 0), alternate, pushed, cleared)
 
 
 def test_lines_that_left_the_top_stay_on_the_page() -> None:

@@ -26,14 +26,17 @@ class Screen:
 
     def __init__(self, extractor: MarkedExtractor | PlainExtractor) -> None:
         self.extractor = extractor
+        self.rows = 20
 
     def show(self, *lines: str, pushed: tuple[str, ...] = (), cleared: bool = False) -> None:
         """Show a frame."""
         marked = isinstance(self.extractor, MarkedExtractor)
         rows = (*lines, *COMPOSER) if marked else lines
+        rows += ("",) * (self.rows - len(rows))
         bright = tuple("›" if row == "› Ask Codex" else row for row in rows)
-        frame = Frame(0, 80, len(rows), rows, bright, (2, len(lines) + 1), False, pushed, cleared)
-        reading = CODEX.read(frame) if marked else Reading(len(rows))
+        cursor = (2, len(lines) + 1)
+        frame = Frame(0, 80, self.rows, rows, bright, cursor, False, pushed, cleared)
+        reading = CODEX.read(frame) if marked else Reading(self.rows)
         self.extractor.take(frame, reading)
 
 
@@ -93,6 +96,18 @@ def test_what_somebody_types_at_the_terminal_is_a_user_message() -> None:
     assert screen.extractor.read(working=True) == Extract("• Yes", ("typed by hand\nin two lines",))
 
 
+def test_a_mark_that_moved_within_its_turn_is_not_a_second_message() -> None:
+    screen = codex()
+    ask(screen, "one")
+    screen.show("› one", "", "• Fir")
+    screen.extractor.read(working=True)
+    screen.show("", "", "› one", "", "• First")
+    assert screen.extractor.read(working=True) == Extract("• First")
+    screen.extractor.read(working=False)
+    screen.show("", "", "› one", "", "• First", "", "› one")
+    assert screen.extractor.read(working=True).typed == ("one",)
+
+
 def test_a_history_that_is_painted_again_is_not_new() -> None:
     """Codex 0.158 erases the scrollback in mid-turn and paints everything again."""
     screen = codex()
@@ -106,6 +121,23 @@ def test_a_history_that_is_painted_again_is_not_new() -> None:
     assert screen.extractor.read(working=True) == Extract()
     screen.show("› one", "", "• First", "", "› two", "", "• Second", pushed=("  >_",))
     assert screen.extractor.read(working=True) == Extract("• Second")
+
+
+def test_a_finished_message_outlives_a_smaller_terminal() -> None:
+    screen = codex()
+    ask(screen, "one")
+    screen.show("› one", "", "• First")
+    assert screen.extractor.read(working=True).text == "• First"
+    screen.rows = 8
+    screen.show("  First")
+    assert screen.extractor.read(working=False) == Extract()
+    screen.show("› one", "", "• Fir")
+    assert screen.extractor.read(working=False) == Extract()
+    ask(screen, "two")
+    screen.show("› one", "", "• Fir")
+    assert screen.extractor.read(working=True) == Extract()
+    screen.show("› two", "", "• Second", pushed=("› one", "", "• Fir"))
+    assert screen.extractor.read(working=True).text == "• Second"
 
 
 def test_a_prompt_that_looks_like_output_is_not_output() -> None:
