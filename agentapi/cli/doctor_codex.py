@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from agentapi.cli.doctor_report import Finding, fine, note, wrong
-from agentapi.codex.config import CodexProgram, check_home, find_codex
+from agentapi.codex.config import CodexProgram, Fault, check_home, find_codex
 
 OLDEST, NEWEST = (0, 80), (0, 169)
 """Versions that agentapi was tried with."""
@@ -93,11 +93,15 @@ def check_config(program: CodexProgram | None, home: Path) -> list[Finding]:
         there = f"{file}, checked by Codex" if file.exists() else f"no {file}: Codex's defaults"
         return [fine(what, there)]
     return [
-        wrong(what, f"Codex refuses it: {fault}", "Correct it at the place named.")
+        wrong(what, f"Codex refuses it: {fault}", _mend(fault, file))
         if fault.fatal
         else note(what, f"Codex ignores it: {fault}" if fault.file else str(fault))
         for fault in faults
     ]
+
+
+def _mend(fault: Fault, file: Path) -> str:
+    return "Correct it at the place named." if fault.line else f"Change it, most likely in {file}."
 
 
 def effective_config(home: Path, system: Path = _SYSTEM) -> dict[str, Any]:
