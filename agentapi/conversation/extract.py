@@ -176,7 +176,7 @@ class MarkedExtractor:
                 self._adopt(mark, echo)
             elif self._torn and squeeze(echo) in self._seen:
                 return Extract()  # an older part of the history: the rest is still being painted
-            elif working:
+            elif working and self._ends(mark):
                 moved = not self._turn_over and squeeze(echo) == self._echoed
                 self._adopt(mark, echo)
                 typed = () if moved else (echo,)
@@ -224,8 +224,15 @@ class MarkedExtractor:
         lines = self._page.lines(mark)
         return self._profile.echo_text(lines[: self._profile.echo_length(lines)])
 
+    def _ends(self, mark: int) -> bool:
+        """Whether the end of an echo is known: the first words of an answer stand below it
+        without a mark of their own for a moment."""
+        lines = self._page.lines(mark)
+        return self._profile.echo_length(lines) < len(lines)
+
     def _startup_text(self) -> str:
-        return joined(self._profile.clean_startup(self._page.lines(self._page.first)))
+        lines = self._profile.clean(self._page.lines(self._page.first), self._bright, working=True)
+        return joined(self._profile.clean_startup(lines))
 
     def _text(self, working: bool) -> str:
         lines = self._page.lines(self._anchor or 0)

@@ -108,6 +108,21 @@ def test_a_mark_that_moved_within_its_turn_is_not_a_second_message() -> None:
     assert screen.extractor.read(working=True).typed == ("one",)
 
 
+def test_the_first_words_of_an_answer_are_not_the_users() -> None:
+    """Codex marks a block as the agent's only when its first line is whole."""
+    screen = codex()
+    screen.show("› typed by hand", "", "  An")
+    assert screen.extractor.read(working=True).typed == ()
+    screen.show("› typed by hand", "", "• An answer")
+    assert screen.extractor.read(working=True) == Extract("• An answer", ("typed by hand",))
+
+
+def test_the_start_up_screen_has_no_working_line() -> None:
+    screen = codex()
+    screen.show("  >_ OpenAI Codex (v1)", "", "• Working (0s • esc to interrupt)")
+    assert screen.extractor.startup() == "  >_ OpenAI Codex (v1)"
+
+
 def test_a_history_that_is_painted_again_is_not_new() -> None:
     """Codex 0.158 erases the scrollback in mid-turn and paints everything again."""
     screen = codex()
