@@ -6,7 +6,7 @@ import re
 
 _FURNITURE = re.compile(
     r"^(?:"
-    r"[›❯] .*"  # the composer, or the echo of a user's message
+    r"[›❯] (?!\d\. ).*"  # the composer, or a user's message; an open dialog's choice is none
     r"|[•◦] \S.*\(\d+[hms].* • esc to interrupt\).*"  # the status line
     r"|.*Worked for \d.*"  # the mark of a turn's end
     r"|  \d?\d:\d\d(?: [AP]M)?"  # the clock beside it

@@ -360,6 +360,13 @@ def processes_of(folder: Path) -> list[int]:
     return found
 
 
+def runs_codex(pid: int) -> bool:
+    """Whether a process is Codex itself (and not npm's launcher of it)."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/exe").resolve().name == "codex"
+    return False
+
+
 async def all_gone(folder: Path) -> None:
     """Wait for the last process to end: a shell that Codex starts in a session of its own, to
     read the user's environment, may outlive it by a moment, and no event tells of that."""
