@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import logging
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Protocol
 
-from agentapi.agents.profile import Unsendable
+from agentapi.agents.profile import AgentProfile, Unsendable
 from agentapi.conversation.model import Dialog, Phase
+from agentapi.conversation.tracker import Tracker
 from agentapi.drivers.base import Busy, DialogOpen, SendError
-
-if TYPE_CHECKING:
-    from agentapi.drivers.tui import TuiDriver
+from agentapi.frames import Frame
 
 ECHO_LIMIT = 2.0
 """Seconds that a program has to show what was typed."""
@@ -34,10 +34,36 @@ _LINE_BREAK = re.compile(r"\r\n?")
 log = logging.getLogger(__name__)
 
 
+class Terminal(Protocol):
+    """What the typist needs of its driver."""
+
+    profile: AgentProfile
+    tracker: Tracker
+
+    @property
+    def phase(self) -> Phase: ...
+
+    @property
+    def frame(self) -> Frame: ...
+
+    @property
+    def bracketed_paste(self) -> bool: ...
+
+    def screen(self) -> str: ...
+
+    def write(self, data: bytes) -> None: ...
+
+    def catch_up(self) -> None: ...
+
+    async def until(self, condition: Callable[[], bool], limit: float) -> bool: ...
+
+    def begin(self, because: str) -> None: ...
+
+
 class Typist:
     """Types for one driver; one message at a time."""
 
-    def __init__(self, driver: TuiDriver) -> None:
+    def __init__(self, driver: Terminal) -> None:
         self._driver = driver
         self._tracker = driver.tracker
         self._profile = driver.profile

@@ -52,7 +52,7 @@ def test_windows_on_the_alternate_screen_are_joined(
     page, top = Document(), 0
     page.update(frame(*lines[:rows], alternate=True), rows)
     while top + rows < len(lines):
-        top += data.draw(st.integers(0, max(1, rows - 2)))
+        top = min(top + data.draw(st.integers(0, max(1, rows - 2))), len(lines) - rows)
         page.update(frame(*lines[top : top + rows], alternate=True), rows)
     assert page.lines(page.first) == lines[: top + rows]
 

@@ -104,7 +104,7 @@ def test_a_mark_that_moved_within_its_turn_is_not_a_second_message() -> None:
     screen.show("", "", "› one", "", "• First")
     assert screen.extractor.read(working=True) == Extract("• First")
     screen.extractor.read(working=False)
-    screen.show("", "", "› one", "", "• First", "", "› one")
+    screen.show("", "", "› one", "", "• First", "", "› one", "", "• Second")
     assert screen.extractor.read(working=True).typed == ("one",)
 
 
