@@ -1,0 +1,194 @@
+"""The conversation as Codex's rollout has it, and what of it the state file lacks.
+
+A state file is written before a client hears of a message, so it is as a rule the newer of the
+two; but it may be missing, older (a person went on in another terminal), or of another session.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from agentapi.conversation.model import Message, Role
+
+INTERRUPTED = "■ Conversation interrupted"
+_UNRECORDED = 3
+"""User messages at the end of the state that Codex may not have recorded before it was killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What one side said at once."""
+
+    role: Role
+    text: str
+    time: datetime
+
+
+def recall(rollout: Path) -> list[Said]:
+    """The conversation: user and agent by turns of at least one message each way.
+
+    Lines that are broken or unknown are passed over. Raises `OSError`."""
+    said: list[Said] = []
+    with rollout.open("rb") as file:
+        for line in file:
+            for role, text, time in _spoken(line, said):
+                _add(said, role, text, time)
+    return said
+
+
+def _add(said: list[Said], role: Role, text: str, time: datetime) -> None:
+    last = said[-1] if said else None
+    if role is Role.AGENT and last is not None and last.role is Role.AGENT:
+        if text not in last.text.split("\n\n"):
+            said[-1] = replace(last, text=f"{last.text}\n\n{text}")
+    elif text:
+        said.append(Said(role, text, time))
+
+
+def _spoken(line: bytes, said: list[Said]) -> Iterator[tuple[Role, str, datetime]]:
+    """What a line of the rollout says; a rollback takes back what was said."""
+    if b'"event_msg"' not in line:
+        return
+    try:
+        record = json.loads(line)
+        payload, time = record["payload"], _time(record.get("timestamp"))
+        kind = payload["type"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return
+    if kind in ("user_message", "agent_message"):
+        role = Role.USER if kind == "user_message" else Role.AGENT
+        yield role, str(payload.get("message") or "").strip(), time
+    elif kind == "item_completed":
+        item = payload.get("item")
+        if isinstance(item, dict) and item.get("type") in ("UserMessage", "AgentMessage"):
+            role = Role.USER if item["type"] == "UserMessage" else Role.AGENT
+            yield role, _text(item), time
+    elif kind == "turn_aborted":
+        yield Role.AGENT, INTERRUPTED, time
+    elif kind == "thread_rolled_back":
+        _roll_back(said, payload.get("num_turns"))
+
+
+def _text(item: dict[str, Any]) -> str:
+    parts = item.get("content")
+    if not isinstance(parts, list):
+        return ""
+    texts = [part.get("text") for part in parts if isinstance(part, dict)]
+    return "".join(text for text in texts if isinstance(text, str)).strip()
+
+
+def _roll_back(said: list[Said], turns: object) -> None:
+    for _ in range(turns if isinstance(turns, int) else 0):
+        while said and said.pop().role is not Role.USER:
+            pass
+
+
+def _time(text: object) -> datetime:
+    try:
+        time = datetime.fromisoformat(str(text))
+    except ValueError:
+        return datetime.now(UTC)
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """The conversation to go on with."""
+
+    messages: tuple[Message, ...]
+    belongs: bool = True
+    """Whether the state's messages are of this session (or there were none)."""
+    unrecorded: int = 0
+    """User messages that clients were told of and that Codex never recorded."""
+
+
+def merge(kept: Sequence[Message], said: Sequence[Said]) -> Merged:
+    """The state's messages, with their ids, and what the rollout has beyond them."""
+    users = [_plain(message.content) for message in kept if message.role is Role.USER]
+    recorded = [_plain(one.text) for one in said if one.role is Role.USER]
+    if not users:
+        opening = kept[:1] or (Message(0, Role.AGENT, "", _start(said)),)
+        return Merged(_numbered([*opening, *_messages(said)]))
+    place = _place(users, recorded)
+    if place is None:
+        opening = (Message(0, Role.AGENT, "", _start(said)),)
+        return Merged(_numbered([*opening, *_messages(said)]), belongs=False)
+    common, unrecorded = place
+    rest = _after(said, common)
+    if unrecorded and not _begins_with_user(rest):
+        rest = []  # an answer cannot be put before the questions that follow it
+    return Merged(_numbered([*_answered(kept, rest, unrecorded)]), unrecorded=unrecorded)
+
+
+def _place(users: Sequence[str], recorded: Sequence[str]) -> tuple[int, int] | None:
+    """How many of the recorded user messages the state knows, and how many of its own last ones
+    were never recorded; None when the two have nothing in common."""
+    for unrecorded in range(min(_UNRECORDED, len(users) - 1) + 1):
+        known = users[: len(users) - unrecorded]
+        best = max(
+            # Of two that fit equally well, as repeated questions may: from the beginning on.
+            (
+                (_common_end(known, recorded[:end]), end == len(known), end)
+                for end in range(1, len(recorded) + 1)
+            ),
+            default=(0, False, 0),
+        )
+        if best[0]:
+            return best[2], unrecorded
+    return None
+
+
+def _common_end(one: Sequence[str], other: Sequence[str]) -> int:
+    count = 0
+    for a, b in zip(reversed(one), reversed(other), strict=False):
+        if a != b:
+            break
+        count += 1
+    return count
+
+
+def _after(said: Sequence[Said], users: int) -> list[Said]:
+    """What follows the user message of this number, its answer included."""
+    for index, one in enumerate(said):
+        users -= one.role is Role.USER
+        if users == 0:
+            return list(said[index + 1 :])
+    return []
+
+
+def _begins_with_user(said: Sequence[Said]) -> bool:
+    return bool(said) and said[0].role is Role.USER
+
+
+def _answered(kept: Sequence[Message], rest: list[Said], unrecorded: int) -> list[Message]:
+    """The kept messages, then the rest; the answer to the last one counts only if it is missing,
+    for the state has it as the screen showed it."""
+    if rest and rest[0].role is Role.AGENT and not unrecorded:
+        answered = kept[-1].role is Role.AGENT and bool(kept[-1].content)
+        if not answered and kept[-1].role is Role.AGENT:
+            first, *rest = rest
+            return [*kept[:-1], replace(kept[-1], content=first.text), *_messages(rest)]
+        if answered:
+            rest = rest[1:]
+    return [*kept, *_messages(rest)]
+
+
+def _messages(said: Sequence[Said]) -> list[Message]:
+    return [Message(0, one.role, one.text, one.time) for one in said]
+
+
+def _numbered(messages: Sequence[Message]) -> tuple[Message, ...]:
+    return tuple(replace(message, id=number) for number, message in enumerate(messages))
+
+
+def _start(said: Sequence[Said]) -> datetime:
+    return said[0].time if said else datetime.now(UTC)
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split())

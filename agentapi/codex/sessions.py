@@ -1,0 +1,238 @@
+"""Which Codex session belongs to which directory, kept over restarts.
+
+The tracking file has one line `directory|session id` for each directory: the format of Coder's
+module, which can read ours and whose lines we read. A directory may hold any character but a line
+break; it is compared by its real path, so that links and trailing slashes do not matter. Lines of
+other directories are never touched. A mapping that is replaced is kept in `NAME.replaced`.
+
+One daemon owns a directory's mapping, for as long as it lives: it holds a lock that the kernel
+gives back when the process ends, however it ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from agentapi.files import make_private_folder, write_atomically
+
+SESSION_ID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+"""What Codex gives its sessions: UUIDs."""
+_EXIT_TEXT = re.compile(rf"codex resume ({SESSION_ID.pattern})(?![\w-])")
+_LONGEST_FIRST_LINE = 4 << 20
+"""Bytes; `session_meta` carries the base instructions (30 kB seen)."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionMeta:
+    """The first line of a rollout."""
+
+    id: str
+    cwd: str
+    version: str
+    """Codex's, empty where it does not say."""
+    started: str
+    """ISO 8601, UTC."""
+    by_user: bool
+    """Whether a person talks in it: sub-agents and hidden threads have rollouts of their own."""
+
+
+def read_meta(rollout: Path) -> SessionMeta | None:
+    """What the first line says; None while there is no whole one, or one that is no session's.
+
+    Raises `OSError`."""
+    with rollout.open("rb") as file:
+        line = file.readline(_LONGEST_FIRST_LINE)
+    if not line.endswith(b"\n"):
+        return None
+    payload = _payload(line, "session_meta")
+    if payload is None or not SESSION_ID.fullmatch(str(payload.get("id"))):
+        return None
+    return SessionMeta(
+        id=payload["id"],
+        cwd=str(payload.get("cwd") or ""),
+        version=str(payload.get("cli_version") or ""),
+        started=str(payload.get("timestamp") or ""),
+        by_user=isinstance(payload.get("source", "cli"), str)
+        and payload.get("thread_source") in (None, "user"),
+    )
+
+
+def _payload(line: bytes, kind: str) -> dict[str, Any] | None:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(record, dict) or record.get("type") != kind:
+        return None
+    payload = record.get("payload")
+    return payload if isinstance(payload, dict) else None
+
+
+def find_rollout(codex_home: Path, session_id: str) -> Path | None:
+    """The rollout of a session, by its name; None when Codex has none and could not resume it."""
+    found = sorted((codex_home / "sessions").glob(f"*/*/*/rollout-*-{session_id}.jsonl"))
+    return found[-1] if found else None
+
+
+def session_in_exit_text(screen: str) -> str | None:
+    """The id that Codex names as it ends (`codex resume ID`), perhaps wrapped by the terminal."""
+    found = _EXIT_TEXT.findall(screen) or _EXIT_TEXT.findall(re.sub(r"\n\s*", "", screen))
+    return found[-1] if found else None
+
+
+class Tracker:
+    """The mapping of one directory in the tracking file."""
+
+    def __init__(self, file: Path, workdir: Path) -> None:
+        self.file = Path(os.path.realpath(file))
+        self.workdir = os.path.realpath(workdir)
+        self._lock: int | None = None
+
+    # -- ownership ---------------------------------------------------------------------------
+
+    def own(self) -> bool:
+        """Take the directory for this process, if no other living one has it.
+
+        Raises `OSError` when there is no place for the lock."""
+        if self._lock is not None:
+            return True
+        path = self.lock_file
+        make_private_folder(path.parent)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return False
+        self._lock = descriptor
+        return True
+
+    def release(self) -> None:
+        """Give the directory back. Idempotent."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    @property
+    def lock_file(self) -> Path:
+        """What the owner holds, and where it notes its agent."""
+        return self.file.parent / "locks" / f"{self._digest()}.lock"
+
+    def note_agent(self, pid: int) -> None:
+        """Note the agent's process, so that the next owner can await its end."""
+        if self._lock is not None:
+            os.ftruncate(self._lock, 0)
+            os.pwrite(self._lock, f"{pid} {_start_time(pid)}\n".encode(), 0)
+
+    def last_agent(self) -> int | None:
+        """The agent that the owner before noted, if that very process still lives."""
+        with contextlib.suppress(OSError, ValueError):
+            pid, started = (int(word) for word in self.lock_file.read_text().split())
+            if started and _start_time(pid) == started:
+                return pid
+        return None
+
+    def name_of(self, stem: str) -> str:
+        """A file name for this directory's own data: readable, and unlike any other's."""
+        readable = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(self.workdir).name)[:40].strip("-.")
+        return f"{readable or 'root'}-{self._digest()}{stem}"
+
+    def _digest(self) -> str:
+        return hashlib.sha256(f"{self.file}\n{self.workdir}".encode()).hexdigest()[:12]
+
+    # -- the mapping -------------------------------------------------------------------------
+
+    def known(self) -> str | None:
+        """The session of this directory. Raises `OSError` when the file cannot be read."""
+        found = None
+        for line in self._lines():
+            directory, session = _split(line)
+            if session and self._is_ours(directory):
+                found = session
+        return found
+
+    def remember(self, session: str) -> str | None:
+        """Map the directory to this session, in one step; the session it had before, if another.
+
+        Call it only as the owner. Raises `OSError`, and `ValueError` for a directory that the
+        format cannot hold."""
+        if "\n" in self.workdir or "\r" in self.workdir:
+            raise ValueError(f"a line break in the name of {self.workdir!r}")
+        with self._writing():
+            before = self.known()
+            if before == session:
+                return None
+            if before is not None:
+                self._keep_aside(before)
+            others = [line for line in self._lines() if not self._is_ours(_split(line)[0])]
+            lines = [*others, f"{self.workdir}|{session}"]
+            data = "\n".join(lines) + "\n"
+            write_atomically(self.file, data.encode("utf-8", "surrogateescape"))
+            return before
+
+    def _keep_aside(self, session: str) -> None:
+        kept = self.file.with_name(self.file.name + ".replaced")
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        descriptor = os.open(kept, flags, 0o600)
+        try:
+            line = f"{now} {self.workdir}|{session}\n"
+            os.write(descriptor, line.encode("utf-8", "surrogateescape"))
+        finally:
+            os.close(descriptor)
+
+    def _lines(self) -> list[str]:
+        try:
+            text = self.file.read_bytes().decode("utf-8", "surrogateescape")
+        except FileNotFoundError:
+            return []
+        return [line for line in text.split("\n") if line]
+
+    def _is_ours(self, directory: str) -> bool:
+        return bool(directory) and (
+            directory == self.workdir or os.path.realpath(directory) == self.workdir
+        )
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """One writer of the tracking file at a time, among all daemons of the machine."""
+        make_private_folder(self.file.parent)
+        lock = self.file.with_name(self.file.name + ".lock")
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # held for one small write
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def _split(line: str) -> tuple[str, str]:
+    """The directory and the session of a line; an empty session where there is no usable one.
+    The last `|` counts: a directory may have some, an id has none."""
+    directory, _, session = line.rpartition("|")
+    session = session.strip()
+    return directory, session if SESSION_ID.fullmatch(session) else ""
+
+
+def _start_time(pid: int) -> int:
+    """When a process started, in clock ticks since the boot; 0 when there is none of that id."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return 0
+    fields = stat.rpartition(")")[2].split()
+    return 0 if fields[0] == "Z" else int(fields[19])
