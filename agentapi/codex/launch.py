@@ -19,6 +19,10 @@ from pathlib import Path, PurePath
 from agentapi.files import write_atomically
 
 FLAG = "--no-daemon"
+INLINE = "--no-alt-screen"
+"""Keeps Codex off the alternate screen: what scrolls off the top stays, and a high terminal does not
+slow it down."""
+_PROBED = (FLAG, INLINE)
 PROBE_LIMIT = 5.0
 """Seconds that `codex --help` may take (0.1 s measured)."""
 
@@ -35,8 +39,7 @@ async def without_daemon(command: Sequence[str], environment: Mapping[str, str])
     place = next((i for i, word in enumerate(words) if PurePath(word).name == "codex"), None)
     if place is None or _decided(words[place + 1 :]):
         return words
-    binary = shutil.which(words[place], path=environment.get("PATH"))
-    if binary is None or not await _knows_flag(binary, environment):
+    if FLAG not in await known_flags(words[place], environment):
         return words
     _log.info("running Codex with %s: its work ends with it (--verbatim leaves it out)", FLAG)
     return [*words[: place + 1], FLAG, *words[place + 1 :]]
@@ -46,22 +49,27 @@ def _decided(arguments: Sequence[str]) -> bool:
     return any(word == FLAG or word.split("=")[0] == "--remote" for word in arguments)
 
 
-async def _knows_flag(binary: str, environment: Mapping[str, str]) -> bool:
-    """Whether this Codex has the flag, asked once for each installed version."""
+async def known_flags(program: str, environment: Mapping[str, str]) -> frozenset[str]:
+    """Which of `--no-daemon` and `--no-alt-screen` this Codex has, asked once for each installed
+    version; none when it cannot be asked."""
+    binary = shutil.which(program, path=environment.get("PATH"))
+    if binary is None:
+        return frozenset()
     try:
         key = _identity(binary)
     except OSError:
-        return False
+        return frozenset()
     cache = _cache_file(environment)
     known = _read_cache(cache)
     if key not in known:
         text = await _help_text(binary, environment)
         if text is None:
-            return False
-        known = {key: FLAG in text.split(), **dict(list(known.items())[:15])}
+            return frozenset()
+        found = [flag for flag in _PROBED if flag in text.split()]
+        known = {key: found, **dict(list(known.items())[:15])}
         with contextlib.suppress(OSError):  # not writable: asked again the next time
             write_atomically(cache, json.dumps(known).encode())
-    return known[key]
+    return frozenset(known[key])
 
 
 def _identity(binary: str) -> str:
@@ -81,17 +89,17 @@ def _cache_file(environment: Mapping[str, str]) -> Path:
     folder = Path(root) if Path(root).is_absolute() else Path("~/.cache")
     with contextlib.suppress(RuntimeError):  # no home at all: a relative name, not writable at /
         folder = folder.expanduser()
-    return folder / "agentapi" / "codex-flags.json"
+    return folder / "agentapi" / "codex-options.json"
 
 
-def _read_cache(file: Path) -> dict[str, bool]:
+def _read_cache(file: Path) -> dict[str, list[str]]:
     try:
         known = json.loads(file.read_bytes())
     except (OSError, ValueError, RecursionError):
         return {}
     if not isinstance(known, dict):
         return {}
-    return {key: value for key, value in known.items() if isinstance(value, bool)}
+    return {key: value for key, value in known.items() if isinstance(value, list)}
 
 
 async def _help_text(binary: str, environment: Mapping[str, str]) -> str | None:

@@ -110,14 +110,14 @@ async def test_a_codex_that_cannot_be_asked_runs_as_it_was_given(codexes: Codexe
     assert await codexes.command("codex") == ["codex"]
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"x": 1}'])
+@pytest.mark.parametrize("content", ["{", "[]", '{"x": 1}', '{"x": true}'])
 async def test_a_broken_memory_is_made_anew(codexes: Codexes, content: str) -> None:
-    memory = codexes.folder / "cache/agentapi/codex-flags.json"
+    memory = codexes.folder / "cache/agentapi/codex-options.json"
     memory.parent.mkdir(parents=True)
     memory.write_text(content)
     codexes.install(NEW)
     assert await codexes.command("codex") == ["codex", "--no-daemon"]
-    assert "true" in memory.read_text()
+    assert "--no-daemon" in memory.read_text()
 
 
 async def test_without_a_place_for_it_the_answer_is_the_same(codexes: Codexes) -> None:
