@@ -131,8 +131,9 @@ class TuiDriver:
         await self.typist.send(text)
 
     async def keys(self, data: str) -> None:
-        """Write keystrokes as they are."""
-        self.write(data.encode())
+        """Write keystrokes as they are; not into a message that is just being typed."""
+        async with self.typist.keyboard:
+            self.write(data.encode())
         if self._process is not None:
             await self._process.drain()
 
@@ -159,6 +160,11 @@ class TuiDriver:
     def screen(self) -> str:
         """The screen as text, without blank lines at its end."""
         return "\n".join(self._frame.lines).rstrip("\n")
+
+    @property
+    def pid(self) -> int | None:
+        """The program's process, once it was started."""
+        return self._process.pid if self._process is not None else None
 
     def reading(self) -> bool:
         """Whether the program's output still arrives; see `PtyProcess.reading`."""
