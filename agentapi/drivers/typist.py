@@ -8,9 +8,11 @@ after the paste is not answered by it.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from agentapi.agents.profile import AgentProfile, Unsendable
@@ -69,6 +71,9 @@ class Typist:
         self._profile = driver.profile
         self.submitted: str | None = None
         """The message whose Enter was pressed and whose turn was not seen yet."""
+        self.keyboard = asyncio.Lock()
+        """Who types. Between a message's first character and its Enter nobody else does, so that
+        no key can open something in between that would take the Enter."""
 
     async def send(self, text: str) -> None:
         """Send one message. Raises `SendError`; then nothing of it is left in the composer."""
@@ -76,18 +81,16 @@ class Typist:
         self._check()
         text = _LINE_BREAK.sub("\n", text)  # a terminal knows no others
         typed = self._typeable(text)
-        await self._empty_composer()
-        self._tracker.prepare()
-        try:
-            self._paste(typed)
-            await self._see_echo(typed)
-            await self._close_popup()
-            await self._press_enter(text, typed)
+        async with self.keyboard:
+            await self._empty_composer()
+            self._tracker.prepare()
+            with self._or_abandon():
+                self._paste(typed)
+                await self._see_echo(typed)
+                await self._close_popup()
+                await self._press_enter(text, typed)
+        with self._or_abandon():
             await self._see_begin(typed)
-        except BaseException:
-            self.submitted = None
-            self._tracker.abandon()
-            raise
 
     async def answer(self, dialog_id: str, choice_id: str, limit: float) -> None:
         """Press the key of a choice; return once the dialog is gone.
@@ -103,6 +106,16 @@ class Typist:
         self._driver.write(choice.key.encode())
         if not await self._driver.until(lambda: self._dialog() != dialog, limit):
             raise SendError("answer", f"the dialog is still open {limit:g} s after {choice.key!r}")
+
+    @contextmanager
+    def _or_abandon(self) -> Iterator[None]:
+        """A message that fails here was not taken."""
+        try:
+            yield
+        except BaseException:
+            self.submitted = None
+            self._tracker.abandon()
+            raise
 
     # -- the steps ---------------------------------------------------------------------------
 
@@ -178,7 +191,8 @@ class Typist:
     async def _see_begin(self, typed: str) -> None:
         if await self._driver.until(self._begun, TAKEN_LIMIT):
             return
-        if self._profile.has_composer and not self._hindered() and not self._draft():
+        composer = self._tracker.reading.composer
+        if composer is not None and not composer.text and not self._hindered():
             self._driver.begin("the message left the input box")
         elif not await self._driver.until(self._begun, BEGIN_LIMIT - TAKEN_LIMIT):
             raise await self._given_up(
