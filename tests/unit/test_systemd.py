@@ -96,12 +96,15 @@ def test_the_command_is_one_that_agentapi_takes(unit: Path) -> None:
 
 @analyzed
 def test_the_docs_give_the_score(tmp_path: Path) -> None:
-    said = (PROJECT / "docs/operations.md").read_text()
+    said = " ".join((PROJECT / "docs/operations.md").read_text().split())
+    version = _analyze(tmp_path, "--version").stdout.split()[1]
+    if f"of systemd {version} gives" not in said:
+        pytest.skip(f"the page gives the scores of another systemd than {version}")
     for unit in (SYSTEM, USER):
         run = _analyze(tmp_path, "security", "--offline=true", str(unit))
         score = re.search(r"exposure level for \S+: ([\d.]+)", run.stdout)
         assert score is not None, run.stderr
-        assert f"{score[1]} ({unit.relative_to(PROJECT).parent}" in said
+        assert f"{score[1]} (`{unit.relative_to(PROJECT)}`" in said
 
 
 @pytest.mark.codex
