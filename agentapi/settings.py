@@ -8,7 +8,7 @@ or the variable, the value and what is allowed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -255,7 +255,7 @@ def attach_settings(
     flags: Mapping[str, str | Sequence[str] | None], environment: Mapping[str, str]
 ) -> AttachSettings:
     """The settings of one attach, as `server_settings`. Raises `SettingsError`."""
-    found = {option.field: _value(option, flags, environment) for option in ATTACH_OPTIONS}
+    found = option_values(ATTACH_OPTIONS, flags, environment)
     token = _token(found["auth_token_file"], found["auth_token"])
     return AttachSettings(url=found["url"], auth_token=token)
 
@@ -300,7 +300,7 @@ def server_settings(
     hold several), `environment` is read for the `AGENTAPI_*` variables, `command` is the agent's.
     Raises `SettingsError`.
     """
-    found = {option.field: _value(option, flags, environment) for option in OPTIONS}
+    found = option_values(OPTIONS, flags, environment)
     if not command and not found["print_openapi"]:
         raise SettingsError("no agent given: name its program, as in agentapi server -- codex")
     if command and not command[0]:
@@ -316,6 +316,15 @@ def server_settings(
 def type_of_program(program: str) -> str:
     """The agent type that a program's own name says (`/opt/bin/claude` is claude), else custom."""
     return values.AGENT_NAMES.get(PurePath(program).name, "custom")
+
+
+def option_values(
+    options: Iterable[Option],
+    flags: Mapping[str, str | Sequence[str] | None],
+    environment: Mapping[str, str],
+) -> dict[str, Any]:
+    """The value of each option, by its field. Raises `SettingsError`."""
+    return {option.field: _value(option, flags, environment) for option in options}
 
 
 def _value(

@@ -11,6 +11,10 @@ from agentapi import __version__
 
 _COMMANDS = {
     "server": ("agentapi.cli.server_command:command", "Start an agent and serve its API."),
+    "codex": (
+        "agentapi.cli.codex_command:command",
+        "Start Codex, go on with the folder's session, and serve its API.",
+    ),
     "attach": ("agentapi.cli.attach_command:command", "Show a running agent in this terminal."),
     "configure": ("agentapi.cli.configure:configure", "Write an agent's configuration."),
     "doctor": ("agentapi.cli.doctor:command", "Say what is fine here and what is not."),

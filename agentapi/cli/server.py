@@ -9,7 +9,8 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from agentapi.cli.signals import Signals
@@ -18,6 +19,7 @@ from agentapi.cli.stdin_prompt import read_prompt, stdin_may_hold_prompt
 from agentapi.codex.launch import without_daemon
 from agentapi.conversation.model import Level
 from agentapi.drivers.base import Driver, Exited, Sink
+from agentapi.drivers.resuming import ResumingDriver
 from agentapi.drivers.tui import TuiDriver
 from agentapi.http.app import HttpOptions, create_app
 from agentapi.http.server import HttpServer
@@ -34,20 +36,38 @@ AGENT_FAILED = 1
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The agent and its past: what a command may choose, and the server is made of."""
+
+    driver: Driver
+    store: StateStore | None
+    history: RestoredState
+    initial_prompt: str | Awaitable[str | None] | None
+    about: Callable[[], dict[str, object]]
+    close: Callable[[], Awaitable[None]] | None = None
+    """Called when the agent has ended."""
+
+
 async def serve(
-    settings: ServerSettings, sockets: Sequence[socket.socket], signals: Signals
+    settings: ServerSettings,
+    sockets: Sequence[socket.socket],
+    signals: Signals,
+    compose: Callable[[], Parts] | None = None,
 ) -> int:
-    """Run the agent and serve its API until either a signal or the agent ends it; the status."""
-    store = _store(settings)
-    driver = _driver(settings)
+    """Run the agent and serve its API until either a signal or the agent ends it; the status.
+
+    `compose` gives other parts than the settings alone would."""
+    parts = compose() if compose is not None else _parts(settings)
+    store, driver = parts.store, parts.driver
     notifier = Notifier(os.environ)
     session = AgentSession(
         driver,
         agent_type=settings.type,
         store=store,
-        initial_prompt=_initial_prompt(settings),
-        history=store.load() if store is not None else RestoredState(),
-        about=functools.partial(_about, driver),
+        initial_prompt=parts.initial_prompt,
+        history=parts.history,
+        about=parts.about,
         on_phase=lambda state: notifier.status(f"{state.phase}: {state.because}"),
     )
     if store is not None:
@@ -68,6 +88,8 @@ async def serve(
         notifier.stopping()
         await server.stop()
         await session.stop(GRACE)
+        if parts.close is not None:
+            await parts.close()
         if store is not None:
             await store.close()
         notifier.close()
@@ -107,6 +129,17 @@ def _failure(ending: Exited) -> str:
     how = f"signal {ending.signal}" if ending.code is None else f"status {ending.code}"
     lines = [line.rstrip() for line in ending.screen.strip("\n").rstrip().split("\n")]
     return "\n".join(["=" * 8, *lines, "=" * 8, f"Error: the agent ended with {how}."])
+
+
+def _parts(settings: ServerSettings) -> Parts:
+    store, driver = _store(settings), _driver(settings)
+    return Parts(
+        driver=driver,
+        store=store,
+        history=store.load() if store is not None else RestoredState(),
+        initial_prompt=_initial_prompt(settings),
+        about=functools.partial(_about, driver),
+    )
 
 
 def _store(settings: ServerSettings) -> StateStore | None:
@@ -163,7 +196,7 @@ def _http_options(settings: ServerSettings) -> HttpOptions:
 
 def _reading(driver: Driver) -> bool:
     """Whether the agent's output arrives, as far as the driver can tell."""
-    return driver.reading() if isinstance(driver, TuiDriver) else True
+    return driver.reading() if isinstance(driver, TuiDriver | ResumingDriver) else True
 
 
 def _about(driver: Driver) -> dict[str, object]:

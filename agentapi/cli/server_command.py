@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from socket import socket
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +18,9 @@ from agentapi.cli.pidfile import PidFile, PidFileError
 from agentapi.cli.signals import Signals
 from agentapi.cli.sockets import ListenError, close_all, listen
 from agentapi.settings import OPTIONS, ServerSettings, SettingsError, server_settings
+
+if TYPE_CHECKING:
+    from agentapi.cli.server import Parts
 
 BAD_CONFIGURATION = 2
 
@@ -47,13 +50,14 @@ def command(program: tuple[str, ...], **flags: Any) -> None:
     if settings.print_openapi:
         _print_openapi()
     else:
-        sys.exit(_run(settings))
+        sys.exit(run(settings))
 
 
-def _run(settings: ServerSettings) -> int:
+def run(settings: ServerSettings, composer: Callable[[], Callable[[], Parts]] | None = None) -> int:
     """Take the signals, the port and the pid file, then serve; the exit status.
 
-    All three before the slow imports, and so before the agent starts."""
+    All three before the slow imports, and so before the agent starts. `composer` imports what
+    gives other parts than the settings alone would."""
     signals = Signals()
     logs.configure(settings.log_level, settings.log_format)
     try:
@@ -61,7 +65,7 @@ def _run(settings: ServerSettings) -> int:
         sockets = listen(settings.host, settings.port)
         try:
             with PidFile(settings.pid_file) if settings.pid_file else nullcontext():
-                return _serve(settings, sockets, signals)
+                return _serve(settings, sockets, signals, composer)
         finally:
             close_all(sockets)
     except (ListenError, PidFileError, SettingsError) as error:
@@ -79,13 +83,19 @@ def _check_writable(flag: str, file: Path | None) -> None:
         raise SettingsError(f"{flag}: cannot write {str(file)!r}: {error.strerror}") from error
 
 
-def _serve(settings: ServerSettings, sockets: list[socket], signals: Signals) -> int:
+def _serve(
+    settings: ServerSettings,
+    sockets: list[socket],
+    signals: Signals,
+    composer: Callable[[], Callable[[], Parts]] | None,
+) -> int:
     import asyncio
 
     with _no_certificates():
         from agentapi.cli.server import serve
 
-    return asyncio.run(serve(settings, sockets, signals))
+        compose = composer() if composer is not None else None
+    return asyncio.run(serve(settings, sockets, signals, compose))
 
 
 @contextmanager

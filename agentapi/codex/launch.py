@@ -20,8 +20,8 @@ from agentapi.files import write_atomically
 
 FLAG = "--no-daemon"
 INLINE = "--no-alt-screen"
-"""Keeps Codex off the alternate screen: what scrolls off the top stays, and a high terminal does not
-slow it down."""
+"""Keeps Codex off the alternate screen: what scrolls off the top stays, and a high terminal does
+not slow it down."""
 _PROBED = (FLAG, INLINE)
 PROBE_LIMIT = 5.0
 """Seconds that `codex --help` may take (0.1 s measured)."""
@@ -89,7 +89,7 @@ def _cache_file(environment: Mapping[str, str]) -> Path:
     folder = Path(root) if Path(root).is_absolute() else Path("~/.cache")
     with contextlib.suppress(RuntimeError):  # no home at all: a relative name, not writable at /
         folder = folder.expanduser()
-    return folder / "agentapi" / "codex-options.json"
+    return folder / "agentapi" / "codex-flags.json"
 
 
 def _read_cache(file: Path) -> dict[str, list[str]]:

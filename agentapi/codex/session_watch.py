@@ -40,6 +40,11 @@ class SessionWatch:
         self._offsets: dict[Path, int] = {}
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def running(self) -> bool:
+        """Whether it was started and not stopped."""
+        return self._task is not None
+
     def start(self) -> None:
         """Begin to watch: before the agent starts, so that nothing is missed."""
         self._task = asyncio.create_task(self._watch(), name="watch the sessions")

@@ -146,10 +146,10 @@ class Tracker:
                 return pid
         return None
 
-    def name_of(self, stem: str) -> str:
-        """A file name for this directory's own data: readable, and unlike any other's."""
+    def data_file(self, name: str) -> Path:
+        """Where this directory's own data of a kind goes: readable, and unlike any other's."""
         readable = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(self.workdir).name)[:40].strip("-.")
-        return f"{readable or 'root'}-{self._digest()}{stem}"
+        return self.file.parent / "state" / f"{readable or 'root'}-{self._digest()}.{name}"
 
     def _digest(self) -> str:
         return hashlib.sha256(f"{self.file}\n{self.workdir}".encode()).hexdigest()[:12]

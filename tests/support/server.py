@@ -163,6 +163,13 @@ class Server:
                 await self._changed.wait_for(lambda: holds() or self._over)
             assert holds(), f"the events ended before {what}"
 
+    async def wait_for_log(self, wanted: str) -> None:
+        """Wait until the log holds a text."""
+        with self._explain(f"{wanted!r} in the log"):
+            async with asyncio.timeout(PATIENCE), self._changed:
+                await self._changed.wait_for(lambda: wanted in self.log or self._over)
+            assert wanted in self.log, f"the log ended before {wanted!r}:\n{self.log}"
+
     async def wait_status(self, *wanted: str, since: int = 0) -> None:
         """Wait until the statuses from number `since` on are at least as many as `wanted`, and
         see that they are these."""
@@ -222,6 +229,8 @@ class Server:
         assert self.process.stderr is not None
         while line := await self.process.stderr.readline():
             self.log += line.decode()
+            async with self._changed:
+                self._changed.notify_all()
             if not self.port and (found := _SERVING.search(self.log)):
                 self.port = int(found[1])
                 self.url = f"http://127.0.0.1:{self.port}"

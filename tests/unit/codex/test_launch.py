@@ -112,7 +112,7 @@ async def test_a_codex_that_cannot_be_asked_runs_as_it_was_given(codexes: Codexe
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"x": 1}', '{"x": true}'])
 async def test_a_broken_memory_is_made_anew(codexes: Codexes, content: str) -> None:
-    memory = codexes.folder / "cache/agentapi/codex-options.json"
+    memory = codexes.folder / "cache/agentapi/codex-flags.json"
     memory.parent.mkdir(parents=True)
     memory.write_text(content)
     codexes.install(NEW)
