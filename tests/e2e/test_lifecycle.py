@@ -116,3 +116,46 @@ async def test_2000_lines_inline(scratch: Path, model: ScriptedModel, codex: Any
             if event.name == "message_update" and event.data["id"] == 2:
                 assert furniture(event.data["message"]) == []
         assert await server.turn("echo after it") == "• echo after it"
+
+
+async def test_100_000_characters_reach_the_model_on_the_alternate_screen(
+    scratch: Path, model: ScriptedModel, codex: Any
+) -> None:
+    codex(None)
+    prompt = "word " * 19_999 + "last."
+    async with codex_server(scratch, model) as (server, _):
+        await server.ready()
+        assert await server.send(prompt) == Sent(200)
+        await server.wait_status("running", "stable", "running", "stable")
+        assert model.requests[-1].prompt == prompt
+        assert (await server.messages())[1] == ("user", prompt)
+
+
+@pytest.mark.xfail(
+    strict=True, reason="an echo higher than the alternate screen: its mark is never seen"
+)
+async def test_100_000_characters_are_answered_on_the_alternate_screen(
+    scratch: Path, model: ScriptedModel, codex: Any
+) -> None:
+    codex(None)
+    async with codex_server(scratch, model) as (server, _):
+        await server.ready()
+        await server.turn("word " * 19_999 + "last.")
+        assert await server.turn("echo after it") == "• echo after it"
+
+
+@pytest.mark.xfail(
+    strict=True, reason="Ctrl-T lays the alternate screen out anew: the message's anchor moves"
+)
+async def test_a_conversation_laid_out_anew_changes_no_message(
+    scratch: Path, model: ScriptedModel, codex: Any
+) -> None:
+    codex(None)
+    async with codex_server(scratch, model) as (server, _):
+        await server.ready()
+        await server.turn("hello")
+        before = await server.messages()
+        await server.raw("\x14")
+        await server.wait_for_screen("Model metadata")
+        await server.turn("echo after it")
+        assert (await server.messages())[:3] == before
