@@ -1,0 +1,164 @@
+"""A rollout file, followed as it grows: bytes on a disk in, entries out, nothing when idle.
+
+The kernel says when the file changed (inotify, on the event loop); then what is new is read. Four
+things may happen to a file besides growing, and each is seen: it is shortened, it is replaced by
+another of its name, it is removed, and it does not exist yet. The first two start the reading over,
+which the batch says (`restarted`); the others wait for the file to be there again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from agentapi.codex.rollout_parse import RolloutParser
+from agentapi.transcript_items import Entry
+
+CHUNK = 1 << 20
+"""Bytes that are read and parsed at once."""
+INLINE = 1 << 17
+"""Up to so many new bytes are parsed on the event loop (about a millisecond), more in a thread."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What was read at once."""
+
+    entries: Sequence[Entry]
+    """Added or changed, in order."""
+    restarted: bool = False
+    """Whether the file began anew: all entries before are void."""
+    caught_up: bool = False
+    """Whether this was all that the file held."""
+
+
+def read_rollout(path: Path) -> tuple[list[Entry], RolloutParser]:
+    """The entries of a whole file, each in its last version, and the parser (id, version, usage).
+
+    Raises `OSError`."""
+    parser = RolloutParser()
+    entries: dict[int, Entry] = {}
+    with path.open("rb", buffering=0) as file:
+        while data := file.read(CHUNK):
+            for entry in parser.feed(data):
+                entries[entry.index] = entry
+    return list(entries.values()), parser
+
+
+class RolloutFollower:
+    """Follows one rollout and hands every batch to `on_batch`, from the event loop's thread.
+
+    `start` returns at once; what the file holds already comes in batches too. `stop` when done."""
+
+    def __init__(self, path: Path, on_batch: Callable[[Batch], None]) -> None:
+        self.path = path
+        self.parser = RolloutParser()
+        """Knows the session's id, Codex's version and the usage, as of the last batch."""
+        self._on_batch = on_batch
+        self._file: int | None = None
+        self._inode: tuple[int, int] | None = None
+        self._offset = 0
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin; needs a running event loop."""
+        self._task = asyncio.create_task(self._follow(), name=f"follow {self.path.name}")
+
+    async def wait(self) -> None:
+        """Wait until it follows no more: after `stop`, or when the folder cannot be watched."""
+        if self._task is not None:
+            await asyncio.wait((self._task,))
+
+    async def stop(self) -> None:
+        """End. Idempotent."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+        self._close()
+
+    async def _follow(self) -> None:
+        from asyncinotify import Inotify, Mask
+
+        here = Mask.CREATE | Mask.MOVED_TO | Mask.DELETE | Mask.MOVED_FROM | Mask.ONLYDIR
+        try:
+            with Inotify() as inotify:
+                # A watch of the folder tells of a file that comes or is replaced, one of the file
+                # that it grows: a folder's watch would also wake for every other session's growth.
+                inotify.add_watch(self.path.parent, here)
+                watch = self._watch(inotify, None)
+                await self._catch_up()
+                async for event in inotify:
+                    if event.name is not None and event.name.name != self.path.name:
+                        continue
+                    if event.name is not None or Mask.IGNORED in event.mask:
+                        watch = self._watch(inotify, watch)
+                    await self._catch_up()
+        except OSError as error:
+            _log.error("the rollout %s cannot be followed: %s", self.path, error)
+
+    def _watch(self, inotify: object, old: object) -> object:
+        from asyncinotify import Mask
+
+        if old is not None:
+            with contextlib.suppress(OSError, ValueError):
+                inotify.rm_watch(old)  # type: ignore[attr-defined]
+        with contextlib.suppress(FileNotFoundError):
+            return inotify.add_watch(self.path, Mask.MODIFY)  # type: ignore[attr-defined]
+        return None
+
+    # -- reading -----------------------------------------------------------------------------
+
+    async def _catch_up(self) -> None:
+        restarted = self._reopen()
+        if self._file is None:
+            return
+        size = os.fstat(self._file).st_size
+        if size < self._offset:
+            restarted = True
+            self._begin()
+        while data := os.pread(self._file, CHUNK, self._offset):
+            self._offset += len(data)
+            feed = self.parser.feed
+            large = len(data) > INLINE
+            entries = await asyncio.to_thread(feed, data) if large else feed(data)
+            self._on_batch(Batch(entries, restarted, caught_up=self._offset >= size))
+            restarted = False
+        if restarted:
+            self._on_batch(Batch((), restarted=True, caught_up=True))
+
+    def _reopen(self) -> bool:
+        """Open the file of this name if it is another one; whether that voids what was read."""
+        try:
+            status = self.path.stat()
+        except OSError:
+            return False  # gone: what it said stays said until there is another
+        inode = (status.st_dev, status.st_ino)
+        if inode == self._inode:
+            return False
+        replaced = self._inode is not None
+        self._close()
+        try:
+            self._file = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            _log.warning("the rollout %s cannot be read: %s", self.path, error.strerror)
+            return False
+        self._inode = inode
+        self._begin()
+        return replaced
+
+    def _begin(self) -> None:
+        self.parser = RolloutParser()
+        self._offset = 0
+
+    def _close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = self._inode = None

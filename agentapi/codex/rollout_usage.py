@@ -1,0 +1,105 @@
+"""Tokens, context window and rate limits, as Codex's rollout tells them.
+
+The shape, of `GET /session` and of a transcript's usage items; what is not known is null:
+
+    {model,
+     turn:    {input_tokens, cached_input_tokens, output_tokens, reasoning_output_tokens,
+               total_tokens},
+     total:   {the same, of the whole session},
+     context: {window, used, left, left_percent},
+     rate_limits: {primary: {used_percent, window_minutes, resets_at}, secondary: {…}}}
+
+All are tokens but `left_percent`, the limits' percents, minutes, and `resets_at` (Unix seconds).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+COUNTS = (
+    "input_tokens",
+    "cached_input_tokens",
+    "output_tokens",
+    "reasoning_output_tokens",
+    "total_tokens",
+)
+
+Counts = dict[str, int]
+
+
+class UsageMeter:
+    """Adds up what a rollout tells, line by line."""
+
+    def __init__(self) -> None:
+        self.model: str | None = None
+        self._window: int | None = None
+        self._total: Counts | None = None
+        self._before: Counts = dict.fromkeys(COUNTS, 0)  # the total when the turn began
+        self._last: Counts | None = None
+        self._limits: dict[str, object] | None = None
+
+    def turn_started(self, window: object = None) -> None:
+        """A turn begins; `window` is the size of the model's context, where the line tells it."""
+        if self._total is not None:
+            self._before = self._total
+        self._window = _count(window) or self._window
+
+    def token_count(self, payload: Mapping[str, Any]) -> bool:
+        """Take a `token_count` line; whether the total changed."""
+        limits = payload.get("rate_limits")
+        if isinstance(limits, dict):
+            self._limits = _limits(limits) or self._limits
+        info = payload.get("info")
+        if not isinstance(info, dict):
+            return False
+        total = _counts(info.get("total_token_usage"))
+        self._last = _counts(info.get("last_token_usage")) or self._last
+        self._window = _count(info.get("model_context_window")) or self._window
+        if total is None or total == self._total:
+            return False
+        self._total = total
+        return True
+
+    def snapshot(self) -> dict[str, object] | None:
+        """What is known; None before anything is."""
+        if self._total is None:
+            return None
+        turn = {name: max(0, self._total[name] - self._before[name]) for name in COUNTS}
+        return {
+            "model": self.model,
+            "turn": turn,
+            "total": dict(self._total),
+            "context": self._context(),
+            "rate_limits": self._limits,
+        }
+
+    def _context(self) -> dict[str, int | None]:
+        window = self._window
+        used = self._last["total_tokens"] if self._last else None
+        left = max(0, window - used) if window and used is not None else None
+        percent = round(100 * left / window) if window and left is not None else None
+        return {"window": window, "used": used, "left": left, "left_percent": percent}
+
+
+def _counts(value: object) -> Counts | None:
+    if not isinstance(value, dict):
+        return None
+    return {name: _count(value.get(name)) or 0 for name in COUNTS}
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _limits(value: Mapping[str, Any]) -> dict[str, object] | None:
+    found = {
+        name: {
+            key: window.get(key)
+            for key in ("used_percent", "window_minutes", "resets_at", "resets_in_seconds")
+            if key in window
+        }
+        for name in ("primary", "secondary")
+        if isinstance(window := value.get(name), dict)
+    }
+    return dict(found) or None

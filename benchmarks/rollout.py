@@ -1,0 +1,96 @@
+"""`python -m benchmarks.rollout [--megabytes N]`: reading a rollout, and following one.
+
+Cold reading: a file made by repeating a recorded session, dropped from the page cache where the
+kernel allows it, read in a fresh parser. Following: from the end of a write to the callback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from agentapi.codex.rollout import Batch, RolloutFollower, read_rollout
+
+RECORDINGS = Path(__file__).parents[1] / "tests/recordings/rollouts"
+VERSIONS = ("0.80.0", "0.125.0", "0.169.0")
+RUNS = 3
+
+
+def make(path: Path, version: str, megabytes: int) -> None:
+    """Write a rollout of about so many megabytes: recorded turns, over and over."""
+    turns = (RECORDINGS / version / "turns.jsonl").read_bytes()
+    with path.open("wb") as file:
+        for _ in range(megabytes * 1_000_000 // len(turns) + 1):
+            file.write(turns)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_cold(path: Path) -> tuple[float, int]:
+    """Megabytes a second, and the number of items."""
+    with path.open("rb") as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    begun = time.perf_counter()
+    entries, _ = read_rollout(path)
+    return path.stat().st_size / 1e6 / (time.perf_counter() - begun), len(entries)
+
+
+async def follow(path: Path, count: int) -> list[float]:
+    """Milliseconds from the end of a write to the callback, one by one."""
+    told = asyncio.Event()
+
+    def take(batch: Batch) -> None:
+        told.set()
+
+    follower = RolloutFollower(path, take)
+    follower.start()
+    await told.wait()
+    payload = {"type": "agent_message", "message": "Some words of an agent. " * 10}
+    record = {"timestamp": "2026-01-02T03:04:05Z", "type": "event_msg", "payload": payload}
+    line = json.dumps(record).encode() + b"\n"
+    taken = []
+    with path.open("ab", buffering=0) as file:
+        for _ in range(count):
+            await asyncio.sleep(0.005)
+            told.clear()
+            file.write(line)
+            begun = time.perf_counter()
+            await told.wait()
+            taken.append((time.perf_counter() - begun) * 1000)
+    await follower.stop()
+    return taken
+
+
+def spread(values: list[float]) -> str:
+    """min / median / max."""
+    return f"{min(values):8.2f} {statistics.median(values):8.2f} {max(values):8.2f}"
+
+
+def main() -> int:
+    """Print the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.rollout")
+    parser.add_argument("--megabytes", type=int, default=100)
+    megabytes: int = parser.parse_args().megabytes
+    print(f"{'':36} {'min':>8} {'median':>8} {'max':>8}")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "rollout.jsonl"
+        for version in VERSIONS:
+            make(path, version, megabytes)
+            runs = [read_cold(path) for _ in range(RUNS)]
+            name = f"read {megabytes} MB of {version}, MB/s"
+            print(f"{name:36} {spread([speed for speed, _ in runs])}   {runs[0][1]} items")
+        make(path, VERSIONS[-1], 0)
+        taken = asyncio.run(follow(path, 200))
+        print(f"{'a line written to its item, ms':36} {spread(taken)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

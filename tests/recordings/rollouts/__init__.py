@@ -1,0 +1,1 @@
+"""Rollout files of the real Codex, and how they are made (`record.py`)."""
