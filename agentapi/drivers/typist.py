@@ -72,8 +72,9 @@ class Typist:
         self.submitted: str | None = None
         """The message whose Enter was pressed and whose turn was not seen yet."""
         self.keyboard = asyncio.Lock()
-        """Who types. Between a message's first character and its Enter nobody else does, so that
-        no key can open something in between that would take the Enter."""
+        """Who types. From a message's first character until its turn begins nobody else does: a key
+        could open something that takes the Enter, and one right behind the Enter makes 0.80 take
+        both for a part of the text."""
 
     async def send(self, text: str) -> None:
         """Send one message. Raises `SendError`; then nothing of it is left in the composer."""
@@ -89,6 +90,7 @@ class Typist:
                 await self._see_echo(typed)
                 await self._close_popup()
                 await self._press_enter(text, typed)
+                await self._driver.until(self._begun, TAKEN_LIMIT)
         with self._or_abandon():
             await self._see_begin(typed)
 
@@ -189,7 +191,7 @@ class Typist:
         self.submitted = text
 
     async def _see_begin(self, typed: str) -> None:
-        if await self._driver.until(self._begun, TAKEN_LIMIT):
+        if self._begun():
             return
         composer = self._tracker.reading.composer
         if composer is not None and not composer.text and not self._hindered():
