@@ -47,7 +47,18 @@ _HOSTS = ("127.0.0.1", "::1")
     help="An address to serve on; may be repeated (default: 127.0.0.1 and ::1).",
 )
 @click.option(
-    "--state-file", type=_FOLDER, envvar="AGENTAPI_STATE_FILE", help="(AGENTAPI_STATE_FILE)"
+    "--state-file",
+    type=_FOLDER,
+    envvar="AGENTAPI_STATE_FILE",
+    help="Keeps the conversation (AGENTAPI_STATE_FILE; default: by the session file).",
+)
+@click.option(
+    "--session-file",
+    type=_FOLDER,
+    envvar="AGENTAPI_SESSION_FILE",
+    default=Path("~/.codex-module/.codex-task-session"),
+    show_default=True,
+    help="Which session belongs to which folder (AGENTAPI_SESSION_FILE).",
 )
 def command(
     *,
@@ -58,6 +69,7 @@ def command(
     port: int,
     host: tuple[str, ...],
     state_file: Path | None,
+    session_file: Path,
 ) -> None:
     """Say what is fine here and what is not, each with the fix.
 
@@ -67,7 +79,11 @@ def command(
     from agentapi.cli import doctor_report
 
     home = (codex_home or Path.home() / ".codex").expanduser().absolute()
-    folders = {"working directory": (workdir or Path.cwd()).absolute(), "Codex's home": home}
+    folders = {
+        "working directory": (workdir or Path.cwd()).absolute(),
+        "Codex's home": home,
+        "session file": session_file.expanduser().absolute().parent,
+    }
     if state_file is not None:
         folders["state file"] = state_file.expanduser().absolute().parent
     findings = list(_findings(codex, home, folders, host, port))

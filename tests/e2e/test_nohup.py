@@ -36,6 +36,7 @@ class Shell:
 
     def __init__(self, home: CodexHome) -> None:
         self.state = home.home / ".local/state/agentapi"
+        self.modules = home.home / ".codex-module"
         self.log, self.pid_file = self.state / "project.log", self.state / "project.pid"
         path = [str(Path(sys.executable).parent), str(codex_binary().parent), os.environ["PATH"]]
         self._environment = home.environment() | {"AGENTAPI_PORT": "0", "PATH": ":".join(path)}
@@ -59,7 +60,8 @@ class Shell:
 
     def kept(self) -> list[str]:
         """The messages of the state file."""
-        state = json.loads((self.state / "project.json").read_text())
+        (file,) = self.modules.rglob("*state.json")
+        state = json.loads(file.read_text())
         return [message["message"] for message in state["messages"]]
 
     def _log(self) -> str:
@@ -108,7 +110,7 @@ async def test_start_save_stop_and_start_again(shell: Shell, model: ScriptedMode
     await shell.ended(pid)
     assert not shell.pid_file.exists()
 
-    pid, url = await shell.start(_block("start").replace("-- codex", "-- codex resume --last"))
+    pid, url = await shell.start(_block("start"))
     async with aiohttp.ClientSession() as client:
         assert await _stable(client, url, 3) == said, "the same messages, with the ids they had"
         body["content"] = "and again"
@@ -144,8 +146,3 @@ async def test_a_killed_one_is_replaced(shell: Shell) -> None:
     assert pid != killed
     os.kill(pid, signal.SIGTERM)
     await shell.ended(pid)
-
-
-async def test_the_resume_line_of_the_page_is_the_one_tried() -> None:
-    page = (PROJECT / "docs/operations.md").read_text()
-    assert "project.json -- codex resume --last\n" in page

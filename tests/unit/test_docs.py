@@ -15,6 +15,7 @@ import pytest
 import agentapi
 from agentapi.cli import main
 from agentapi.cli.doctor_codex import NEWEST, OLDEST
+from agentapi.codex.options import CODEX_OPTIONS
 from agentapi.conversation.model import Phase
 from agentapi.drivers import tui, typist
 from agentapi.terminal import process
@@ -94,9 +95,10 @@ def test_commands_are_taken(page: str) -> None:
 def test_options_that_are_named_exist() -> None:
     """Options in the text of the page for operators, whichever command they belong to."""
     commands: list[click.Command] = [main]
-    known = {"--strict-config", "--with-api-key", "--last"}  # Codex's own
+    known = {"--with-api-key", "--continue"}  # other programs' own
     known |= {"--user", "--now", "--path", "--offline", "--create-home"}  # systemd's, useradd's
     known |= {"--no-codex"}  # scripts/setup's
+    known |= {f"--no-{option.name}" for option in CODEX_OPTIONS if option.boolean}
     while commands:
         command = commands.pop()
         for parameter in command.params:

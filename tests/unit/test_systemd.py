@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from agentapi.cli.codex_command import command
 from agentapi.cli.server import GRACE
-from agentapi.cli.server_command import BAD_CONFIGURATION, command
+from agentapi.cli.server_command import BAD_CONFIGURATION
 from tests.support.codex import PROJECT, codex_binary
 
 SYSTEM = PROJECT / "systemd/agentapi@.service"
@@ -87,11 +88,9 @@ def test_the_unit_means_what_the_daemon_does(unit: Path) -> None:
 
 @both
 def test_the_command_is_one_that_agentapi_takes(unit: Path) -> None:
-    env, agentapi, server, *words = shlex.split(_settings(unit)["ExecStart"][0])
-    assert (env, agentapi, server) == ("/usr/bin/env", "agentapi", "server")
-    context = command.make_context("server", list(words))
-    assert context.params["type"] == "codex"
-    assert context.params["program"] == ("codex",)
+    env, agentapi, name, *words = shlex.split(_settings(unit)["ExecStart"][0])
+    assert (env, agentapi, name) == ("/usr/bin/env", "agentapi", "codex")
+    command.make_context(name, list(words))
 
 
 @analyzed
