@@ -12,14 +12,13 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from agentapi.cli.signals import Signals
 from agentapi.cli.sockets import beyond_loopback, urls
 from agentapi.cli.stdin_prompt import read_prompt, stdin_may_hold_prompt
-from agentapi.codex.launch import without_daemon
 from agentapi.conversation.model import Level
-from agentapi.drivers.base import Driver, Exited, Sink
-from agentapi.drivers.resuming import ResumingDriver
+from agentapi.drivers.base import Driver, Exited
 from agentapi.drivers.tui import TuiDriver
 from agentapi.http.app import HttpOptions, create_app
 from agentapi.http.server import HttpServer
@@ -164,24 +163,19 @@ def _driver(settings: ServerSettings) -> Driver:
         return AcpDriver(settings.command, cwd=Path.cwd(), env=environment)
     from agentapi.agents import profile_for
 
-    kind = TuiDriver if settings.verbatim or settings.type != "codex" else _CodexDriver
-    return kind(
-        profile_for(settings.type),
-        settings.command,
-        cwd=Path.cwd(),
-        env=environment,
-        columns=settings.term_width,
-        rows=settings.term_height,
-        record=settings.record,
-    )
+    terminal: dict[str, Any] = {
+        "cwd": Path.cwd(),
+        "env": environment,
+        "columns": settings.term_width,
+        "rows": settings.term_height,
+        "record": settings.record,
+    }
+    profile = profile_for(settings.type)
+    if settings.verbatim or settings.type != "codex":
+        return TuiDriver(profile, settings.command, **terminal)
+    from agentapi.drivers.codex import CodexDriver
 
-
-class _CodexDriver(TuiDriver):
-    """Codex, asked for its options first: at the start, when the server already answers."""
-
-    async def start(self, sink: Sink) -> None:
-        self._argv = await without_daemon(self._argv, self._env)
-        await super().start(sink)
+    return CodexDriver(profile, settings.command, link=settings.codex_link, **terminal)
 
 
 def _http_options(settings: ServerSettings) -> HttpOptions:
@@ -196,12 +190,18 @@ def _http_options(settings: ServerSettings) -> HttpOptions:
 
 def _reading(driver: Driver) -> bool:
     """Whether the agent's output arrives, as far as the driver can tell."""
-    return driver.reading() if isinstance(driver, TuiDriver | ResumingDriver) else True
+    ask: Callable[[], bool] | None = getattr(driver, "reading", None)
+    return ask is None or ask()
 
 
 def _about(driver: Driver) -> dict[str, object]:
     """What `GET /session` tells besides the session's own."""
-    known = {name: getattr(driver, name, None) for name in ("session_id", "agent_version")}
+    names = ("session_id", "agent_version", "usage", "link")
+    known = {name: getattr(driver, name, None) for name in names}
     with contextlib.suppress(OSError):
         known["workdir"] = str(Path.cwd())
     return {name: value or None for name, value in known.items()}
+
+
+def _always() -> bool:
+    return True
