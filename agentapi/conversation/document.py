@@ -8,6 +8,7 @@ from one window to the next where they overlap.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import islice
 from operator import ne
 
 from agentapi.frames import Frame
@@ -17,6 +18,9 @@ GAP = "[…]"
 
 MARGIN = 4
 """Rows that may stay blank below the last line of a window that is full (padding, a tip)."""
+MAX_COMPARED = 12
+MAX_SHIFTS = 48
+"""How many lines of a window are looked up in the one before it, and shifts tried at most."""
 MAX_LINES = 100_000
 """Lines that a page keeps above the screen; older ones are forgotten."""
 
@@ -123,24 +127,29 @@ def scrolled_by(before: Sequence[str], now: Sequence[str]) -> int | None:
     """By how many lines the window moved down the page; None when the two do not overlap.
 
     The first row is not compared (something may be pinned there), and the end may have changed:
-    of all shifts, the one under which most lines agree wins, the smallest first.
+    of all shifts, the one under which most lines agree wins, the smallest first. That many lines
+    stand where they stood proves nothing: a page of equal answers moves onto itself.
     """
-    filled = sum(map(bool, now[1:]))
     changed = sum(map(ne, before[1:], now[1:])) + max(0, len(now) - len(before))
-    if changed * 2 <= filled or not any(before):
+    if changed <= 1 or not any(before):  # a spinner, mostly
         return 0
+    candidates = _possible_shifts(before, now)
+    best = max(candidates, key=lambda shift: (_agreeing(before, now, shift), -shift))
+    return best if _agreeing(before, now, best) else None
+
+
+def _possible_shifts(before: Sequence[str], now: Sequence[str]) -> set[int]:
+    """0, and the shifts that bring the rarest lines back to where they were."""
     places: dict[str, list[int]] = {}
     for row, line in enumerate(before):
         if line:
             places.setdefault(line, []).append(row)
-    candidates = {
-        place - row
-        for row, line in list(enumerate(now))[1:12]
-        for place in places.get(line, ())
-        if place >= row
-    }
-    best = max(candidates, key=lambda shift: (_agreeing(before, now, shift), -shift), default=0)
-    return best if _agreeing(before, now, best) else None
+    known = [row for row in range(1, len(now)) if now[row] in places]
+    known.sort(key=lambda row: len(places[now[row]]))
+    shifts = (
+        place - row for row in known[:MAX_COMPARED] for place in places[now[row]] if place > row
+    )
+    return {0, *islice(shifts, MAX_SHIFTS)}
 
 
 def _agreeing(before: Sequence[str], now: Sequence[str], shift: int) -> int:

@@ -78,3 +78,30 @@ def test_a_line_that_grows_in_place_is_no_scrolling() -> None:
     assert scrolled_by(before, ["head", "a", "b", "c", "growing"]) == 0
     assert scrolled_by(before, ["b", "c", "growing", "d", "e"]) == 2
     assert scrolled_by(before, ["v", "w", "x", "y", "z"]) is None
+
+
+@given(
+    st.lists(WORDS, min_size=2, max_size=5, unique=True),
+    st.integers(9, 40),
+    st.lists(st.integers(1, 3), min_size=1, max_size=12),
+)
+def test_a_page_of_equal_answers_moves_onto_itself(
+    answer: list[str], rows: int, steps: list[int]
+) -> None:
+    """The same few lines again and again, shown piece by piece: the numbers go on all the same."""
+    block = [f"{number} {line}" for number, line in enumerate(answer)]
+    lines = block * 60
+    page, shown = Document(), rows
+    page.update(frame(*lines[:rows], alternate=True), rows)
+    for step in steps:
+        step = min(step, len(block) - 1)
+        shown += step
+        page.update(frame(*lines[shown - rows : shown], alternate=True), rows)
+        assert page.end == page.first + shown
+    assert page.lines(page.first) == lines[:shown]
+
+
+def test_a_window_of_equal_lines_moves_by_what_is_new_below_them() -> None:
+    before = [*["x"] * 40, "Worked", "", "> next", "answer"]
+    now = [*["x"] * 28, *before[40:], *(f"new {number}" for number in range(12))]
+    assert scrolled_by(before, now) == 12
