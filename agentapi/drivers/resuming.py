@@ -20,6 +20,7 @@ from typing import Protocol
 
 from agentapi.conversation.model import Level, Phase, PhaseState
 from agentapi.drivers.base import (
+    AgentText,
     Driver,
     DriverEvent,
     Exited,
@@ -27,6 +28,7 @@ from agentapi.drivers.base import (
     PhaseChanged,
     ScreenChanged,
     Sink,
+    UserText,
 )
 
 RETRY_INTERVAL = 3.0
@@ -62,7 +64,7 @@ class Plan:
     started: Callable[[int], None]
     """Told the process of every run."""
     ready: Callable[[bool], None]
-    """Told once, when a run is at work: whether it is the resumed one."""
+    """Told once, when a run waits for the user: whether it is the resumed one."""
     ended: Callable[[Exited], None]
     """Told the end of every run."""
 
@@ -164,10 +166,12 @@ class ResumingDriver:
         if self._resuming and not self._ready:
             if isinstance(event, PhaseChanged) and event.state.phase is Phase.EXITED:
                 return  # the end follows, and perhaps a fresh start
+            if isinstance(event, UserText | AgentText):
+                return  # the history that a resumed agent paints again is no news
             if isinstance(event, ScreenChanged):
                 self._look_for_another_writer()
         self._sink(event)
-        if isinstance(event, PhaseChanged) and event.state.phase in (Phase.IDLE, Phase.WORKING):
+        if isinstance(event, PhaseChanged) and event.state.phase is Phase.IDLE:
             self._became_ready()
 
     def _became_ready(self) -> None:

@@ -79,3 +79,107 @@ async def test_without_a_prompt_the_session_is_learned_later(place: Workspace) -
         assert (await server.get("/session"))["session_id"] == session
         await server.turn("echo later")
         assert "echo late" in prompts_before(place)
+
+
+async def test_a_stale_id_ends_in_a_fresh_session_with_the_prompt(place: Workspace) -> None:
+    stale = "01a1fddc-2eb3-7532-99ae-a2decbc73a2e"
+    place.session_file.parent.mkdir(parents=True)
+    place.session_file.write_text(f"/other/place|{stale}\n{place.home.workdir}/|{stale}\n")
+    async with place.daemon("--prompt", "echo anew") as server:
+        assert [text for _, text in await answered(server, 3)][1:] == ["echo anew", "• echo anew"]
+        assert any(stale in notice and "fresh" in notice for notice in server.notices)
+        session = await learned(server, place)
+        assert (await server.get("/session"))["resumed"] is False
+    assert place.tracked() == {"/other/place": stale, str(place.home.workdir): session}
+    kept = place.session_file.with_name(place.session_file.name + ".replaced").read_text()
+    assert kept.endswith(f" {place.home.workdir}|{stale}\n")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"type":"session_meta","payload":{}}\n'])
+async def test_a_broken_rollout_ends_in_a_fresh_session(place: Workspace, content: bytes) -> None:
+    async with place.daemon("--prompt", "echo one") as server:
+        await answered(server, 3)
+        session = await learned(server, place)
+    (rollout,) = place.home.rollouts()
+    rollout.write_bytes(content)
+    async with place.daemon("--prompt", "echo one") as server:
+        assert [text for _, text in await answered(server, 3)][1:] == ["echo one", "• echo one"]
+        assert any("empty or broken" in notice for notice in server.notices)
+        assert any("is kept in" in notice for notice in server.notices)
+        assert await learned(server, place) != session
+    assert rollout.read_bytes() == content
+
+
+async def test_a_codex_that_cannot_resume_does_not_end_the_server(place: Workspace) -> None:
+    """The record looks whole to us and Codex refuses it all the same."""
+    async with place.daemon("--prompt", "echo one") as server:
+        await answered(server, 3)
+        session = await learned(server, place)
+    real = codex_binary(place.version)
+    refusing = place.home.home / "codex"
+    refusing.write_text(
+        f'#!/bin/sh\ncase " $* " in *" resume "*)\n'
+        f'  echo "ERROR: No saved session found with ID $0"; exit 1;;\nesac\nexec {real} "$@"\n'
+    )
+    refusing.chmod(0o755)
+    async with place.daemon("--codex", str(refusing), "--prompt", "echo two") as server:
+        told = await answered(server, 5)
+        assert [text for _, text in told][1:] == [
+            *("echo one", "• echo one"),
+            *("echo two", "• echo two"),
+        ]
+        assert any("could not be resumed" in notice for notice in server.notices)
+        assert (await server.get("/session"))["resumed"] is False
+        assert await learned(server, place) != session
+
+
+async def test_no_continue_starts_afresh(place: Workspace) -> None:
+    async with place.daemon("--prompt", "echo one") as server:
+        await answered(server, 3)
+        session = await learned(server, place)
+    async with place.daemon("--prompt", "echo one", "--no-continue") as server:
+        assert [text for _, text in await answered(server, 3)][1:] == ["echo one", "• echo one"]
+        assert await learned(server, place) != session
+
+
+async def test_a_session_in_use_is_waited_for(place: Workspace) -> None:
+    async with place.daemon("--prompt", "echo one") as first:
+        await answered(first, 3)
+        session = await learned(first, place)
+        async with place.daemon("--prompt", "echo two") as second:
+            await second.until(
+                lambda: any("in use by process" in text for text in second.notices), "the warning"
+            )
+            assert await second.status() == "running"
+            assert await first.turn("echo still here") == "• echo still here"
+            assert place.session == session
+            assert await first.stop() == 0
+            await second.ready()
+            about = await second.get("/session")
+            assert (about["session_id"], about["resumed"]) == (session, True)
+            assert await second.turn("echo from the second") == "• echo from the second"
+            assert "echo still here" in prompts_before(place)
+
+
+async def test_two_folders_at_once(place: Workspace) -> None:
+    other = place.home.home / "an other | [a-z]*"
+    config = place.home.codex_home / "config.toml"
+    trust = f'\n[projects."{other}"]\ntrust_level = "trusted"\n'
+    config.write_text(config.read_text() + trust)
+    link = place.home.home / "link"
+    link.symlink_to(other)
+    async with (
+        place.daemon("--prompt", "echo one") as first,
+        place.daemon("--prompt", "echo two", workdir=other) as second,
+    ):
+        await answered(first, 3)
+        await answered(second, 3)
+        await learned(first, place)
+        await second.wait_for_log("Session tracked")
+    sessions = place.tracked()
+    assert set(sessions) == {str(place.home.workdir), str(other)}
+    assert len(set(sessions.values())) == 2
+    async with place.daemon(workdir=link) as second:
+        await second.ready()
+        assert (await second.get("/session"))["session_id"] == sessions[str(other)]
+        assert [text for _, text in await second.messages()][1:] == ["echo two", "• echo two"]
