@@ -16,9 +16,13 @@ from typing import Any
 
 import pytest
 
+from agentapi.agents.profile import AgentProfile
+from agentapi.cli.server import _reading
+from agentapi.drivers.tui import TuiDriver
 from agentapi.notify import Notifier
 from agentapi.terminal import ExitStatus, PtyProcess, child_environment
 from tests.support.daemon import ANSWERING, PATIENCE, daemon
+from tests.support.fixed_driver import FixedDriver
 
 
 class Manager:
@@ -266,6 +270,21 @@ async def test_output_that_nobody_reads_is_noticed() -> None:
     assert process.reading(), "it reads again"
     await process.stop(0)
     assert process.reading()
+
+
+async def test_the_server_asks_its_driver() -> None:
+    driver = TuiDriver(AgentProfile("custom"), ["cat"], env=child_environment(os.environ))
+    assert _reading(driver), "nothing was started yet"
+    await driver.start(lambda event: None)
+    assert driver._process is not None
+    asyncio.get_running_loop().remove_reader(driver._process._fd)
+    await driver.keys("echoed by the terminal\n")
+    async with asyncio.timeout(PATIENCE):
+        while _reading(driver):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    await driver.stop(0)
+    assert _reading(driver)
+    assert _reading(FixedDriver()), "one that cannot tell is believed"
 
 
 async def test_output_that_cannot_be_passed_on_is_noticed() -> None:
