@@ -37,6 +37,8 @@ class Option:
     """The default as the help and the reference show it."""
     flag: bool = True
     """Whether there is a flag: a secret has only its variable."""
+    bare: str = ""
+    """What the flag means without a value; empty when it needs one."""
 
     @property
     def variable(self) -> str:
@@ -225,6 +227,16 @@ OPTIONS: tuple[Option, ...] = (
         values.truth,
         False,
     ),
+    Option(
+        "codex-link",
+        "Work with Codex through an app-server of its own, on which its TUI runs too: exact text,"
+        " sends, answers and interrupts by call. on: or fail; auto: where this Codex can; off.",
+        values.one_of("auto", "on", "off"),
+        "off",
+        metavar="[auto|on|off]",
+        shown="off; without a value: on",
+        bare="on",
+    ),
 )
 
 
@@ -287,6 +299,7 @@ class ServerSettings:
     log_format: str
     record: Path | None
     verbatim: bool
+    codex_link: str
 
 
 def server_settings(

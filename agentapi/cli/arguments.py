@@ -20,12 +20,33 @@ def canonical(words: Sequence[str], options: Iterable[Option]) -> list[str]:
     by_flag = {f"--{option.name}": option for option in options}
     by_flag |= {f"-{option.short}": option for option in options if option.short}
     result: list[str] = []
-    rest = iter(words)
+    rest = iter(_valued(words, by_flag))
     for word in rest:
         if word == "--":
             return [*result, word, *rest]
         result += _canonical_word(word, rest, by_flag)
     return result
+
+
+def _valued(words: Sequence[str], by_flag: dict[str, Option]) -> Iterator[str]:
+    """Each word; a flag that may stand without its value, and does, gets the one that it means."""
+    own = words[: words.index("--")] if "--" in words else words
+    for place, word in enumerate(own):
+        following = own[place + 1] if place + 1 < len(own) else ""
+        option = by_flag.get(word)
+        if option is not None and option.bare and not _takes(option, following):
+            yield f"{word}={option.bare}"
+        else:
+            yield word
+    yield from words[len(own) :]
+
+
+def _takes(option: Option, value: str) -> bool:
+    try:
+        option.parse(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _canonical_word(word: str, rest: Iterator[str], by_flag: dict[str, Option]) -> list[str]:

@@ -22,7 +22,9 @@ FLAG = "--no-daemon"
 INLINE = "--no-alt-screen"
 """Keeps Codex off the alternate screen: what scrolls off the top stays, and a high terminal does
 not slow it down."""
-_PROBED = (FLAG, INLINE)
+REMOTE = "unix://PATH"
+"""In the help of `--remote` where the TUI takes an app-server on a Unix socket (since 0.142)."""
+_PROBED = (FLAG, INLINE, REMOTE)
 PROBE_LIMIT = 5.0
 """Seconds that `codex --help` may take (0.1 s measured)."""
 
@@ -50,13 +52,13 @@ def _decided(arguments: Sequence[str]) -> bool:
 
 
 async def known_flags(program: str, environment: Mapping[str, str]) -> frozenset[str]:
-    """Which of `--no-daemon` and `--no-alt-screen` this Codex has, asked once for each installed
-    version; none when it cannot be asked."""
+    """Which of `--no-daemon`, `--no-alt-screen` and `unix://PATH` this Codex has, asked
+    once for each installed version; none when it cannot be asked."""
     binary = shutil.which(program, path=environment.get("PATH"))
     if binary is None:
         return frozenset()
     try:
-        key = _identity(binary)
+        key = " ".join((_identity(binary), *_PROBED))
     except OSError:
         return frozenset()
     cache = _cache_file(environment)
@@ -65,7 +67,7 @@ async def known_flags(program: str, environment: Mapping[str, str]) -> frozenset
         text = await _help_text(binary, environment)
         if text is None:
             return frozenset()
-        found = [flag for flag in _PROBED if flag in text.split()]
+        found = [flag for flag in _PROBED if flag in text]
         known = {key: found, **dict(list(known.items())[:15])}
         with contextlib.suppress(OSError):  # not writable: asked again the next time
             write_atomically(cache, json.dumps(known).encode())

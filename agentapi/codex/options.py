@@ -21,9 +21,9 @@ from agentapi.settings import (
 )
 
 DEFAULT_SESSION_FILE = "~/.codex-module/.codex-task-session"
-_SIZE = {"term-width": 80, "term-height": 50}
-"""Codex's own default here: in a terminal of 1,000 rows it gets slow, and scrolling loses nothing
-because it runs inline."""
+_DEFAULTS = {"term-width": "80", "term-height": "50", "codex-link": "auto"}
+"""Other ones than the server's: in a terminal of 1,000 rows Codex gets slow, and scrolling loses
+nothing because it runs inline."""
 
 
 def _words(value: str) -> tuple[str, ...]:
@@ -95,8 +95,8 @@ _LEFT_OUT = ("type", "experimental-acp", "print-openapi")
 CODEX_OPTIONS: tuple[Option, ...] = (
     *CODEX_ONLY,
     *(
-        replace(option, default=_SIZE[option.name], shown=str(_SIZE[option.name]))
-        if option.name in _SIZE
+        replace(option, default=_DEFAULTS[option.name], shown=_DEFAULTS[option.name])
+        if option.name in _DEFAULTS
         else option
         for option in OPTIONS
         if option.name not in _LEFT_OUT
@@ -135,7 +135,7 @@ def codex_settings(
     found = option_values(CODEX_ONLY, flags, environment)
     workdir = Path(os.path.realpath(found["workdir"] or Path.cwd()))
     session_file = _absolute(found["session_file"] or Path(DEFAULT_SESSION_FILE).expanduser())
-    defaults = {name: str(size) for name, size in _SIZE.items()} | {
+    defaults = _DEFAULTS | {
         "state-file": str(Tracker(session_file, workdir).data_file("state.json"))
     }
     missing = _missing(defaults, flags, environment)

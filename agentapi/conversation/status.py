@@ -1,9 +1,10 @@
 """What the agent does, fused from everything that tells of it.
 
-The sources, strongest first: OSC 7501 (the agent's own word), the window title, a desktop
-notification, the screen, a quiet time. A source votes with what it said since the turn began; the
-strongest that said anything decides, so that a weak source never overrides a strong one, and an
-agent without the strong ones is still understood. Before the vote, in this order:
+The sources, strongest first: the link to Codex's app-server and OSC 7501 (the agent's own words),
+the window title, a desktop notification, the screen, a quiet time. A source votes with what it said
+since the turn began; the strongest that said anything decides, so that a weak source never
+overrides a strong one, and an agent without the strong ones is still understood. Before the vote,
+in this order:
 
 | situation                                               | phase                           |
 |---------------------------------------------------------|---------------------------------|
@@ -25,6 +26,7 @@ from agentapi.conversation.model import Dialog, Phase, PhaseState
 class Source(IntEnum):
     """Where evidence comes from, the strongest first."""
 
+    LINK = 0
     OSC = 1
     TITLE = 2
     NOTIFICATION = 3
@@ -159,7 +161,9 @@ class PhaseFusion:
         """A turn that nobody submitted here is opened only by the strongest source that this
         agent has for the beginning of turns."""
         return all(
-            other >= source for other in (Source.OSC, Source.TITLE) if other in self.evidence
+            other >= source
+            for other in (Source.LINK, Source.OSC, Source.TITLE)
+            if other in self.evidence
         )
 
     def _votes(self) -> list[Evidence]:
@@ -190,14 +194,15 @@ class PhaseFusion:
         return PhaseState(Phase.IDLE, "ready for a prompt")
 
     def _blocked(self) -> PhaseState | None:
-        said = self.evidence.get(Source.OSC) or self.evidence.get(Source.TITLE)
+        strong = (Source.LINK, Source.OSC, Source.TITLE)
+        said = next((self.evidence[s] for s in strong if s in self.evidence), None)
         claims = said is not None and said.phase is Phase.BLOCKED
         if self._dialog is not None:
             if said and said.phase is Phase.WORKING and said.order > self._dialog_order:
                 return None
             because = said.because if said and claims else f"screen: {self._dialog.kind} dialog"
             return PhaseState(Phase.BLOCKED, because, self._dialog)
-        if said and claims and not self._composer:
+        if said and claims and (said.source is Source.LINK or not self._composer):
             return PhaseState(Phase.BLOCKED, said.because)
         return None
 

@@ -44,6 +44,8 @@ class Tracker:
         self._said: str | None = None
         self._dialogs = 0
         self._dialog: Dialog | None = None
+        self._asked: Dialog | None = None
+        self._ready = False
         self._submitted = False
         """Whether a message was submitted whose turn has not been seen to begin."""
 
@@ -80,14 +82,21 @@ class Tracker:
         self._extractor.take(frame, reading)
         if not self.profile.has_composer:
             return
-        ready = reading.composer is not None and reading.composer.ready
-        self.fusion.see(ready, self._known(reading.dialog))
+        self._ready = reading.composer is not None and reading.composer.ready
+        self._known(reading.dialog)
+        self._see()
         if reading.working:
             self.fusion.note(Source.SCREEN, Phase.WORKING, "working line")
         elif reading.interrupted:
             self.fusion.note(Source.SCREEN, Phase.IDLE, "interrupted")
         else:
             self.fusion.withdraw(Source.SCREEN)
+
+    def ask(self, dialog: Dialog | None) -> None:
+        """The agent's own word on the question that it asks: more exact than what the screen shows
+        of it. None when it is decided."""
+        self._asked = dialog
+        self._see()
 
     def read(self, open_turn: bool = False) -> list[Said]:
         """What the frames so far add to the conversation. `open_turn`: the turn may be over, but
@@ -108,7 +117,7 @@ class Tracker:
         """Whether the screen shows all that belongs to the phase: the end of the turn that is
         over, the dialog that is open."""
         if self.state.phase is Phase.BLOCKED:
-            return self.state.dialog is not None
+            return self.reading.dialog is not None
         ended = self.reading.ended or self.reading.interrupted
         return not self.profile.has_composer or (ended and not self._extractor.expecting)
 
@@ -117,7 +126,7 @@ class Tracker:
         """Whether nothing better than a quiet time would tell the next change of the phase."""
         if not self.profile.has_composer:
             return self.state.phase is not Phase.IDLE
-        strong = (Source.OSC, Source.TITLE, Source.NOTIFICATION)
+        strong = (Source.LINK, Source.OSC, Source.TITLE, Source.NOTIFICATION)
         known = any(source in self.fusion.evidence for source in strong)
         return self.state.phase is Phase.WORKING and not known
 
@@ -173,11 +182,19 @@ class Tracker:
         self._said = text
         return [Said(text)]
 
-    def _known(self, dialog: Dialog | None) -> Dialog | None:
+    def _see(self) -> None:
+        """What the screen shows apart from work, and what the agent asks."""
+        dialog, shown = self._asked, self._dialog
+        if dialog and shown and len(dialog.choices) == len(shown.choices):
+            pairs = zip(dialog.choices, shown.choices, strict=True)
+            keyed = tuple(replace(choice, key=other.key) for choice, other in pairs)
+            dialog = replace(dialog, choices=keyed)
+        self.fusion.see(self._ready, dialog or shown)
+
+    def _known(self, dialog: Dialog | None) -> None:
         """Give a dialog an id of its own; the same dialog keeps it from frame to frame."""
         if dialog is None:
             self._dialog = None
         elif self._dialog is None or replace(self._dialog, id="") != dialog:
             self._dialogs += 1
             self._dialog = replace(dialog, id=f"dialog-{self._dialogs}")
-        return self._dialog

@@ -7,11 +7,12 @@ these events into messages with ids, keeps them and tells the clients.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from agentapi.conversation.model import Level, PhaseState
+from agentapi.transcript_items import Item
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,56 @@ class Exited:
         return self.code != 0
 
 
-DriverEvent = UserText | AgentText | PhaseChanged | Noticed | ScreenChanged | Exited
+@dataclass(frozen=True, slots=True)
+class SessionKnown:
+    """The agent's own id of its session became known, or is another one now."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnChanged:
+    """A turn began or ended, in the agent's own words."""
+
+    turn: str
+    """The agent's id of the turn."""
+    event: str
+    """`started`, `completed`, `interrupted` or `failed`."""
+    reason: str = ""
+    duration_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ItemChanged:
+    """An item of the conversation, exact: new, grown, or whole. The same `id` again is a newer
+    version of the same item; user messages are reported when their turn has begun."""
+
+    turn: str
+    id: str
+    item: Item
+    partial: bool
+    """Whether it still grows."""
+
+
+@dataclass(frozen=True, slots=True)
+class UsageChanged:
+    """The tokens so far, as `GET /session` shows them."""
+
+    usage: Mapping[str, object]
+
+
+DriverEvent = (
+    UserText
+    | AgentText
+    | PhaseChanged
+    | Noticed
+    | ScreenChanged
+    | Exited
+    | SessionKnown
+    | TurnChanged
+    | ItemChanged
+    | UsageChanged
+)
 Sink = Callable[[DriverEvent], None]
 
 

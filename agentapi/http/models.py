@@ -200,6 +200,56 @@ class SessionBody(Described):
     clients: Int64 = Field(description="Subscribers of `/events`.")
     usage: dict[str, Any] | None
     evidence: Any = None
+    link: str | None = Field(
+        default=None,
+        description="Whether the link to Codex's app-server is used: `on`, or `off: ` and why.",
+    )
+
+
+class TranscriptItemBody(BaseModel):
+    """One item of the transcript; what more it has depends on its kind."""
+
+    id: Int64 = Field(description="Ascends from 1, and stays the same over restarts.")
+    turn: Int64 = Field(description="The number of the turn, from 1.")
+    time: datetime | None = Field(description="When it began.")
+    kind: str = Field(
+        description="`user_message`, `agent_message`, `reasoning`, `tool_call`, `plan`,"
+        " `approval`, `usage`, `turn`, `error`, `notice` or `other`."
+    )
+    partial: bool = Field(description="Whether it still grows, or its exact form is to come.")
+    source: str = Field(description="`link`, `rollout` and `acp` are exact; `screen` is not.")
+    text: str | None = Field(default=None, description="Of messages: exact Markdown.")
+    tool: str | None = Field(default=None, description="Of tool calls: `shell`, `apply_patch`, …")
+    command: str | None = Field(default=None, description="A command line or a patch.")
+    arguments: str | None = Field(default=None, description="Of other tools, JSON text.")
+    output: str | None = None
+    exit_code: Int64 | None = None
+    duration_ms: Int64 | None = None
+    status: str | None = Field(
+        default=None, description="`running`, `completed`, `failed`, `declined` or `aborted`."
+    )
+    steps: list[dict[str, str]] | None = Field(default=None, description="Of plans.")
+    reason: str | None = None
+    decision: str | None = Field(
+        default=None, description="Of approvals: `pending`, `approved` or `declined`."
+    )
+    event: str | None = Field(
+        default=None, description="Of turns: `started`, `completed`, `failed` or `aborted`."
+    )
+    usage: dict[str, Any] | None = Field(default=None, description="As in `GET /session`.")
+
+
+class TranscriptBody(Described):
+    """`GET /transcript`."""
+
+    items: list[TranscriptItemBody] = Field(description="The items, in order.")
+    next: Int64 = Field(description="What to give as `after` to get what follows.")
+
+
+class WithdrawnBody(Body):
+    """`withdrawn`."""
+
+    id: Int64 = Field(description="The item that is there no more.")
 
 
 class ChoiceBody(Body):

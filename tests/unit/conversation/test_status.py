@@ -40,7 +40,8 @@ def play(fusion: PhaseFusion, steps: list[Step]) -> None:
                 raise AssertionError(step)
 
 
-OSC, TITLE, NOTE, SCREEN, QUIET = (
+LINK, OSC, TITLE, NOTE, SCREEN, QUIET = (
+    Source.LINK,
     Source.OSC,
     Source.TITLE,
     Source.NOTIFICATION,
@@ -210,9 +211,9 @@ STEPS = st.lists(
 @given(STEPS)
 def test_the_strongest_source_of_a_turn_has_the_last_word(steps: list[Step]) -> None:
     fusion = started()
-    play(fusion, [*steps, ("dialog", False), ("submit",), (OSC, WORK), (OSC, IDLE)])
+    play(fusion, [*steps, ("dialog", False), ("submit",), (LINK, WORK), (LINK, IDLE)])
     assert fusion.state.phase is IDLE
-    play(fusion, [(TITLE, WORK), (SCREEN, WORK), (QUIET, WORK), (NOTE, WORK)])
+    play(fusion, [(OSC, WORK), (TITLE, WORK), (SCREEN, WORK), (QUIET, WORK), (NOTE, WORK)])
     assert fusion.state.phase is IDLE
 
 

@@ -1,0 +1,495 @@
+"""The link: a second client of the app-server that Codex's own TUI works on.
+
+    start: app-server up -> connected -> (TUI started by the driver) -> thread known -> idle
+    turn:  turn/start or a person at the TUI -> active -> items, deltas, usage -> idle
+
+The thread that the TUI opened is followed: the last one that is neither hidden (ephemeral: Codex
+asks for titles in such) nor another thread's child. Its status comes to every client; its items
+only to a subscriber, and subscribing is refused until the thread has its first turn, so that it is
+tried when the thread is known and again when a turn begins.
+
+What the protocol says reaches the driver as small events, in order. What is not understood is kept
+(`strange`) and logged once; a request that nobody decided is never answered. When the connection
+is lost, or nobody answers on it, `Lost` is told once, and every call fails.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from agentapi import __version__
+from agentapi.codex.link_approval import Question, question
+from agentapi.codex.link_command import CodexCommand
+from agentapi.codex.link_events import (
+    QUIET,
+    Asked,
+    Failure,
+    Followed,
+    ItemSeen,
+    LinkEvent,
+    Lost,
+    Standing,
+    TurnSeen,
+    UsageSeen,
+)
+from agentapi.codex.link_items import GROWING, GrowingItem, plan_update, thread_item
+from agentapi.codex.link_server import AppServer
+from agentapi.codex.link_usage import LinkUsage
+from agentapi.codex.rpc import RequestId, RpcConnection, RpcError, RpcLost
+from agentapi.conversation.model import Phase
+from agentapi.transcript_items import AgentMessage
+
+BEGIN_LIMIT = 15.0
+"""Seconds that a turn has to begin after it was asked for (6 to 31 ms measured)."""
+CONNECT_LIMIT = 5.0
+"""Seconds from the socket's appearance to the server's hello."""
+SILENCE_LIMIT = 30.0
+"""Seconds without a word in a turn after which the server is asked whether it lives."""
+DELTA_INTERVAL = 0.025
+"""Seconds between two versions of a growing item."""
+SUBSCRIBE_PAUSE = 0.015
+"""Seconds between two tries to subscribe to a thread whose first turn has just begun."""
+SUBSCRIBE_TRIES = 40
+_STRANGE_KEPT = 100
+
+log = logging.getLogger(__name__)
+
+Json = Mapping[str, Any]
+
+
+class CodexLink:
+    """One app-server and our connection to it. Call `start`, later `end`."""
+
+    def __init__(self, sink: Callable[[LinkEvent], None]) -> None:
+        self._sink = sink
+        self._server: AppServer | None = None
+        self._rpc: RpcConnection | None = None
+        self.thread: str | None = None
+        """The followed thread's id, which is the session's."""
+        self.version: str | None = None
+        """Codex's version, as the app-server tells it."""
+        self.turns = 0
+        """Turns seen to begin: only then the session can be resumed."""
+        self.strange: dict[str, Json] = {}
+        """What was not understood: the last message of each method."""
+        self._turn: str | None = None
+        self._active = False
+        self._subscribed: str | None = None
+        self._subscribing: asyncio.Task[None] | None = None
+        self._growing: dict[str, GrowingItem] = {}
+        self._changed: dict[str, None] = {}
+        self._raw: dict[str, Json] = {}
+        self._questions: dict[RequestId, Question] = {}
+        self._begun: asyncio.Future[None] | None = None
+        self._usage = LinkUsage()
+        self._flush_due: asyncio.TimerHandle | None = None
+        self._flushed_at = float("-inf")
+        self._silence: asyncio.TimerHandle | None = None
+        self._checking: asyncio.Task[None] | None = None
+        self._over = False
+
+    # -- life ----------------------------------------------------------------------------------
+
+    async def start(
+        self, command: CodexCommand, *, cwd: Path | None, env: Mapping[str, str]
+    ) -> Path:
+        """Start the app-server and connect; the socket for the TUI. Raises `OSError`."""
+        self._server = await AppServer.start(command.server, cwd=cwd, env=env)
+        try:
+            async with asyncio.timeout(CONNECT_LIMIT):
+                await self._connect(self._server.socket)
+        except TimeoutError:
+            await self.end()
+            raise RpcLost("the app-server does not answer") from None
+        except RpcError as error:
+            await self.end()
+            raise RpcLost(f"the app-server refuses: {error}") from error
+        except BaseException:
+            await self.end()
+            raise
+        self._server.on_exit(lambda how: self._lose(f"the app-server ended: {how}"))
+        return self._server.socket
+
+    async def attach(self, socket: Path) -> None:
+        """Connect to an app-server that somebody else runs. Raises `OSError`, `RpcError`."""
+        await self._connect(socket)
+
+    async def end(self) -> None:
+        """Close the connection and end the app-server. Idempotent."""
+        self._over = True
+        self._stop_clocks()
+        if self._rpc is not None:
+            await self._rpc.close()
+        if self._server is not None:
+            await self._server.end()
+
+    async def _connect(self, socket: Path) -> None:
+        self._rpc = await _connected(
+            socket,
+            on_notification=self._notified,
+            on_request=self._requested,
+            on_lost=self._lose,
+        )
+        hello = await self._rpc.call(
+            "initialize",
+            {
+                "clientInfo": {"name": "agentapi", "version": __version__},
+                "capabilities": {"experimentalApi": True},
+            },
+        )
+        agent = str(hello.get("userAgent", "")) if isinstance(hello, dict) else ""
+        self.version = agent.partition("/")[2].partition(" ")[0] or None
+        await self._rpc.notify("initialized")
+
+    # -- calls ---------------------------------------------------------------------------------
+
+    async def send(self, text: str) -> None:
+        """Begin a turn with this text, to the letter; returns once it has begun.
+
+        Raises `RpcError` when Codex refuses it, `RpcLost` when nobody answers, `TimeoutError`
+        when it was taken and no turn began."""
+        rpc, thread = self._ready()
+        self._begun = begun = asyncio.get_running_loop().create_future()
+        try:
+            answer = await self._asked(
+                rpc,
+                "turn/start",
+                {"threadId": thread, "input": [{"type": "text", "text": text}]},
+            )
+            self._turn_is(answer)
+            self._subscribe()
+            async with asyncio.timeout(BEGIN_LIMIT):
+                await begun
+        finally:
+            self._begun = None
+
+    async def interrupt(self) -> bool:
+        """Ask for the end of the turn; False when there is none that we know of."""
+        if self._turn is None or self._rpc is None:
+            return False
+        try:
+            await self._asked(
+                self._rpc, "turn/interrupt", {"threadId": self.thread, "turnId": self._turn}
+            )
+        except RpcError as error:
+            log.info("codex link: %s", error)  # it ended in the meantime
+        return True
+
+    def asks(self, dialog_id: str) -> Question | None:
+        """The open question with this id."""
+        found = (q for q in self._questions.values() if q.dialog.id == dialog_id)
+        return next(found, None)
+
+    async def answer(self, asked: Question, choice: str) -> None:
+        """Answer a question. Raises `LookupError` for a choice that it does not have, `RpcLost`."""
+        result = asked.answers.get(choice)
+        if result is None:
+            raise LookupError(f"the dialog has no choice {choice!r}")
+        if self._rpc is None or asked.request not in self._questions:
+            raise LookupError(f"no dialog {asked.dialog.id!r} is open")
+        await self._rpc.respond(asked.request, result)
+
+    def _ready(self) -> tuple[RpcConnection, str]:
+        if self._rpc is None or self._over:
+            raise RpcLost("the link is lost")
+        if self.thread is None:
+            raise RpcLost("Codex has opened no session yet")
+        return self._rpc, self.thread
+
+    async def _asked(self, rpc: RpcConnection, method: str, params: dict[str, Any]) -> Any:
+        """Call; a server that does not answer is lost."""
+        try:
+            return await rpc.call(method, params)
+        except RpcLost as error:
+            self._lose(str(error))
+            raise
+
+    # -- what the server says ------------------------------------------------------------------
+
+    def _notified(self, method: str, params: Json) -> None:
+        self._heard()
+        if method == "thread/started":
+            self._thread_started(params)
+        elif method in QUIET or params.get("threadId", self.thread) != self.thread:
+            return
+        elif method == "thread/status/changed":
+            self._status(params.get("status"))
+        elif method in ("item/started", "item/completed"):
+            self._item(params, completed=method == "item/completed")
+        elif method in GROWING:
+            self._delta(method, params)
+        elif method in ("turn/started", "turn/completed"):
+            self._turn_event(method, params)
+        elif method == "serverRequest/resolved":
+            self._resolved(params.get("requestId"))
+        elif method == "turn/plan/updated":
+            turn = str(params.get("turnId"))
+            self._emit(ItemSeen(turn, f"plan-{turn}", plan_update(params), partial=False))
+        elif not self._counted(method, params):
+            self._note_strange(method, params)
+
+    def _counted(self, method: str, params: Json) -> bool:
+        """Usage and errors."""
+        if method == "thread/tokenUsage/updated":
+            self._usage.tokens(params)
+        elif method == "account/rateLimits/updated":
+            self._usage.limits(params)
+        elif method == "error":
+            error = params.get("error")
+            text = error.get("message") if isinstance(error, dict) else None
+            self._emit(Failure(str(text or "unknown"), retries=params.get("willRetry") is True))
+            return True
+        else:
+            return False
+        if (usage := self._usage.snapshot()) is not None:
+            self._emit(UsageSeen(usage))
+        return True
+
+    def _requested(self, number: RequestId, method: str, params: Json) -> None:
+        self._heard()
+        if params.get("threadId") != self.thread:
+            return
+        raw = self._raw.get(str(params.get("itemId")), {})
+        asked = question(number, method, params, raw)
+        if asked is None:
+            self._note_strange(method, params)
+            return
+        self._questions[number] = asked
+        self._emit(Asked(asked.dialog))
+
+    def _resolved(self, number: object) -> None:
+        if isinstance(number, int | str) and self._questions.pop(number, None) is not None:
+            waiting = next(iter(self._questions.values()), None)
+            self._emit(Asked(waiting.dialog if waiting else None))
+
+    def _thread_started(self, params: Json) -> None:
+        thread = params.get("thread")
+        if not isinstance(thread, dict) or not isinstance(thread.get("id"), str):
+            self._note_strange("thread/started", params)
+            return
+        if thread.get("ephemeral") is True or thread.get("parentThreadId"):
+            return
+        self.thread = thread["id"]
+        self._turn = None
+        self._usage.model = thread.get("model") if isinstance(thread.get("model"), str) else None
+        self._emit(Followed(thread["id"]))
+        self._subscribe(once=True)
+        self._status(thread.get("status"))
+
+    def _status(self, status: object) -> None:
+        kind = status.get("type") if isinstance(status, dict) else None
+        if not isinstance(status, dict) or kind not in ("active", "idle", "systemError"):
+            return
+        self._active = kind == "active"
+        if not self._active:
+            self._turn = None
+            self._drop_questions()
+            self._stop_watching()
+            detail = "idle" if kind == "idle" else "system error"
+            self._emit(Standing(Phase.IDLE, detail))
+            return
+        flags = [str(flag) for flag in status.get("activeFlags") or ()]
+        if flags:
+            self._emit(Standing(Phase.BLOCKED, ", ".join(flags)))
+        else:
+            self._emit(Standing(Phase.WORKING, "active"))
+        self._turn_begun()
+        self._subscribe()
+
+    def _turn_event(self, method: str, params: Json) -> None:
+        turn = params.get("turn")
+        if not isinstance(turn, dict):
+            self._note_strange(method, params)
+            return
+        number = str(turn.get("id"))
+        if method == "turn/started":
+            self._turn_is(params)
+            self._emit(TurnSeen(number, "started"))
+            self._turn_begun()
+            return
+        self._flush()
+        self._growing.clear()
+        self._raw.clear()
+        error, duration = turn.get("error"), turn.get("durationMs")
+        reason = str(error.get("message")) if isinstance(error, dict) else ""
+        duration = duration if isinstance(duration, int) else None
+        self._emit(TurnSeen(number, str(turn.get("status")), reason, duration))
+
+    def _turn_is(self, params: object) -> None:
+        """Note the id of the turn that runs."""
+        turn = params.get("turn") if isinstance(params, dict) else None
+        if isinstance(turn, dict) and isinstance(turn.get("id"), str):
+            self._turn = turn["id"]
+
+    def _turn_begun(self) -> None:
+        self.turns += 1
+        if self._begun is not None and not self._begun.done():
+            self._begun.set_result(None)
+
+    # -- items ---------------------------------------------------------------------------------
+
+    def _item(self, params: Json, completed: bool) -> None:
+        raw, turn = params.get("item"), str(params.get("turnId"))
+        if not isinstance(raw, dict) or not isinstance(raw.get("id"), str):
+            self._note_strange("item", params)
+            return
+        if not completed and self._active:
+            self._turn = turn
+        number, item = raw["id"], thread_item(raw)
+        self._changed.pop(number, None)
+        if completed:
+            self._growing.pop(number, None)
+            self._raw.pop(number, None)
+        else:
+            self._growing[number] = GrowingItem(turn, item)
+            self._raw[number] = raw
+        self._emit(ItemSeen(turn, number, item, partial=not completed))
+
+    def _delta(self, method: str, params: Json) -> None:
+        number, delta = params.get("itemId"), params.get("delta")
+        if not isinstance(number, str) or not isinstance(delta, str):
+            self._note_strange(method, params)
+            return
+        growing = self._growing.get(number)
+        if growing is None:  # its beginning was missed; its end will be whole
+            if method != "item/agentMessage/delta":
+                return
+            growing = GrowingItem(str(params.get("turnId")), AgentMessage(""))
+            self._growing[number] = growing
+        growing.grow(delta)
+        self._changed[number] = None
+        self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        """Tell the growth now, or when the interval has passed since the last time."""
+        if self._flush_due is None:
+            loop = asyncio.get_running_loop()
+            wait = self._flushed_at + DELTA_INTERVAL - loop.time()
+            if wait <= 0:
+                self._flush()
+            else:
+                self._flush_due = loop.call_later(wait, self._flush)
+
+    def _flush(self) -> None:
+        if self._flush_due is not None:
+            self._flush_due.cancel()
+            self._flush_due = None
+        if self._changed:
+            self._flushed_at = asyncio.get_running_loop().time()
+        changed, self._changed = self._changed, {}
+        for number in changed:
+            growing = self._growing[number]
+            self._sink(ItemSeen(growing.turn, number, growing.current(), partial=True))
+
+    # -- subscription --------------------------------------------------------------------------
+
+    def _subscribe(self, once: bool = False) -> None:
+        """Ask for the thread's items, unless they come already or are being asked for."""
+        if self._subscribed == self.thread or self._over:
+            return
+        if self._subscribing is None or self._subscribing.done():
+            tries = 1 if once else SUBSCRIBE_TRIES
+            self._subscribing = asyncio.create_task(
+                self._try_to_subscribe(tries), name="codex link: subscribe"
+            )
+
+    async def _try_to_subscribe(self, tries: int) -> None:
+        thread = self.thread
+        for remaining in range(tries - 1, -1, -1):
+            if self._rpc is None or thread != self.thread:
+                return
+            try:
+                params = {"threadId": thread, "excludeTurns": True}
+                answer = await self._asked(self._rpc, "thread/resume", params)
+            except RpcError as error:
+                if remaining:
+                    await asyncio.sleep(SUBSCRIBE_PAUSE)
+                elif tries > 1:
+                    log.warning("codex link: no items of this turn: %s", error)
+            except RpcLost:
+                return
+            else:
+                self._subscribed = thread
+                self._note_model(answer)
+                return
+
+    def _note_model(self, answer: object) -> None:
+        model = answer.get("model") if isinstance(answer, dict) else None
+        if isinstance(model, str):
+            self._usage.model = model
+
+    # -- liveness and loss ---------------------------------------------------------------------
+
+    def _heard(self) -> None:
+        """The server lives: put off the question whether it does."""
+        self._stop_watching()
+        if self._active and not self._over:
+            loop = asyncio.get_running_loop()
+            self._silence = loop.call_later(SILENCE_LIMIT, self._check)
+
+    def _check(self) -> None:
+        self._checking = asyncio.create_task(self._ask_for_life(), name="codex link: check")
+
+    async def _ask_for_life(self) -> None:
+        if self._rpc is not None:
+            try:
+                await self._asked(self._rpc, "thread/loaded/list", {})
+            except RpcError as error:
+                log.info("codex link: %s", error)
+            except RpcLost:
+                return
+        self._heard()
+
+    def _stop_watching(self) -> None:
+        if self._silence is not None:
+            self._silence.cancel()
+            self._silence = None
+
+    def _stop_clocks(self) -> None:
+        self._stop_watching()
+        if self._flush_due is not None:
+            self._flush_due.cancel()
+            self._flush_due = None
+        for task in (self._subscribing, self._checking):
+            if task is not None:
+                task.cancel()
+
+    def _lose(self, why: str) -> None:
+        if self._over:
+            return
+        self._over = True
+        self._stop_watching()
+        if self._begun is not None and not self._begun.done():
+            self._begun.set_exception(RpcLost(why))
+        self._flush()
+        self._drop_questions()
+        self._sink(Lost(why))
+
+    def _drop_questions(self) -> None:
+        if self._questions:
+            self._questions.clear()
+            self._emit(Asked(None))
+
+    def _note_strange(self, method: str, params: Json) -> None:
+        if method not in self.strange:
+            log.info("codex link: not understood: %s %.300s", method, params)
+            if len(self.strange) >= _STRANGE_KEPT:
+                return
+        self.strange[method] = params
+
+    def _emit(self, event: LinkEvent) -> None:
+        self._flush()
+        self._sink(event)
+
+
+async def _connected(socket: Path, **callbacks: Any) -> RpcConnection:
+    """A moment may pass between the socket's appearance and its first listener."""
+    while True:
+        try:
+            return await RpcConnection.connect(socket, **callbacks)
+        except ConnectionRefusedError:
+            await asyncio.sleep(0.005)

@@ -1,0 +1,106 @@
+"""From a Codex command line to the two of a linked run: the app-server's and the TUI's.
+
+A wrapper's words before `codex` (`boundary … -- codex …`) stand before both: the app-server is
+the one that reaches the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+_VALUED_WORDS = """
+-c --config --enable --disable --remote --remote-auth-token-env -i --image -m --model
+--local-provider -p --profile -s --sandbox -a --ask-for-approval -C --cd --add-dir
+"""
+_VALUED = frozenset(_VALUED_WORDS.split())
+"""The options whose value is the next word."""
+_FOR_SERVER = frozenset(("-c", "--config", "--enable", "--disable"))
+_TUI_ONLY = frozenset(("-p", "--profile", "--oss", "--local-provider", "--worktree"))
+"""What the TUI of a linked run would have to tell the app-server, and does not."""
+_OTHER_COMMANDS = """
+agents exec e review login logout mcp plugin app-server remote-control completion update doctor
+sandbox debug apply a queue archive delete migrate-rollouts migrate-nfs-db unarchive cloud
+exec-server features help mcp-server proto
+"""
+_OTHERS = frozenset(_OTHER_COMMANDS.split())
+"""Subcommands that open no conversation on the terminal, as `resume` and `fork` do."""
+
+
+@dataclass(frozen=True, slots=True)
+class CodexCommand:
+    """A command line, taken apart at its word `codex`."""
+
+    prefix: tuple[str, ...]
+    program: str
+    arguments: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, command: Sequence[str]) -> CodexCommand | None:
+        """None when no word of the command is Codex."""
+        for place, word in enumerate(command):
+            if PurePath(word).name == "codex":
+                return cls(tuple(command[:place]), word, tuple(command[place + 1 :]))
+        return None
+
+    def obstacle(self) -> str:
+        """Why this command cannot be linked; empty when it can."""
+        for option, _ in self._options():
+            if option in ("--remote", "--no-daemon"):
+                return f"the command line has {option}"
+            if option in _TUI_ONLY:
+                return f"{option} does not reach an app-server"
+        word = next(self._words(), "")
+        return f"codex {word} is no conversation" if word in _OTHERS else ""
+
+    def server(self, socket: Path) -> list[str]:
+        """The app-server that listens on `socket`, with the configuration of the command line."""
+        configuration = [
+            word
+            for option, words in self._options()
+            if option in _FOR_SERVER or option == "--strict-config"
+            for word in words
+        ]
+        listen = ["app-server", "--listen", f"unix://{socket}"]
+        return [*self.prefix, self.program, *listen, *configuration]
+
+    def tui(self, socket: Path) -> list[str]:
+        """The TUI on that app-server."""
+        remote = ["--remote", f"unix://{socket}"]
+        return [*self.prefix, self.program, *remote, *self.arguments]
+
+    def resuming(self, session_id: str) -> CodexCommand:
+        """The same options with that session instead of what else the command line asked for."""
+        options = [word for _, words in self._options() for word in words]
+        lone = {"--last", "--all", "--include-non-interactive"}
+        kept = [word for word in options if word not in lone]
+        return CodexCommand(self.prefix, self.program, ("resume", session_id, *kept))
+
+    def _options(self) -> Iterator[tuple[str, list[str]]]:
+        """Each option's name, and its words."""
+        words = iter(self.arguments)
+        for word in words:
+            if word == "--":
+                return
+            if not word.startswith("-") or word == "-":
+                continue
+            name, equals, _ = word.partition("=")
+            if name in _VALUED and not equals:
+                value = next(words, None)
+                yield name, [word] if value is None else [word, value]
+            elif word[:2] in _VALUED and not word.startswith("--") and len(word) > 2:
+                yield word[:2], [word]
+            else:
+                yield name, [word]
+
+    def _words(self) -> Iterator[str]:
+        """What is no option: a subcommand, a session, a prompt."""
+        words = iter(self.arguments)
+        for word in words:
+            if word == "--":
+                yield from words
+            elif word in _VALUED:
+                next(words, None)
+            elif not word.startswith("-"):
+                yield word

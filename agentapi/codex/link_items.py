@@ -1,0 +1,178 @@
+"""From the app-server's thread items to transcript items. Pure.
+
+An item comes when it starts, grows by deltas, and comes whole when it is completed. What a newer
+Codex sends and this file does not know becomes `Other`, as it was.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from agentapi.codex import rollout_tools as tools
+from agentapi.transcript_items import (
+    AgentMessage,
+    Item,
+    Notice,
+    Other,
+    Plan,
+    Reasoning,
+    ToolCall,
+    UserMessage,
+)
+
+Json = Mapping[str, Any]
+
+_STATUS = {
+    "inProgress": "running",
+    "completed": "completed",
+    "failed": "failed",
+    "declined": "declined",
+}
+GROWING = {
+    "item/agentMessage/delta": AgentMessage,
+    "item/plan/delta": Plan,
+    "item/reasoning/summaryTextDelta": Reasoning,
+    "item/commandExecution/outputDelta": ToolCall,
+}
+"""The notifications that carry a `delta`, and the item that it belongs to."""
+
+
+def thread_item(raw: Json) -> Item:
+    """The item as far as it has come."""
+    match raw.get("type"):
+        case "userMessage":
+            return UserMessage(user_text(raw))
+        case "agentMessage":
+            return AgentMessage(_text(raw.get("text")))
+        case "reasoning":
+            return Reasoning("\n\n".join(_texts(raw.get("summary"))))
+        case "plan":
+            return Plan(_text(raw.get("text")))
+        case "commandExecution":
+            return _command(raw)
+        case "fileChange":
+            patch = changes_text(raw.get("changes"))
+            return ToolCall(tools.PATCH, command=patch, status=_status(raw))
+        case "mcpToolCall":
+            return _mcp_call(raw)
+        case "contextCompaction":
+            return Notice("compaction", "")
+    return Other(_text(raw.get("type")), dict(raw))
+
+
+def user_text(raw: Json) -> str:
+    """The words of a user's message; pictures and mentions that came beside them are left out."""
+    parts = raw.get("content")
+    texts = [part.get("text") for part in _objects(parts) if part.get("type") == "text"]
+    return "\n".join(_texts(texts))
+
+
+def plan_update(params: Json) -> Plan:
+    """The agent's list of steps (`turn/plan/updated`)."""
+    words = {"inProgress": "in_progress"}
+    steps = [
+        {"step": _text(step.get("step")), "status": words.get(status, status)}
+        for step in _objects(params.get("plan"))
+        if (status := _text(step.get("status")) or "pending")
+    ]
+    return Plan(_text(params.get("explanation")), steps)
+
+
+def shell_words(command: object) -> str:
+    """The command without the shell around it, as Codex's own screen shows it."""
+    text = _text(command)
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        return text
+    return words[2] if len(words) == 3 and words[1] in ("-c", "-lc") else text
+
+
+def changes_text(changes: object) -> str:
+    """A patch as text: each file's name with what becomes of it, then its lines."""
+    parts = []
+    for change in _objects(changes):
+        kind = _object(change.get("kind")).get("type") or "change"
+        diff = _text(change.get("diff"))
+        if kind in ("add", "delete"):  # the file's own lines, unmarked
+            mark = "+" if kind == "add" else "-"
+            diff = "\n".join(mark + line for line in diff.splitlines())
+        parts.append(f"{kind} {_text(change.get('path'))}\n{diff}".rstrip("\n"))
+    return "\n".join(parts)
+
+
+@dataclass(slots=True)
+class GrowingItem:
+    """An item that is under way, and the pieces that came for it."""
+
+    turn: str
+    item: Item
+    _pieces: list[str] = field(default_factory=list)
+
+    def grow(self, delta: str) -> None:
+        """Take the next piece of its text."""
+        self._pieces.append(delta)
+
+    def current(self) -> Item:
+        """The item with all its pieces."""
+        if self._pieces:
+            more = "".join(self._pieces)
+            self._pieces.clear()
+            if isinstance(self.item, ToolCall):
+                self.item = replace(self.item, output=self.item.output + more)
+            elif isinstance(self.item, AgentMessage | Reasoning | Plan):
+                self.item = replace(self.item, text=self.item.text + more)
+        return self.item
+
+
+def _command(raw: Json) -> ToolCall:
+    code, duration = raw.get("exitCode"), raw.get("durationMs")
+    return ToolCall(
+        tools.SHELL,
+        command=shell_words(raw.get("command")),
+        output=_text(raw.get("aggregatedOutput")),
+        exit_code=code if isinstance(code, int) else None,
+        duration_ms=duration if isinstance(duration, int) else None,
+        status=_status(raw),
+    )
+
+
+def _mcp_call(raw: Json) -> ToolCall:
+    result, error = _object(raw.get("result")), _object(raw.get("error"))
+    texts = [_text(part.get("text")) for part in _objects(result.get("content"))]
+    duration = raw.get("durationMs")
+    return ToolCall(
+        f"mcp__{_text(raw.get('server'))}__{_text(raw.get('tool'))}",
+        arguments=json.dumps(raw.get("arguments"), ensure_ascii=False),
+        output="\n".join(text for text in texts if text) or _text(error.get("message")),
+        duration_ms=duration if isinstance(duration, int) else None,
+        status=_status(raw),
+    )
+
+
+def _status(raw: Json) -> str:
+    return _STATUS.get(_text(raw.get("status")), "running")
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _texts(values: object) -> list[str]:
+    return [value for value in _list(values) if isinstance(value, str)]
+
+
+def _object(value: object) -> Json:
+    return value if isinstance(value, dict) else {}
+
+
+def _objects(values: object) -> list[Json]:
+    return [value for value in _list(values) if isinstance(value, dict)]
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []

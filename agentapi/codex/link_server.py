@@ -1,0 +1,179 @@
+"""A private `codex app-server`: its folder, its process group, its end.
+
+The socket stands in a folder that only this user may enter. npm's `codex` is a small program that
+starts the native one as its child, so that every signal goes to the whole group; what the server
+itself runs in sessions of their own (Codex's commands) is found and ended with it. Should this
+process be killed, the kernel tells the server to end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import shutil
+import signal
+import tempfile
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from asyncinotify import Inotify, Mask
+
+from agentapi.terminal.strays import Strays
+
+START_LIMIT = 10.0
+"""Seconds until the socket is there (0.2 to 0.4 s measured)."""
+GRACE = 2.0
+"""Seconds from SIGTERM to SIGKILL."""
+SOCKET_PATH_LIMIT = 107
+"""Bytes of a Unix socket's path (unix(7): 108 with the NUL)."""
+_PR_SET_PDEATHSIG = 1
+_LAST_LINES = 12
+_libc = ctypes.CDLL(None)
+
+
+class ServerFailed(OSError):
+    """The app-server did not come up; the text says why."""
+
+
+class AppServer:
+    """One running app-server. Made by `start`; call `end`."""
+
+    def __init__(self, folder: Path, process: asyncio.subprocess.Process) -> None:
+        self._folder, self._process = folder, process
+        self.pid = process.pid
+        """Also the id of its process group and session."""
+        self._strays = Strays(process.pid)
+        self._said: deque[str] = deque(maxlen=_LAST_LINES)
+        self._life = asyncio.create_task(self._live(), name="codex app-server")
+        self._on_exit: Callable[[str], None] = lambda how: None
+        self._ending = False
+
+    @classmethod
+    async def start(
+        cls,
+        command: Callable[[Path], list[str]],
+        *,
+        cwd: Path | None,
+        env: Mapping[str, str],
+        limit: float = START_LIMIT,
+    ) -> AppServer:
+        """Start `command(socket)` and wait until the socket is there. Raises `OSError`."""
+        folder = private_folder(env)
+        try:
+            with Inotify() as watch:
+                watch.add_watch(folder, Mask.CREATE)
+                process = await asyncio.create_subprocess_exec(
+                    *command(folder / "s"),
+                    cwd=cwd,
+                    env=dict(env),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=asyncio.subprocess.STDOUT,
+                    start_new_session=True,
+                    preexec_fn=_end_with_parent,
+                )
+                server = cls(folder, process)
+                await server._wait_for_socket(watch, limit)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return server
+
+    @property
+    def socket(self) -> Path:
+        """Where it listens."""
+        return self._folder / "s"
+
+    def on_exit(self, tell: Callable[[str], None]) -> None:
+        """Be told how it ended, unless it was ended by `end`."""
+        self._on_exit = tell
+        if self._life.done() and not self._ending:
+            tell(self._how())
+
+    async def end(self, grace: float = GRACE) -> None:
+        """SIGTERM to its group, SIGKILL after `grace` seconds; returns once all of it is gone.
+        Idempotent."""
+        self._ending = True
+        self._strays.look()
+        self._signal(signal.SIGTERM)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(self._life), grace)
+        self._strays.look()
+        self._signal(signal.SIGKILL)
+        await asyncio.shield(self._life)
+        self._strays.kill()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    async def _wait_for_socket(self, watch: Inotify, limit: float) -> None:
+        seen = asyncio.create_task(_created(watch, self.socket))
+        try:
+            await asyncio.wait(
+                (seen, self._life), timeout=limit, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            seen.cancel()
+            if not self.socket.exists():
+                await self.end(0)
+        if not self.socket.exists():
+            how = self._how() if self._process.returncode is not None else "no socket"
+            raise ServerFailed(f"the app-server did not start: {how}")
+
+    async def _live(self) -> None:
+        """Keep its last words until it ends."""
+        assert self._process.stdout is not None
+        while line := await _line(self._process.stdout):
+            self._said.append(line.decode("utf-8", "replace").rstrip())
+        await self._process.wait()
+        self._signal(signal.SIGKILL)  # the native program, when only npm's shim was killed
+        if not self._ending:
+            self._strays.kill()
+            self._on_exit(self._how())
+
+    def _how(self) -> str:
+        code = self._process.returncode
+        how = (
+            "it runs" if code is None else f"exit status {code}" if code >= 0 else f"signal {-code}"
+        )
+        words = "\n".join(line for line in self._said if line)
+        return f"{how}\n{words}".rstrip()
+
+    def _signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, number)
+
+
+def private_folder(env: Mapping[str, str]) -> Path:
+    """A new folder for the socket, 0700: in the user's runtime folder where that is short enough
+    for a socket's path, else among the temporary ones."""
+    for parent in (env.get("XDG_RUNTIME_DIR"), None):
+        if parent is None or _suits(parent):
+            with contextlib.suppress(OSError):
+                return Path(tempfile.mkdtemp(prefix="agentapi-", dir=parent))
+    return Path(tempfile.mkdtemp(prefix="agentapi-", dir="/tmp"))
+
+
+def _suits(parent: str) -> bool:
+    room = len(os.fsencode(parent)) + len("/agentapi-12345678/s")
+    return Path(parent).is_absolute() and room <= SOCKET_PATH_LIMIT
+
+
+async def _created(watch: Inotify, path: Path) -> None:
+    while not path.exists():  # noqa: ASYNC240 (a folder in memory or next to it)
+        await watch.get()
+
+
+async def _line(stream: asyncio.StreamReader) -> bytes:
+    """The next line; a longer one than the reader takes comes as what it is, a piece."""
+    try:
+        return await stream.readuntil()
+    except asyncio.IncompleteReadError as error:
+        return error.partial
+    except asyncio.LimitOverrunError as error:
+        return await stream.read(error.consumed)
+
+
+def _end_with_parent() -> None:
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,0 +1,188 @@
+"""JSON-RPC over a WebSocket over a Unix socket, as Codex's app-server speaks it.
+
+One JSON text frame a message, without the `jsonrpc` member. Both sides ask: our requests wait for
+their answers with a deadline, the server's go to `on_request` and are answered by `respond`, if
+ever. Everything arrives in order and is passed on from the event loop; what is no message of these
+kinds is dropped and logged, once for each reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+CALL_LIMIT = 5.0
+"""Seconds that an answer may take (3 to 60 ms measured)."""
+MAX_MESSAGE = 512 << 20
+"""Bytes of one message: a resumed thread comes with its whole history."""
+CLOSE_LIMIT = 0.5
+"""Seconds that the server may take for the goodbye."""
+
+log = logging.getLogger(__name__)
+
+RequestId = int | str
+Json = dict[str, Any]
+
+
+class RpcError(Exception):
+    """The server refused a request."""
+
+    def __init__(self, method: str, code: int, message: str) -> None:
+        super().__init__(f"{method}: {message}")
+        self.method, self.code, self.message = method, code, message
+
+
+class RpcLost(OSError):
+    """There is no connection any more, or nobody answers on it."""
+
+
+class RpcConnection:
+    """One connection. Made by `connect`; lives until `close` or `on_lost`."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        socket: aiohttp.ClientWebSocketResponse,
+        on_notification: Callable[[str, Json], None],
+        on_request: Callable[[RequestId, str, Json], None],
+        on_lost: Callable[[str], None],
+    ) -> None:
+        self._session, self._socket = session, socket
+        self._on_notification, self._on_request = on_notification, on_request
+        self._on_lost = on_lost
+        self._ids = itertools.count(1)
+        self._waiting: dict[RequestId, asyncio.Future[Any]] = {}
+        self._strange: set[str] = set()
+        self._lost = ""
+        self._reader = asyncio.create_task(self._read(), name="codex link: read")
+
+    @classmethod
+    async def connect(
+        cls,
+        path: Path,
+        *,
+        on_notification: Callable[[str, Json], None],
+        on_request: Callable[[RequestId, str, Json], None],
+        on_lost: Callable[[str], None],
+    ) -> RpcConnection:
+        """Connect to the server's socket. Raises `OSError`.
+
+        The callbacks take a notification's method and parameters, a request's id, method and
+        parameters, and, once, why the connection was lost (not after `close`)."""
+        session = aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path)))
+        try:
+            socket = await session.ws_connect(
+                "http://localhost/",
+                max_msg_size=MAX_MESSAGE,
+                timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_LIMIT),
+            )
+        except BaseException as error:
+            await session.close()
+            if isinstance(error, aiohttp.ClientError) and not isinstance(error, OSError):
+                raise RpcLost(f"no WebSocket: {error}") from error
+            raise
+        return cls(session, socket, on_notification, on_request, on_lost)
+
+    async def call(self, method: str, params: Json, limit: float = CALL_LIMIT) -> Any:
+        """Ask and wait for the result, at most `limit` seconds. Raises `RpcError`, `RpcLost`."""
+        number = next(self._ids)
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = answer
+        try:
+            async with asyncio.timeout(limit):
+                await self._send({"id": number, "method": method, "params": params})
+                return await answer
+        except TimeoutError:
+            raise RpcLost(f"{method} was not answered within {limit:g} s") from None
+        except RpcError as error:
+            raise RpcError(method, error.code, error.message) from None
+        finally:
+            self._waiting.pop(number, None)
+
+    async def notify(self, method: str) -> None:
+        """Tell the server something. Raises `RpcLost`."""
+        await self._send({"method": method})
+
+    async def respond(self, number: RequestId, result: Json) -> None:
+        """Answer a request of the server's. Raises `RpcLost`."""
+        await self._send({"id": number, "result": result})
+
+    async def close(self) -> None:
+        """Say goodbye; calls still open fail. Idempotent."""
+        self._lost = self._lost or "closed"
+        self._reader.cancel()
+        await asyncio.gather(self._reader, return_exceptions=True)
+        self._fail_all()
+        await self._socket.close()
+        await self._session.close()
+
+    async def _send(self, message: Json) -> None:
+        if self._lost:
+            raise RpcLost(self._lost)
+        try:
+            await self._socket.send_str(json.dumps(message, ensure_ascii=False))
+        except (OSError, aiohttp.ClientError) as error:
+            raise RpcLost(f"the connection broke: {error}") from error
+
+    async def _read(self) -> None:
+        why = "the app-server closed the connection"
+        async for message in self._socket:
+            if message.type is aiohttp.WSMsgType.TEXT:
+                self._take(message.data)
+            elif message.type is aiohttp.WSMsgType.ERROR:
+                why = f"the connection broke: {message.data}"
+            else:
+                self._note_strange(f"a frame of type {message.type.name}", "")
+        self._lost = why
+        self._fail_all()
+        self._on_lost(why)
+
+    def _fail_all(self) -> None:
+        for answer in self._waiting.values():
+            if not answer.done():
+                answer.set_exception(RpcLost(self._lost))
+
+    def _take(self, text: str) -> None:
+        try:
+            message = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            self._note_strange(f"not JSON ({type(error).__name__})", text)
+            return
+        if not isinstance(message, dict):
+            self._note_strange("not an object", text)
+            return
+        number, method, params = message.get("id"), message.get("method"), message.get("params")
+        if isinstance(method, str):
+            params = params if isinstance(params, dict) else {}
+            if isinstance(number, int | str):
+                self._on_request(number, method, params)
+            else:
+                self._on_notification(method, params)
+        elif not isinstance(number, int | str):
+            self._note_strange("neither a request nor an answer", text)
+        elif (answer := self._waiting.get(number)) is not None:  # else it came too late
+            _settle(answer, message)
+
+    def _note_strange(self, what: str, text: str) -> None:
+        if what not in self._strange:
+            self._strange.add(what)
+            log.warning("codex link: dropped a message: %s: %.200r", what, text)
+
+
+def _settle(answer: asyncio.Future[Any], message: Json) -> None:
+    if answer.done():
+        return
+    error = message.get("error")
+    if not isinstance(error, dict):
+        answer.set_result(message.get("result"))
+        return
+    code = error.get("code")
+    text = str(error.get("message") or "refused without a reason")
+    answer.set_exception(RpcError("", code if isinstance(code, int) else 0, text))
