@@ -76,8 +76,9 @@ async def test_the_same_question_twice_is_answered_twice(talk: Talk) -> None:
 async def test_a_silent_command_is_one_long_turn(talk: Talk) -> None:
     answer = await talk.turn("sleep 3")
     assert "Waiting." in answer
-    assert re.search(r"^• Ran .*sleep 3; echo slept", answer, re.MULTILINE)
-    assert "\n  └ slept" in answer
+    if talk.kind is not V125:  # it paints nothing of a command in a background terminal
+        assert re.search(r"^• Ran .*sleep 3; echo slept", answer, re.MULTILINE)
+        assert "\n  └ slept" in answer
     assert answer.endswith("its last line of output was slept.")
 
 
