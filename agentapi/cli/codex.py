@@ -14,11 +14,12 @@ import select
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from agentapi.agents import profile_for
 from agentapi.cli.server import Parts
 from agentapi.cli.stdin_prompt import read_prompt, stdin_may_hold_prompt
-from agentapi.codex.launch import FLAG, INLINE, known_flags
+from agentapi.codex.launch import INLINE, known_flags
 from agentapi.codex.options import CodexSettings
 from agentapi.codex.processes import open_for_writing, wait_for_end
 from agentapi.codex.recall import Said, merge, recall
@@ -32,6 +33,7 @@ from agentapi.codex.sessions import (
 )
 from agentapi.conversation.model import Role
 from agentapi.drivers.base import Exited
+from agentapi.drivers.codex import CodexDriver
 from agentapi.drivers.resuming import Plan, ResumingDriver
 from agentapi.drivers.tui import TuiDriver
 from agentapi.state import RestoredState
@@ -41,6 +43,7 @@ from agentapi.terminal import child_environment
 ORPHAN_LIMIT = 5.0
 """Seconds that the agent of a killed daemon has to end before the next one looks at its files."""
 _HELD = ("open in another app", "already has an active writer")
+_GONE = "No saved session found"
 _RETRY_KEY = "r"
 
 _log = logging.getLogger(__name__)
@@ -66,6 +69,7 @@ class CodexRun:
         self._resumed = False
         self._prompt_known: asyncio.Future[str | None] | None = None
         self._driver: ResumingDriver
+        self._codex: CodexDriver | None = None
         self._watch = SessionWatch(self._home, self._on_session)
 
     # -- deciding ----------------------------------------------------------------------------
@@ -82,7 +86,7 @@ class CodexRun:
         else:
             self._begin_afresh()
             prompt = self._settings.prompt or self._unsent_prompt() or _prompt_of_stdin()
-        self._driver = ResumingDriver(self._plan(meta is not None), self._tui([]))
+        self._driver = ResumingDriver(self._plan(meta is not None), self._program([]))
         if meta is not None:
             self._driver.session_id, self._driver.agent_version = meta.id, meta.version or None
         warnings = (*self._kept.warnings, *self._warnings)
@@ -267,30 +271,32 @@ class CodexRun:
             resume=resume,
             free=self._free,
             held_key=_held_key,
+            gone=lambda screen: _GONE in " ".join(screen.split()),
             started=self._started,
             ready=self._ready,
             ended=self._ended,
         )
 
-    def _tui(self, command: list[str]) -> TuiDriver:
+    def _program(self, command: list[str]) -> TuiDriver | CodexDriver:
         server = self._settings.server
-        return TuiDriver(
-            profile_for("codex"),
-            command,
-            cwd=self._settings.workdir,
-            env=self._environment,
-            columns=server.term_width,
-            rows=server.term_height,
-            record=server.record,
-        )
+        terminal: dict[str, Any] = {
+            "cwd": self._settings.workdir,
+            "env": self._environment,
+            "columns": server.term_width,
+            "rows": server.term_height,
+            "record": server.record,
+        }
+        if server.verbatim:
+            return TuiDriver(profile_for("codex"), command, **terminal)
+        self._codex = CodexDriver(profile_for("codex"), command, link=server.codex_link, **terminal)
+        return self._codex
 
-    async def _make(self, resume: bool) -> TuiDriver:
+    async def _make(self, resume: bool) -> TuiDriver | CodexDriver:
         settings = self._settings
-        has: frozenset[str] = frozenset()
-        if not settings.server.verbatim:
-            has = await known_flags(settings.codex, self._environment)
-        flags = [flag for flag in (FLAG, INLINE) if flag in has and flag not in settings.arguments]
-        words = [*flags, *settings.arguments]
+        words = [*settings.arguments]
+        if not settings.server.verbatim and INLINE not in words:
+            known = await known_flags(settings.codex, self._environment)
+            words = [INLINE, *words] if INLINE in known else words
         if resume:
             assert self._driver.session_id is not None
             words += ["resume", self._driver.session_id]
@@ -299,7 +305,7 @@ class CodexRun:
         self._say(f"Starting Codex with arguments: {' '.join(words)}")
         if not self._watch.running:
             self._watch.start()
-        return self._tui([*settings.wrap, settings.codex, *words])
+        return self._program([*settings.wrap, settings.codex, *words])
 
     async def _free(self, tell: Callable[[str], None]) -> None:
         """Wait until no program that we can see writes the session."""
@@ -366,6 +372,8 @@ class CodexRun:
             "agent_version": self._driver.agent_version,
             "workdir": str(self._settings.workdir),
             "resumed": self._resumed,
+            "usage": self._codex.usage if self._codex is not None else None,
+            "link": self._codex.link if self._codex is not None else None,
         }
 
     async def _close(self) -> None:

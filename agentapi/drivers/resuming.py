@@ -1,11 +1,12 @@
 """Drive an agent that shall go on with a session: which command line runs next, and when.
 
     wait (another writer has the session) → resume → ready
-                                              ↓ ended before it was ready
+                                              ↓ refused: no such session, or twice
                                             fresh
 
-Around a driver that runs one command line; for its user it is one agent. A resume that fails is
-told as a warning and followed by a fresh start; an end after that is the agent's own. While another
+Around a driver that runs one command line; for its user it is one agent. A resume that the agent
+refuses is told as a warning and followed by a fresh start; an agent that was killed did not refuse
+it, and an end after the start is the agent's own. While another
 program writes the session nothing is started: two writers would spoil it, and a fresh start would
 be a silent loss.
 """
@@ -61,6 +62,8 @@ class Plan:
     held_key: Callable[[str], str]
     """The key that makes the agent try again, if its screen says that the session is held by
     another program; else nothing."""
+    gone: Callable[[str], bool]
+    """Whether the last screen of a failed resume says that there is no such session."""
     started: Callable[[int], None]
     """Told the process of every run."""
     ready: Callable[[bool], None]
@@ -82,6 +85,7 @@ class ResumingDriver:
         self._ready = False
         self._stopping = False
         self._held_told = False
+        self._failed_before = False
         self._size: tuple[int, int] | None = None
         self._sink: Sink = lambda event: None
         self._watchers: set[Callable[[bytes], None]] = set()
@@ -183,20 +187,25 @@ class ResumingDriver:
     def _on_exit(self, event: Exited) -> None:
         self._end_retries()
         self._plan.ended(event)
-        if self._stopping or self._ready or not self._resuming:
+        if self._stopping or self._ready or not self._resuming or not _refused(event):
             self._sink(event)
             return
-        self._resuming = False
         reason = " ".join(event.screen.split())[-300:] or "it said nothing"
-        self._warn(f"the session could not be resumed, a fresh one is started: {reason}")
-        self._phase("starting afresh: the session could not be resumed")
-        self._restart = asyncio.create_task(self._start_afresh(event), name="start afresh")
+        if self._failed_before or self._plan.gone(event.screen):
+            self._resuming = False
+            self._warn(f"the session could not be resumed, a fresh one is started: {reason}")
+            self._phase("starting afresh: the session could not be resumed")
+        else:
+            self._failed_before = True
+            self._warn(f"the session could not be resumed, it is tried once more: {reason}")
+            self._phase("resuming once more")
+        self._restart = asyncio.create_task(self._run_again(event), name="run the agent again")
 
-    async def _start_afresh(self, failed: Exited) -> None:
+    async def _run_again(self, failed: Exited) -> None:
         try:
             await self._run()
         except OSError as error:
-            _log.error("the agent could not be started afresh: %s", error)
+            _log.error("the agent could not be started again: %s", error)
             self._sink(Exited(failed.code, failed.signal, f"{failed.screen}\n{error}"))
 
     def _pass_on(self, data: bytes) -> None:
@@ -239,3 +248,8 @@ class ResumingDriver:
 
     def _warn(self, message: str) -> None:
         self._sink(Noticed(Level.WARNING, message))
+
+
+def _refused(event: Exited) -> bool:
+    """Whether the agent ended with a failure of its own: a shell's status over 128 tells a signal."""
+    return event.code is not None and 0 < event.code <= 128

@@ -1,0 +1,189 @@
+"""Stop a workspace's server the way Coder does: save, post the last messages, end, wait.
+
+Run by scripts/shutdown.sh, with Coder's variables:
+
+- ARG_PID_FILE_PATH, or ARG_MODULE_DIR_NAME below the home: whose signals (default
+  ~/.codex-module/agentapi.pid);
+- ARG_AGENTAPI_PORT (3284): where the messages are;
+- ARG_TASK_LOG_SNAPSHOT (true), ARG_TASK_ID, CODER_AGENT_URL, CODER_AGENT_TOKEN: where they go.
+
+A snapshot that fails never holds up the end. Exit status 0 once the server has ended, else 1.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+LAST = 10
+"""Messages in a snapshot."""
+LARGEST = 65_536
+"""Bytes that Coder takes."""
+PATIENCE = 10.0
+"""Seconds for each request."""
+END_LIMIT = 60.0
+"""Seconds that the server has to end; its own limit for the agent is 5."""
+CUT = "[… the beginning is cut off …]\n\n"
+
+Say = Callable[[str], None]
+
+
+class SnapshotError(Exception):
+    """No snapshot was taken; the text is for the log."""
+
+
+def main(environment: Mapping[str, str] = os.environ, say: Say = print) -> int:
+    """Shut down; the exit status."""
+    pid = server_pid(pid_file(environment))
+    if pid is not None:
+        say(f"Sending SIGUSR1 to agentapi (pid {pid}) to save its state")
+        _signal(pid, signal.SIGUSR1)
+    if environment.get("ARG_TASK_LOG_SNAPSHOT", "true").lower() == "true":
+        try:
+            say(take_snapshot(environment))
+        except SnapshotError as error:
+            say(f"Error: no log snapshot: {error}; going on with the shutdown")
+    else:
+        say("Log snapshot is switched off")
+    if pid is None:
+        say("No agentapi is running")
+        return 0
+    return _end(pid, say)
+
+
+def pid_file(environment: Mapping[str, str]) -> Path:
+    """Where the server notes its process id."""
+    if given := environment.get("ARG_PID_FILE_PATH"):
+        return Path(given).expanduser()
+    folder = environment.get("ARG_MODULE_DIR_NAME") or ".codex-module"
+    return Path(environment.get("HOME") or "~").expanduser() / folder / "agentapi.pid"
+
+
+def server_pid(file: Path) -> int | None:
+    """The living server's process id."""
+    try:
+        pid = int(file.read_text())
+        os.kill(pid, 0)
+    except (OSError, ValueError):
+        return None
+    return pid
+
+
+def take_snapshot(environment: Mapping[str, str]) -> str:
+    """Fetch the last messages and post them; what came of it. Raises `SnapshotError`."""
+    task = environment.get("ARG_TASK_ID", "")
+    if not task:
+        return "No task id, no log snapshot"
+    url, token = (environment.get(name, "") for name in ("CODER_AGENT_URL", "CODER_AGENT_TOKEN"))
+    if not url or not token:
+        raise SnapshotError("CODER_AGENT_URL and CODER_AGENT_TOKEN must both be set")
+    port = environment.get("ARG_AGENTAPI_PORT") or "3284"
+    messages = _fetch(f"http://localhost:{port}/messages", environment.get("AGENTAPI_AUTH_TOKEN"))
+    if not messages:
+        return "No messages for a log snapshot"
+    body, count = snapshot(messages)
+    place = f"/api/v2/workspaceagents/me/tasks/{urllib.parse.quote(task, safe='')}/log-snapshot"
+    status = _post(f"{url.rstrip('/')}{place}?format=agentapi", token, body)
+    if status == 404:
+        return "This Coder takes no log snapshots"
+    return f"Log snapshot posted: {count} messages, {len(body)} bytes"
+
+
+def snapshot(messages: list[dict[str, Any]]) -> tuple[bytes, int]:
+    """The body with the last messages, and how many they are: fewer than ten where they are
+    large, and of a single too large one the end."""
+    last = messages[-LAST:]
+    while len(last) > 1 and len(_body(last)) > LARGEST:
+        last = last[1:]
+    if len(_body(last)) > LARGEST:
+        last = [_cut(last[0])]
+    return _body(last), len(last)
+
+
+def _cut(message: dict[str, Any]) -> dict[str, Any]:
+    """The message with as much of its end as fits."""
+    content = str(message.get("content", ""))
+    low, high = 0, len(content)
+    while low < high:  # the size grows with what is kept
+        middle = (low + high + 1) // 2
+        kept = {**message, "content": CUT + content[len(content) - middle :]}
+        low, high = (middle, high) if len(_body([kept])) <= LARGEST else (low, middle - 1)
+    return {**message, "content": CUT + content[len(content) - low :]}
+
+
+def _body(messages: list[dict[str, Any]]) -> bytes:
+    text = json.dumps({"messages": messages}, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "replace")
+
+
+def _fetch(url: str, token: str | None) -> list[dict[str, Any]]:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    request = urllib.request.Request(url, headers=headers)
+    try:
+        with _open(request) as answer:
+            return list(json.load(answer)["messages"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SnapshotError(f"agentapi does not give its messages at {url}: {error}") from error
+
+
+def _post(url: str, token: str, body: bytes) -> int:
+    headers = {"Coder-Session-Token": token, "Content-Type": "application/json"}
+    request = urllib.request.Request(url, data=body, headers=headers, method="POST")
+    try:
+        with _open(request) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            if error.code == 404:
+                return 404
+            said = error.read(500).decode("utf-8", "replace").strip()
+        raise SnapshotError(f"Coder answered {error.code}: {said}") from error
+    except (OSError, ValueError) as error:
+        raise SnapshotError(f"Coder does not answer: {error}") from error
+
+
+def _open(request: urllib.request.Request) -> Any:
+    if not request.full_url.startswith(("http://", "https://")):
+        raise ValueError(f"not an http address: {request.full_url}")
+    return urllib.request.urlopen(request, timeout=PATIENCE)
+
+
+def _end(pid: int, say: Say) -> int:
+    """SIGTERM, and wait for the end."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except OSError:
+        say("agentapi has ended")
+        return 0
+    try:
+        say(f"Sending SIGTERM to agentapi (pid {pid})")
+        _signal(pid, signal.SIGTERM)
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        if poll.poll(END_LIMIT * 1000):
+            say("agentapi has ended")
+            return 0
+    finally:
+        os.close(descriptor)
+    say(f"Error: agentapi (pid {pid}) still runs after {END_LIMIT:g} s")
+    return 1
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
+
+
+if __name__ == "__main__":
+    sys.exit(main(say=lambda line: print(line, flush=True)))  # noqa: T201

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Start Codex and its API as Coder's module does: ARG_CODEX_TASK_PROMPT (base64), ARG_CONTINUE,
+# ARG_CODEX_MODEL, ARG_REPORT_TASKS, ARG_CODEX_START_DIRECTORY, ARG_ENABLE_AIBRIDGE and
+# AGENTAPI_BOUNDARY_PREFIX. Stays in the foreground; the log goes to ~/.codex-module/ too.
+set -euo pipefail
+root=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
+module="$HOME/.codex-module"
+mkdir -p "$module"
+export PATH="$HOME/.npm-global/bin:$PATH"
+
+prompt=$(printf %s "${ARG_CODEX_TASK_PROMPT:-}" | base64 -d)
+options=(--workdir "${ARG_CODEX_START_DIRECTORY:-$PWD}" --continue="${ARG_CONTINUE:-true}")
+[ -z "${ARG_CODEX_MODEL:-}" ] || options+=(--model "$ARG_CODEX_MODEL")
+[ -n "${AGENTAPI_PID_FILE:-}" ] || options+=(--pid-file "$module/agentapi.pid")
+if [ -n "$prompt" ]; then
+    if [ "${ARG_REPORT_TASKS:-false}" = true ]; then
+        options+=(--report-tasks)
+    else
+        prompt="Your task at hand: $prompt"
+    fi
+fi
+# Module 4.1's AI Bridge is a profile, and only where one was written; a provider needs no flag.
+if [ "${ARG_ENABLE_AIBRIDGE:-false}" = true ] && [ "${ARG_AIBRIDGE_PROFILE:-false}" = true ]; then
+    options+=(--profile aibridge)
+fi
+
+# A variable, not a flag: the prompt is nobody else's business.
+export AGENTAPI_PROMPT="$prompt"
+"$root/.venv/bin/agentapi" codex "${options[@]}" </dev/null \
+    2> >(tee -a "$module/agentapi-start.log" >&2) &
+server=$!
+trap 'kill -TERM "$server" 2>/dev/null || true' TERM INT HUP
+trap 'kill -USR1 "$server" 2>/dev/null || true' USR1
+status=0
+while kill -0 "$server" 2>/dev/null; do
+    wait "$server" && status=0 || status=$?
+done
+exit "$status"
