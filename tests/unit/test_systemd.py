@@ -94,6 +94,7 @@ def test_the_unit_means_what_the_daemon_does(unit: Path) -> None:
     assert said["KillMode"] == ["mixed"]
     assert int(said["TimeoutStopSec"][0]) > 2 * GRACE
     assert int(said["WatchdogSec"][0]) >= 10
+    assert "%i" not in said["EnvironmentFile"][0], "an escaped name is not found: it is a pattern"
     assert said.keys().isdisjoint(BREAKS_THE_SANDBOX.split())
     assert said["WantedBy"] == ["default.target" if unit is USER else "multi-user.target"]
 
