@@ -116,26 +116,41 @@ class Document:
             self._above.extend(self._trim(before))
             if pinned and before:
                 shown[0] = GAP
+        elif shift < 0:
+            self._move_up(min(-shift, self.top), shown, pinned)
         else:
             self._above.extend(before[:shift])
             if pinned and shift < len(before):
                 shown[0] = before[shift]
         self._screen = shown
 
+    def _move_up(self, count: int, shown: list[str], pinned: bool) -> None:
+        """Lines come back at the top: what stood at the bottom takes less room now."""
+        known = self._above[-count:]
+        del self._above[-count:]
+        self.first -= count - len(known)
+        if pinned and len(known) == count:
+            shown[0] = known[0]
+
 
 def scrolled_by(before: Sequence[str], now: Sequence[str]) -> int | None:
-    """By how many lines the window moved down the page; None when the two do not overlap.
+    """By how many lines the window moved down the page (up when negative); None when the two do
+    not overlap.
 
     The first row is not compared (something may be pinned there), and the end may have changed:
     of all shifts, the one under which most lines agree wins, the smallest first. That many lines
-    stand where they stood proves nothing: a page of equal answers moves onto itself.
+    stand where they stood proves nothing: a page of equal answers moves onto itself. For the same
+    reason a move up by more than a line is believed only where no move down comes near it.
     """
     changed = sum(map(ne, before[1:], now[1:])) + max(0, len(now) - len(before))
     if changed <= 1 or not any(before):  # a spinner, mostly
         return 0
-    candidates = _possible_shifts(before, now)
-    best = max(candidates, key=lambda shift: (_agreeing(before, now, shift), -shift))
-    return best if _agreeing(before, now, best) else None
+    agreeing = {shift: _agreeing(before, now, shift) for shift in _possible_shifts(before, now)}
+    best = max(agreeing, key=lambda shift: (agreeing[shift], -abs(shift), shift))
+    down = max((shift for shift in agreeing if shift >= 0), key=lambda s: (agreeing[s], -s))
+    if best < -1 and agreeing[best] < 2 * agreeing[down]:
+        best = down
+    return best if agreeing[best] else None
 
 
 def _possible_shifts(before: Sequence[str], now: Sequence[str]) -> set[int]:
@@ -146,12 +161,10 @@ def _possible_shifts(before: Sequence[str], now: Sequence[str]) -> set[int]:
             places.setdefault(line, []).append(row)
     known = [row for row in range(1, len(now)) if now[row] in places]
     known.sort(key=lambda row: len(places[now[row]]))
-    shifts = (
-        place - row for row in known[:MAX_COMPARED] for place in places[now[row]] if place > row
-    )
+    shifts = (place - row for row in known[:MAX_COMPARED] for place in places[now[row]] if place)
     return {0, *islice(shifts, MAX_SHIFTS)}
 
 
 def _agreeing(before: Sequence[str], now: Sequence[str], shift: int) -> int:
-    pairs = zip(before[shift + 1 :], now[1:], strict=False)
-    return sum(1 for old, new in pairs if old and old == new)
+    old, new = before[1 + max(0, shift) :], now[1 + max(0, -shift) :]
+    return sum(1 for then, line in zip(old, new, strict=False) if then and then == line)

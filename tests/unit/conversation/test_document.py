@@ -81,9 +81,9 @@ def test_a_line_that_grows_in_place_is_no_scrolling() -> None:
 
 
 @given(
-    st.lists(WORDS, min_size=2, max_size=5, unique=True),
-    st.integers(9, 40),
-    st.lists(st.integers(1, 3), min_size=1, max_size=12),
+    st.lists(WORDS, min_size=4, max_size=8, unique=True),
+    st.integers(20, 40),
+    st.lists(st.integers(1, 2), min_size=1, max_size=12),
 )
 def test_a_page_of_equal_answers_moves_onto_itself(
     answer: list[str], rows: int, steps: list[int]
@@ -94,7 +94,6 @@ def test_a_page_of_equal_answers_moves_onto_itself(
     page, shown = Document(), rows
     page.update(frame(*lines[:rows], alternate=True), rows)
     for step in steps:
-        step = min(step, len(block) - 1)
         shown += step
         page.update(frame(*lines[shown - rows : shown], alternate=True), rows)
         assert page.end == page.first + shown
@@ -105,3 +104,14 @@ def test_a_window_of_equal_lines_moves_by_what_is_new_below_them() -> None:
     before = [*["x"] * 40, "Worked", "", "> next", "answer"]
     now = [*["x"] * 28, *before[40:], *(f"new {number}" for number in range(12))]
     assert scrolled_by(before, now) == 12
+
+
+def test_a_window_that_moves_up_again_shows_lines_that_are_known() -> None:
+    """Codex's window ends at its composer: what stands above it may take less room again."""
+    block = ["> go on", "", "answer", "", "worked", ""]
+    page = Document()
+    page.update(frame(*block * 3, alternate=True), 18)
+    page.update(frame(*(block * 3)[4:], "> go on", "", "", "working", alternate=True), 18)
+    page.update(frame(*(block * 3)[3:], "> go on", "", "answer", alternate=True), 18)
+    assert page.lines(0) == [*block * 3, "> go on", "", "answer"]
+    assert page.top == 3
