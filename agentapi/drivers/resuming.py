@@ -202,6 +202,7 @@ class ResumingDriver:
         self._restart = asyncio.create_task(self._run_again(event), name="run the agent again")
 
     async def _run_again(self, failed: Exited) -> None:
+        await self._program.stop(0)  # the terminal's program has ended; what runs beside it ends
         try:
             await self._run()
         except OSError as error:
@@ -251,5 +252,5 @@ class ResumingDriver:
 
 
 def _refused(event: Exited) -> bool:
-    """Whether the agent ended with a failure of its own: a shell's status over 128 tells a signal."""
+    """Whether the agent failed by itself: a status over 128 is how a shell tells a signal."""
     return event.code is not None and 0 < event.code <= 128
