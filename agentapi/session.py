@@ -56,6 +56,7 @@ from agentapi.prompt import BLANK, InitialPrompt
 from agentapi.state import NullStore, RestoredState, State, Store
 from agentapi.stats import SessionStats
 from agentapi.throttle import Throttle
+from agentapi.transcript import Transcript
 
 SCREEN_INTERVAL = 0.025
 """Seconds between two screens."""
@@ -107,6 +108,7 @@ class AgentSession:
         self._restored = history or RestoredState()
         self._resumed = bool(self._restored.messages)
         self._history = History(self.hub, clock, self._save)
+        self.transcript = Transcript(opening=driver.transport == "pty")
         self._opening = True  # no user message yet in this run
         self._phase = PhaseState(Phase.STARTING, "not started yet")
         self._phase_since = self.started_at = self._active_at = clock()
@@ -181,7 +183,7 @@ class AgentSession:
         """What `GET /session` tells; times are datetimes, what is not known is None."""
         now = self._clock()
         idle = (now - self._active_at).total_seconds() if self._status is Status.STABLE else 0.0
-        return {
+        told: dict[str, object] = {
             "session_id": None,
             "agent_type": self.agent_type,
             "agent_version": None,
@@ -199,6 +201,8 @@ class AgentSession:
             "usage": None,
             "evidence": None,
         } | dict(self._about())
+        told["usage"] = told["usage"] or self.transcript.usage
+        return told
 
     # -- its life ----------------------------------------------------------------------------
 
@@ -228,6 +232,7 @@ class AgentSession:
         self._history.settle()
         self.hub.close()
         self.screens.close()
+        self.transcript.close()
 
     async def wait(self) -> Exited:
         """Wait for the agent's end."""
@@ -312,6 +317,7 @@ class AgentSession:
         if self._history.agent_text(text):
             self._active()
             self._text_at = self._now()
+            self._transcribe()
 
     def _on_user_text(self, text: str) -> None:
         self._opening = False
@@ -319,6 +325,7 @@ class AgentSession:
         self._active()
         self._user_at = self._active_at
         self._history.add(Role.USER, text)
+        self._transcribe(now=True)
 
     def _on_phase(self, state: PhaseState) -> None:
         self._history.settle()
@@ -329,6 +336,7 @@ class AgentSession:
             self._phases += 1
             self._phase_changed(state)
         self._phase = state
+        self._transcribe()
         self._begin_prompt()
         self._publish_status()
 
@@ -347,8 +355,13 @@ class AgentSession:
             self._history.put_back(message)
         if not self._resumed and self.transport == "pty":
             self._history.put_back(Message(0, Role.AGENT, "", self.started_at))
+        self.transcript.restore(self._history.messages)
         for warning in self._restored.warnings:
             self.notice(Level.WARNING, warning)
+
+    def _transcribe(self, *, now: bool = False) -> None:
+        working = self._phase.phase is Phase.WORKING
+        self.transcript.screen(self._history.messages, working, now=now)
 
     def _publish_status(self) -> None:
         waits_for_prompt = self._phase.phase is Phase.IDLE and self._prompt.pending

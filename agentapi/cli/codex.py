@@ -23,6 +23,7 @@ from agentapi.codex.launch import INLINE, known_flags
 from agentapi.codex.options import CodexSettings
 from agentapi.codex.processes import open_for_writing, wait_for_end
 from agentapi.codex.recall import Said, merge, recall
+from agentapi.codex.rollout_feed import RolloutFeed
 from agentapi.codex.session_watch import SessionWatch
 from agentapi.codex.sessions import (
     SessionMeta,
@@ -65,12 +66,14 @@ class CodexRun:
         self._kept = self._store.load() if self._store is not None else RestoredState()
         self._rollout: Path | None = None
         self._messages = self._kept.messages
+        self._extra = self._kept.extra
         self._prompt_after_resume = ""
         self._resumed = False
         self._prompt_known: asyncio.Future[str | None] | None = None
         self._driver: ResumingDriver
         self._codex: CodexDriver | None = None
         self._watch = SessionWatch(self._home, self._on_session)
+        self._transcript = RolloutFeed()
 
     # -- deciding ----------------------------------------------------------------------------
 
@@ -93,9 +96,10 @@ class CodexRun:
         return Parts(
             driver=self._driver,
             store=self._store,
-            history=RestoredState(messages=self._messages, warnings=warnings),
+            history=RestoredState(messages=self._messages, extra=self._extra, warnings=warnings),
             initial_prompt=prompt,
             about=self._about,
+            transcript=self._transcript,
             close=self._close,
         )
 
@@ -224,6 +228,8 @@ class CodexRun:
         unsent = self._unsent_prompt()
         recorded = {" ".join(one.text.split()) for one in said if one.role is Role.USER}
         self._prompt_after_resume = "" if " ".join(unsent.split()) in recorded else unsent
+        if self._rollout is not None:
+            self._transcript.found(self._rollout)
         return meta
 
     def _unsent_prompt(self) -> str:
@@ -247,14 +253,19 @@ class CodexRun:
             self._warn("Codex has no record of the conversation so far: it cannot refer to it")
 
     def _set_state_aside(self, why: str) -> None:
+        self._extra = {}  # what was queued for the other session, too
         file = self._settings.server.state_file
         if file is None or self._store is None or not file.exists():
             return
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
         aside = file.with_name(f"{file.name}.{stamp}")
         try:
-            aside.write_bytes(file.read_bytes())
-            aside.chmod(0o600)
+            for end in ("", ".extra.json"):
+                source = file.with_name(file.name + end)
+                if source.exists():
+                    copy = aside.with_name(aside.name + end)
+                    copy.write_bytes(source.read_bytes())
+                    copy.chmod(0o600)
         except OSError as error:
             self._warn(f"the conversation so far could not be copied to {aside}: {error}")
             return
@@ -345,6 +356,7 @@ class CodexRun:
 
     def _on_session(self, meta: SessionMeta, rollout: Path) -> None:
         self._rollout = rollout
+        self._transcript.found(rollout)
         known = self._driver.session_id == meta.id
         self._driver.session_id = meta.id
         self._driver.agent_version = meta.version or None

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agentapi.cli.signals import Signals
 from agentapi.cli.sockets import beyond_loopback, urls
@@ -27,6 +27,10 @@ from agentapi.session import AgentSession
 from agentapi.settings import ServerSettings
 from agentapi.state import RestoredState
 from agentapi.storage import StateStore
+from agentapi.transcript import TranscriptSource
+
+if TYPE_CHECKING:
+    from agentapi.codex.rollout_feed import RolloutFeed
 
 GRACE = 5.0
 """Seconds from the SIGINT to the agent to its SIGKILL."""
@@ -44,6 +48,8 @@ class Parts:
     history: RestoredState
     initial_prompt: str | Awaitable[str | None] | None
     about: Callable[[], dict[str, object]]
+    transcript: TranscriptSource | None = None
+    """What tells the transcript beside the screen."""
     close: Callable[[], Awaitable[None]] | None = None
     """Called when the agent has ended."""
 
@@ -81,12 +87,16 @@ async def serve(
     if beyond_loopback(sockets) and settings.auth_token is None:
         _log.warning("other machines may command the agent: no token is asked for")
     try:
-        failure = await _run_agent(session, signals)
+        if parts.transcript is not None:
+            parts.transcript.bind(session.transcript)
+        failure = await _run_agent(session, signals, parts.transcript)
         session.save()
     finally:
         notifier.stopping()
         await server.stop()
         await session.stop(GRACE)
+        if parts.transcript is not None:
+            await parts.transcript.stop()
         if parts.close is not None:
             await parts.close()
         if store is not None:
@@ -97,10 +107,12 @@ async def serve(
     return AGENT_FAILED if failure else 0
 
 
-async def _run_agent(session: AgentSession, signals: Signals) -> str:
+async def _run_agent(
+    session: AgentSession, signals: Signals, transcript: TranscriptSource | None
+) -> str:
     """Start the agent and wait for its end or for a signal; how the agent failed, if it did."""
     signalled = asyncio.create_task(signals.wait_for_end(), name="wait for a signal")
-    ended = asyncio.create_task(_start_and_wait(session), name="wait for the agent")
+    ended = asyncio.create_task(_start_and_wait(session, transcript), name="wait for the agent")
     try:
         await asyncio.wait((signalled, ended), return_when=asyncio.FIRST_COMPLETED)
         if signalled.done():
@@ -116,8 +128,10 @@ async def _run_agent(session: AgentSession, signals: Signals) -> str:
         await asyncio.gather(signalled, ended, return_exceptions=True)
 
 
-async def _start_and_wait(session: AgentSession) -> Exited:
+async def _start_and_wait(session: AgentSession, transcript: TranscriptSource | None) -> Exited:
     await session.start()
+    if transcript is not None:
+        transcript.started(getattr(session.driver, "pid", None))
     return await session.wait()
 
 
@@ -132,13 +146,25 @@ def _failure(ending: Exited) -> str:
 
 def _parts(settings: ServerSettings) -> Parts:
     store, driver = _store(settings), _driver(settings)
+    rollouts = _rollouts(settings)
     return Parts(
         driver=driver,
         store=store,
         history=store.load() if store is not None else RestoredState(),
         initial_prompt=_initial_prompt(settings),
-        about=functools.partial(_about, driver),
+        about=functools.partial(_about, driver, rollouts),
+        transcript=rollouts,
     )
+
+
+def _rollouts(settings: ServerSettings) -> RolloutFeed | None:
+    """Codex's own record of the conversation, where the agent is Codex on a terminal."""
+    if settings.type != "codex" or settings.experimental_acp:
+        return None
+    from agentapi.codex.rollout_feed import WatchedRolloutFeed
+
+    home = Path(os.environ.get("CODEX_HOME") or "~/.codex").expanduser().absolute()
+    return WatchedRolloutFeed(home)
 
 
 def _store(settings: ServerSettings) -> StateStore | None:
@@ -194,10 +220,12 @@ def _reading(driver: Driver) -> bool:
     return ask is None or ask()
 
 
-def _about(driver: Driver) -> dict[str, object]:
+def _about(driver: Driver, rollouts: RolloutFeed | None) -> dict[str, object]:
     """What `GET /session` tells besides the session's own."""
     names = ("session_id", "agent_version", "usage", "link")
-    known = {name: getattr(driver, name, None) for name in names}
+    known = {
+        name: getattr(driver, name, None) or getattr(rollouts, name, None) for name in names
+    }
     with contextlib.suppress(OSError):
         known["workdir"] = str(Path.cwd())
     return {name: value or None for name, value in known.items()}

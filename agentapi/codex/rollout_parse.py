@@ -106,7 +106,7 @@ class RolloutParser:
     # -- lines -------------------------------------------------------------------------------
 
     def _line(self, line: bytes) -> None:
-        if not line or (match := _KNOWN.match(line)) and self._known(match):
+        if not line or ((match := _KNOWN.match(line)) and self._known(match)):
             return
         try:
             value = _decode(line.decode("utf-8", "replace"))

@@ -12,7 +12,17 @@ from aiohttp.typedefs import Middleware
 from agentapi.http import security
 from agentapi.http.options import OPTIONS, SESSION, SOCKETS, WARM_UP, HttpOptions, Sockets
 from agentapi.http.problems import problems
-from agentapi.http.routes import chat, control, conversation, docs, health, terminal, upload
+from agentapi.http.routes import (
+    chat,
+    control,
+    conversation,
+    docs,
+    health,
+    queue,
+    terminal,
+    transcript,
+    upload,
+)
 from agentapi.session import AgentSession
 
 __all__ = ["HttpOptions", "create_app"]
@@ -31,7 +41,7 @@ def create_app(session: AgentSession, options: HttpOptions | None = None) -> web
     app[SESSION] = session
     app[OPTIONS] = options
     app[SOCKETS] = Sockets()
-    for routes in (conversation, upload, control, health, terminal, chat, docs):
+    for routes in (conversation, transcript, upload, control, queue, health, terminal, chat, docs):
         routes.add(app)
     if token is not None:
         control.add_login(app, token)

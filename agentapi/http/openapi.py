@@ -38,7 +38,16 @@ class Operation:
     """The model of the request's body."""
     also: Mapping[str, str] | None = None
     """Other statuses and their models."""
+    parameters: tuple[Json, ...] = ()
 
+
+_QUEUE_ID: Json = {
+    "name": "id",
+    "in": "path",
+    "required": True,
+    "description": "The id that `POST /queue` gave.",
+    "schema": {"type": "integer", "format": "int64", "minimum": 1},
+}
 
 OPERATIONS = (
     Operation(
@@ -98,8 +107,38 @@ OPERATIONS = (
         "/interrupt",
         "post-interrupt",
         "Interrupt",
-        "Stop the agent's turn; does nothing when it has none.",
+        "Stop the agent's turn, and answer once it is over; does nothing when it has none.",
         "InterruptBody",
+        also={"500": ERROR},
+    ),
+    Operation(
+        "get",
+        "/queue",
+        "get-queue",
+        "Get queue",
+        "The messages that wait for the agent to be idle.",
+        "QueueBody",
+    ),
+    Operation(
+        "post",
+        "/queue",
+        "post-queue",
+        "Queue message",
+        "Send a message when the agent is next idle, after those queued before; 429 when there is"
+        " no room, 409 when the agent has ended.",
+        "QueuedBody",
+        "QueueRequestBody",
+        {"409": ERROR, "422": ERROR, "429": ERROR},
+    ),
+    Operation(
+        "delete",
+        "/queue/{id}",
+        "delete-queue",
+        "Cancel queued message",
+        "Forget a queued message; 404 when it is not queued (any more), 409 while it is sent.",
+        "OkBody",
+        also={"404": ERROR, "409": ERROR},
+        parameters=(_QUEUE_ID,),
     ),
     Operation(
         "get",
@@ -135,6 +174,8 @@ def document() -> Json:
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method] = _operation(operation)
     paths["/events"] = {"get": _events()}
+    paths["/transcript"] = {"get": _transcript()}
+    paths["/transcript/events"] = {"get": _transcript_events()}
     paths["/upload"] = {"post": _upload()}
     paths["/metrics"] = {"get": _metrics()}
     return {
@@ -195,6 +236,8 @@ def _operation(operation: Operation) -> Json:
     }
     for status, model in (operation.also or {}).items():
         made["responses"][status] = _problem() if model == ERROR else _json("Not now", model)
+    if operation.parameters:
+        made["parameters"] = list(operation.parameters)
     if operation.request:
         body = {"application/json": {"schema": {"$ref": REF + operation.request}}}
         made["requestBody"] = {"required": True, "content": body}
@@ -234,6 +277,45 @@ def _events() -> Json:
         "description": "Server-sent events: first what makes up the conversation, the status and"
         " the last errors, then each change as it happens. While the agent works, its message grows"
         " by updates with the same id.",
+        "responses": {"200": ok} | _errors(),
+    }
+
+
+def _transcript() -> Json:
+    number = {"type": "integer", "format": "int64", "minimum": 0}
+    return {
+        "operationId": "get-transcript",
+        "summary": "Get transcript",
+        "description": "What was said and done, exactly: the items behind the id `after`.",
+        "parameters": [
+            {"name": "after", "in": "query", "schema": {**number, "default": 0}},
+            {
+                "name": "limit",
+                "in": "query",
+                "schema": {**number, "minimum": 1, "maximum": 10_000, "default": 1000},
+            },
+        ],
+        "responses": {"200": _json("OK", "TranscriptBody")} | _errors(),
+    }
+
+
+def _transcript_events() -> Json:
+    kinds = [_event("item", "TranscriptItemBody"), _event("withdrawn", "WithdrawnBody")]
+    stream = {
+        "title": "Server Sent Events",
+        "description": "Each item is one event of the stream.",
+        "type": "array",
+        "items": {"oneOf": kinds},
+    }
+    ok = {"description": "OK", "content": {"text/event-stream": {"schema": stream}}}
+    return {
+        "operationId": "subscribeTranscript",
+        "summary": "Subscribe to the transcript",
+        "description": "Server-sent events: each item, then each change of one; an item replaces"
+        " the one with the same id. With `Last-Event-ID`, only what changed since that event.",
+        "parameters": [
+            {"name": "Last-Event-ID", "in": "header", "schema": {"type": "string"}},
+        ],
         "responses": {"200": ok} | _errors(),
     }
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import Protocol
 
 from aiohttp import web
 
-from agentapi.events import Subscription
 from agentapi.http.options import OPTIONS
 
 HEADERS = {
@@ -21,7 +22,19 @@ HEADERS = {
 PING = b": ping\n\n"
 
 
-async def stream(request: web.Request, subscription: Subscription) -> web.StreamResponse:
+class Frames(Protocol):
+    """What a stream is written from: `agentapi.events.Subscription` and its like."""
+
+    on_overflow: Callable[[], None] | None
+
+    async def take(self) -> bytes:
+        """The next frames; empty at the end."""
+
+    def close(self) -> None:
+        """Take no more."""
+
+
+async def stream(request: web.Request, subscription: Frames) -> web.StreamResponse:
     """Write what the subscription gives, a comment where it gives nothing for a while.
 
     A client that went away cancels this; one that reads too slowly has its connection cut, even
@@ -41,7 +54,7 @@ async def stream(request: web.Request, subscription: Subscription) -> web.Stream
     return response
 
 
-async def _next(subscription: Subscription, patience: float) -> bytes:
+async def _next(subscription: Frames, patience: float) -> bytes:
     try:
         async with asyncio.timeout(patience):
             return await subscription.take()

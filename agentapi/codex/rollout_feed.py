@@ -1,0 +1,100 @@
+"""Feeds a transcript from the rollout that the agent writes now; see `TranscriptSource`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+
+from agentapi.codex.rollout import Batch, RolloutFollower
+from agentapi.codex.session_watch import SessionWatch
+from agentapi.codex.sessions import SessionMeta
+from agentapi.transcript import Feed, Transcript
+from agentapi.transcript_items import Source
+
+_log = logging.getLogger(__name__)
+
+
+class RolloutFeed:
+    """Follows one rollout at a time: whoever learns its path calls `found`."""
+
+    def __init__(self) -> None:
+        self.session_id: str | None = None
+        self.agent_version: str | None = None
+        self._transcript: Transcript | None = None
+        self._feed: Feed | None = None
+        self._path: Path | None = None
+        self._follower: RolloutFollower | None = None
+        self._ending: set[asyncio.Task[None]] = set()
+
+    def bind(self, transcript: Transcript) -> None:
+        """Tell this transcript."""
+        self._transcript = transcript
+        self._follow()
+
+    def started(self, pid: int | None) -> None:
+        """The path comes by `found`."""
+
+    def found(self, path: Path) -> None:
+        """The agent's session is in this rollout now; the same path again changes nothing."""
+        if path != self._path:
+            self._path = path
+            self._follow()
+
+    async def stop(self) -> None:
+        """End. Idempotent."""
+        if self._follower is not None:
+            await self._follower.stop()
+        await asyncio.gather(*self._ending)
+
+    def _follow(self) -> None:
+        if self._transcript is None or self._path is None:
+            return
+        if self._follower is not None:
+            task = asyncio.create_task(self._follower.stop())
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
+        _log.info("the transcript comes from %s", self._path)
+        self._feed = None
+        follower = RolloutFollower(self._path, lambda batch: self._take(follower, batch))
+        self._follower = follower
+        follower.start()
+
+    def _take(self, follower: RolloutFollower, batch: Batch) -> None:
+        if self._transcript is None or follower is not self._follower:
+            return
+        if self._feed is None:  # not before there is something to put in the screen's place
+            self._feed = self._transcript.open(Source.ROLLOUT)
+        if batch.restarted:
+            self._feed.restart()
+        self._feed.put(batch.entries)
+        parser = follower.parser
+        self.session_id, self.agent_version = parser.session_id, parser.version
+        self._feed.tell_usage(parser.usage.snapshot())
+
+
+class WatchedRolloutFeed(RolloutFeed):
+    """The same, learning by itself which rollout the agent's own processes write."""
+
+    def __init__(self, codex_home: Path) -> None:
+        super().__init__()
+        self._watch = SessionWatch(codex_home, self._on_session)
+
+    def bind(self, transcript: Transcript) -> None:
+        """Tell this transcript, and begin to watch."""
+        super().bind(transcript)
+        self._watch.start()
+
+    def started(self, pid: int | None) -> None:
+        """The agent's own process: what it and its descendants write counts."""
+        if pid is not None:
+            self._watch.follow(pid)
+            self._watch.look()
+
+    async def stop(self) -> None:
+        """End. Idempotent."""
+        await self._watch.stop()
+        await super().stop()
+
+    def _on_session(self, meta: SessionMeta, rollout: Path) -> None:
+        self.found(rollout)
