@@ -46,6 +46,8 @@ class Tracker:
         self._dialog: Dialog | None = None
         self._asked: Dialog | None = None
         self._ready = False
+        self._final = False
+        """Whether the agent's last message is finished."""
         self._submitted = False
         """Whether a message was submitted whose turn has not been seen to begin."""
 
@@ -103,6 +105,10 @@ class Tracker:
         its end is still being painted."""
         if not self.fusion.started:
             return self._tell(self._with_dialog(self._extractor.startup()))
+        if self.state.phase is not Phase.IDLE:
+            self._final = False
+        if self._final:
+            return []
         extract = self._extractor.read(open_turn or self.state.phase is not Phase.IDLE)
         said: list[Said] = []
         for text in extract.typed:
@@ -147,7 +153,9 @@ class Tracker:
             self.fusion.settle()
 
     def finish(self) -> list[Said]:
-        """A turn is over: an answer without words is an empty message."""
+        """A turn is over and painted: its message stands, whatever the screen shows from now on
+        (another layout, an older page, a TUI command's answer). One without words is empty."""
+        self._final = self.profile.has_composer
         return self._tell("") if self._said is None else []
 
     def prepare(self) -> None:

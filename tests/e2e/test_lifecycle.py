@@ -144,9 +144,6 @@ async def test_100_000_characters_are_answered_on_the_alternate_screen(
         assert await server.turn("echo after it") == "• echo after it"
 
 
-@pytest.mark.xfail(
-    strict=True, reason="Ctrl-T lays the alternate screen out anew: the message's anchor moves"
-)
 async def test_a_conversation_laid_out_anew_changes_no_message(
     scratch: Path, model: ScriptedModel, codex: Any
 ) -> None:
