@@ -4,7 +4,8 @@
     turn:  turn/start or a person at the TUI -> active -> items, deltas, usage -> idle
 
 The thread that the TUI opened is followed: the last one that is neither hidden (ephemeral: Codex
-asks for titles in such) nor another thread's child. Its status comes to every client; its items
+asks for titles in such) nor another thread's child. A new one is announced; a resumed one is known
+by its status, which comes to every client, and then asked for. Its items come
 only to a subscriber, and subscribing is refused until the thread has its first turn, so that it is
 tried when the thread is known and again when a turn begins.
 
@@ -72,8 +73,8 @@ class CodexLink:
         """The followed thread's id, which is the session's."""
         self.version: str | None = None
         """Codex's version, as the app-server tells it."""
-        self.turns = 0
-        """Turns seen to begin: only then the session can be resumed."""
+        self.resumable = False
+        """Whether the session has a turn: only then it can be resumed."""
         self.strange: dict[str, Json] = {}
         """What was not understood: the last message of each method."""
         self._turn: str | None = None
@@ -85,6 +86,9 @@ class CodexLink:
         self._raw: dict[str, Json] = {}
         self._questions: dict[RequestId, Question] = {}
         self._begun: asyncio.Future[None] | None = None
+        self._known: set[str] = set()
+        """Threads that were looked at, followed or not."""
+        self._looking: set[asyncio.Task[None]] = set()
         self._usage = LinkUsage()
         self._flush_due: asyncio.TimerHandle | None = None
         self._flushed_at = float("-inf")
@@ -144,6 +148,11 @@ class CodexLink:
         agent = str(hello.get("userAgent", "")) if isinstance(hello, dict) else ""
         self.version = agent.partition("/")[2].partition(" ")[0] or None
         await self._rpc.notify("initialized")
+
+    @property
+    def pid(self) -> int | None:
+        """The app-server's process."""
+        return self._server.pid if self._server is not None else None
 
     # -- calls ---------------------------------------------------------------------------------
 
@@ -212,9 +221,12 @@ class CodexLink:
 
     def _notified(self, method: str, params: Json) -> None:
         self._heard()
+        thread = params.get("threadId", self.thread)
         if method == "thread/started":
-            self._thread_started(params)
-        elif method in QUIET or params.get("threadId", self.thread) != self.thread:
+            self._thread_opened(params.get("thread"))
+        elif method == "thread/status/changed" and thread not in self._known:
+            self._look_at(thread)
+        elif method in QUIET or thread != self.thread:
             return
         elif method == "thread/status/changed":
             self._status(params.get("status"))
@@ -266,11 +278,12 @@ class CodexLink:
             waiting = next(iter(self._questions.values()), None)
             self._emit(Asked(waiting.dialog if waiting else None))
 
-    def _thread_started(self, params: Json) -> None:
-        thread = params.get("thread")
+    def _thread_opened(self, thread: object) -> None:
+        """Follow a thread that the TUI opened."""
         if not isinstance(thread, dict) or not isinstance(thread.get("id"), str):
-            self._note_strange("thread/started", params)
+            self._note_strange("thread", {"thread": thread})
             return
+        self._known.add(thread["id"])
         if thread.get("ephemeral") is True or thread.get("parentThreadId"):
             return
         self.thread = thread["id"]
@@ -279,6 +292,26 @@ class CodexLink:
         self._emit(Followed(thread["id"]))
         self._subscribe(once=True)
         self._status(thread.get("status"))
+
+    def _look_at(self, thread: object) -> None:
+        """A thread that nobody announced was loaded: see whose it is."""
+        if isinstance(thread, str):
+            self._known.add(thread)
+            task = asyncio.create_task(self._read_thread(thread), name="codex link: look")
+            self._looking.add(task)
+            task.add_done_callback(self._looking.discard)
+
+    async def _read_thread(self, thread: str) -> None:
+        assert self._rpc is not None
+        try:
+            answer = await self._asked(self._rpc, "thread/read", {"threadId": thread})
+        except RpcError as error:
+            log.info("codex link: %s", error)
+        except RpcLost:
+            return
+        else:
+            self.resumable = True
+            self._thread_opened(answer.get("thread") if isinstance(answer, dict) else None)
 
     def _status(self, status: object) -> None:
         kind = status.get("type") if isinstance(status, dict) else None
@@ -326,7 +359,7 @@ class CodexLink:
             self._turn = turn["id"]
 
     def _turn_begun(self) -> None:
-        self.turns += 1
+        self.resumable = True
         if self._begun is not None and not self._begun.done():
             self._begun.set_result(None)
 
@@ -454,7 +487,7 @@ class CodexLink:
         if self._flush_due is not None:
             self._flush_due.cancel()
             self._flush_due = None
-        for task in (self._subscribing, self._checking):
+        for task in (self._subscribing, self._checking, *self._looking):
             if task is not None:
                 task.cancel()
 

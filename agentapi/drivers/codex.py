@@ -153,7 +153,10 @@ class CodexDriver:
 
     @property
     def pid(self) -> int | None:
-        """The TUI's process, once it was started."""
+        """The process that writes the session, with its children: the app-server where there is
+        one, else the TUI."""
+        if isinstance(self._tui, LinkedTui):
+            return self._tui.link.pid
         return self._tui.pid if self._tui is not None else None
 
     @property
@@ -258,7 +261,7 @@ class CodexDriver:
         await self._end_link(tui)
         command = CodexCommand.parse(self._command)
         assert command is not None
-        if tui.link.turns and tui.link.thread:
+        if tui.link.resumable and tui.link.thread:
             command = command.resuming(tui.link.thread)
         self._muted = True
         self._tui = None

@@ -68,6 +68,9 @@ class LinkedTui(TuiDriver):
         Raises `SendError`."""
         self.catch_up()
         self._check()
+        if self.link.thread is None:  # no session on the link yet, or not any more
+            await super().send(text)
+            return
         self.tracker.prepare()
         self.tracker.submit(text)
         self._sending = text
