@@ -126,7 +126,7 @@ class MessageQueue:
 
     def fail(self, item: Queued, error: str) -> None:
         """It did not arrive, or nobody knows."""
-        self._put(item.id, replace(item, step=Step.FAILED, error=error))
+        self._put(item.id, replace(item, step=Step.FAILED, error=error, messages=0))
 
     def _put(self, id: int, item: Queued) -> Queued:
         self._items = [item if old.id == id else old for old in self._items]
@@ -135,7 +135,9 @@ class MessageQueue:
     # -- over restarts -------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
-        """The queue as JSON values."""
+        """The queue as JSON values; nothing before it is first used."""
+        if self._next == 1:
+            return {}
         return {"next": self._next, "items": [_as_json(item) for item in self._items]}
 
     def restore(self, state: object, messages: Sequence[Message]) -> list[str]:
@@ -148,7 +150,7 @@ class MessageQueue:
             if item.step is not Step.SENDING:
                 self._items.append(item)
             elif not _in_conversation(item, messages):
-                self._items.append(replace(item, step=Step.FAILED, error=UNKNOWN))
+                self._items.append(replace(item, step=Step.FAILED, error=UNKNOWN, messages=0))
                 warnings.append(
                     f"the queued message {item.id} is not sent again: {UNKNOWN}. Cancel it"
                     " (DELETE /queue/ID) to let the queue go on, and queue it anew if it is needed"

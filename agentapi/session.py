@@ -14,6 +14,10 @@ The initial prompt goes out when the agent is first idle, once. Until then the s
 except during a dialog, which the user must answer. When the agent became busy or opened a dialog
 in the meantime the prompt waits for the next idle phase; when it was typed and did not arrive, the
 clients get a notice, it is not typed again in this run, and the state keeps it as not sent.
+
+Queued messages (`agentapi.queue`) go out after it, one whenever the agent is idle and nobody else's
+message is under way; the status is `stable` in between. One that fails is told by a notice and
+holds the others. What a client sends by itself goes first if the agent is idle, as ever.
 """
 
 from __future__ import annotations
@@ -45,6 +49,7 @@ from agentapi.drivers.base import (
     SendError,
     UserText,
 )
+from agentapi.drivers.evidence import TellsEvidence
 from agentapi.events import (
     EventHub,
     Subscription,
@@ -53,6 +58,7 @@ from agentapi.events import (
 )
 from agentapi.history import History
 from agentapi.prompt import BLANK, InitialPrompt
+from agentapi.queue import MessageQueue, Queued
 from agentapi.state import NullStore, RestoredState, State, Store
 from agentapi.stats import SessionStats
 from agentapi.throttle import Throttle
@@ -60,10 +66,20 @@ from agentapi.transcript import Transcript
 
 SCREEN_INTERVAL = 0.025
 """Seconds between two screens."""
+INTERRUPT_LIMIT = 10.0
+"""Seconds that an interrupted turn has to be over in our eyes, too."""
 
 log = logging.getLogger(__name__)
 
-__all__ = ["AgentSession", "EmptyMessage", "NullStore", "RestoredState", "State", "Store"]
+__all__ = [
+    "AgentEnded",
+    "AgentSession",
+    "EmptyMessage",
+    "NullStore",
+    "RestoredState",
+    "State",
+    "Store",
+]
 
 
 class EmptyMessage(SendError):
@@ -71,6 +87,10 @@ class EmptyMessage(SendError):
 
     def __init__(self) -> None:
         super().__init__("check", "message must not be empty")
+
+
+class AgentEnded(Exception):
+    """Nothing can be queued any more."""
 
 
 def utc_now() -> datetime:
@@ -117,13 +137,17 @@ class AgentSession:
         self._user_at: datetime | None = None
         self._text_at: float | None = None
         self._prompt = InitialPrompt(initial_prompt, self._restored)
-        self._prompt_tasks: set[asyncio.Task[None]] = set()
+        self.queue = MessageQueue()
+        self._queue_moves = False  # a queued message is on its way, or about to be
+        self._tasks: set[asyncio.Task[None]] = set()
         self._ended: Exited | None = None
         self._end_seen = asyncio.Event()
         # Queues of senders in the order they came, not guards of state: nothing else waits here.
         self._sending = asyncio.Lock()
         self._typing = asyncio.Lock()
         self._answering = asyncio.Lock()
+        self._interrupting = asyncio.Lock()
+        self._phase_moved = asyncio.Event()
         self._screen_changes = Throttle(SCREEN_INTERVAL, self._publish_screen)
         self._shown = ""
         self._put_back()
@@ -172,11 +196,13 @@ class AgentSession:
 
     def state(self) -> State:
         """What must survive."""
+        queue = self.queue.state()
+        extra = self._restored.extra
         return State(
             messages=self.messages,
             initial_prompt=self._prompt.text,
             initial_prompt_sent=self._prompt.sent,
-            extra=self._restored.extra,
+            extra={**extra, "queue": queue} if queue else extra,
         )
 
     def info(self) -> dict[str, object]:
@@ -199,15 +225,32 @@ class AgentSession:
             "idle_seconds": max(0.0, idle),
             "clients": len(self.hub),
             "usage": None,
-            "evidence": None,
+            "evidence": self._evidence(),
         } | dict(self._about())
         told["usage"] = told["usage"] or self.transcript.usage
         return told
+
+    def _evidence(self) -> list[dict[str, object]] | None:
+        driver = self.driver
+        if not isinstance(driver, TellsEvidence):
+            return None
+        return [
+            {
+                "source": said.source,
+                "phase": said.phase.value,
+                "detail": said.detail,
+                "age_seconds": round(said.age, 3),
+                "counts": said.counts,
+            }
+            for said in driver.evidence()
+        ]
 
     # -- its life ----------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Start the agent. Raises `OSError` when its program cannot be started."""
+        if self.queue:
+            self._save()  # what became of a message that was being sent is decided
         if self._prompt.coming is not None:
             self._spawn(self._await_prompt(self._prompt.coming))
         try:
@@ -220,7 +263,7 @@ class AgentSession:
         """End the agent (SIGINT, SIGKILL after `grace` seconds), keep the state, end the streams.
 
         Idempotent."""
-        for task in tuple(self._prompt_tasks):
+        for task in tuple(self._tasks):
             task.cancel()
         await self.driver.stop(grace)
         self.close_streams()
@@ -264,9 +307,44 @@ class AgentSession:
         await _in_turn(self._typing, lambda: self.driver.keys(keys))
 
     async def interrupt(self) -> None:
-        """Ask the agent to stop its turn."""
+        """Stop the agent's turn, and return once it is over; a no-op when there is none.
+
+        Raises `SendError` when it goes on. Of two at once the second finds the turn over."""
         self._active()
+        await _in_turn(self._interrupting, self._interrupt_now)
+
+    async def _interrupt_now(self) -> None:
+        phases = self._phases  # the next turn may have begun before we look again
         await self.driver.interrupt()
+        try:
+            async with asyncio.timeout(INTERRUPT_LIMIT):
+                while self._phases == phases and self._phase.phase is Phase.WORKING:
+                    self._phase_moved.clear()
+                    await self._phase_moved.wait()
+        except TimeoutError:
+            reason = f"the agent still works ({self._phase.because})"
+            raise SendError("interrupt", reason) from None
+
+    def enqueue(self, content: str) -> tuple[Queued, int]:
+        """Have a message sent when the agent is next idle; returns it and its place, from 1.
+
+        It is kept when this returns. Raises `EmptyMessage`, `QueueFull`, `AgentEnded`."""
+        text = content.strip(BLANK)
+        if not text:
+            raise EmptyMessage
+        if self._phase.phase is Phase.EXITED:
+            raise AgentEnded(f"nothing can be queued: {self._phase.because}")
+        item = self.queue.add(text, self._clock())
+        self._save()
+        place = len(self.queue)
+        self._begin_next()
+        return item, place
+
+    def cancel_queued(self, id: int) -> None:
+        """Forget a queued message. Raises `LookupError`, and `BeingSent` when it is too late."""
+        self.queue.cancel(id)
+        self._save()
+        self._begin_next()
 
     async def answer(self, dialog_id: str, choice_id: str) -> None:
         """Answer the open dialog. Raises `LookupError` when that dialog or choice is not open.
@@ -322,6 +400,7 @@ class AgentSession:
     def _on_user_text(self, text: str) -> None:
         self._opening = False
         self._prompt.arrived()
+        self.queue.arrived(text)
         self._active()
         self._user_at = self._active_at
         self._history.add(Role.USER, text)
@@ -336,8 +415,9 @@ class AgentSession:
             self._phases += 1
             self._phase_changed(state)
         self._phase = state
+        self._phase_moved.set()
         self._transcribe()
-        self._begin_prompt()
+        self._begin_next()
         self._publish_status()
 
     def _on_exit(self, event: Exited) -> None:
@@ -356,7 +436,8 @@ class AgentSession:
         if not self._resumed and self.transport == "pty":
             self._history.put_back(Message(0, Role.AGENT, "", self.started_at))
         self.transcript.restore(self._history.messages)
-        for warning in self._restored.warnings:
+        kept = self.queue.restore(self._restored.extra.get("queue"), self._restored.messages)
+        for warning in (*self._restored.warnings, *kept):
             self.notice(Level.WARNING, warning)
 
     def _transcribe(self, *, now: bool = False) -> None:
@@ -416,10 +497,14 @@ class AgentSession:
         self._prompt.known(text)
         self._on_phase(self._phase)
 
-    def _begin_prompt(self) -> None:
+    def _begin_next(self) -> None:
+        """Send what waits for the agent to be idle: the initial prompt, then the queue."""
         if self._phase.phase is Phase.IDLE and self._prompt.due:
             self._prompt.sending = True
             self._spawn(self._send_prompt())
+        elif self.ready and self.queue.due is not None and not self._queue_moves:
+            self._queue_moves = True
+            self._spawn(self._send_queued())
 
     async def _send_prompt(self) -> None:
         prompt, phases = self._prompt, self._phases
@@ -435,20 +520,48 @@ class AgentSession:
             self.notice(Level.ERROR, f"the initial prompt could not be sent: {error}")
         finally:
             prompt.sending = False
-        if self._phases != phases:
-            self._begin_prompt()
+        if self._phases != phases or not prompt.pending:
+            self._begin_next()
         self._publish_status()
+
+    async def _send_queued(self) -> None:
+        phases = self._phases
+        try:
+            async with self._sending:
+                if self.ready and self.queue.due is not None:
+                    await self._send_first(self.queue.take(len(self._history.messages)))
+        finally:
+            self._queue_moves = False
+        if self._phases != phases:
+            self._begin_next()
+
+    async def _send_first(self, item: Queued) -> None:
+        self._save()  # before the first key: see agentapi.queue
+        try:
+            await self._timed_send(item.content)
+            self.queue.arrived(item.content)
+        except (Busy, DialogOpen) as error:
+            log.info("the queue waits: %s", error)
+            self.queue.put_back(item)
+        except Exception as error:
+            self.queue.fail(item, str(error) or repr(error))
+            self._save()
+            if not isinstance(error, SendError):
+                raise
+            self.stats.failed(error.step)
+            self.notice(Level.ERROR, f"the queued message {item.id} could not be sent: {error}")
+        self._save()
 
     def _spawn(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
-        self._prompt_tasks.add(task)
-        task.add_done_callback(self._prompt_done)
+        self._tasks.add(task)
+        task.add_done_callback(self._task_done)
 
-    def _prompt_done(self, task: asyncio.Task[None]) -> None:
-        self._prompt_tasks.discard(task)
+    def _task_done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
-            log.error("sending the initial prompt failed", exc_info=error)
-            self.notice(Level.ERROR, f"the initial prompt could not be sent: {error!r}")
+            log.error("sending what waited failed", exc_info=error)
+            self.notice(Level.ERROR, f"a message that waited could not be sent: {error!r}")
 
     def _active(self) -> None:
         self._active_at = self._clock()

@@ -181,6 +181,16 @@ class UploadResponseBody(Described):
     ok: bool = Field(description="True: the file is there.")
 
 
+class EvidenceBody(Body):
+    """What one source said last of the phase."""
+
+    source: str = Field(description="`link`, `osc 7501`, `title`, `screen`, `quiet`, …")
+    phase: str = Field(description="The phase that it speaks for.")
+    detail: str = Field(description="What it said.")
+    age_seconds: float = Field(description="Seconds since it began to say so.")
+    counts: bool = Field(description="Whether it still says so, in this turn.")
+
+
 class SessionBody(Described):
     """`GET /session`: what is not known is null."""
 
@@ -199,7 +209,9 @@ class SessionBody(Described):
     idle_seconds: float = Field(description="Seconds since the last activity; 0 while it works.")
     clients: Int64 = Field(description="Subscribers of `/events`.")
     usage: dict[str, Any] | None
-    evidence: Any = None
+    evidence: list[EvidenceBody] | None = Field(
+        description="What each source said last, the strongest first."
+    )
     link: str | None = Field(
         default=None,
         description="Whether the link to Codex's app-server is used: `on`, or `off: ` and why.",
@@ -283,6 +295,39 @@ class AnswerBody(Described):
 
     id: str = Field(description="The dialog's id, as `GET /approval` gave it.")
     choice: str = Field(description="The id of one of its choices.")
+
+
+class QueueRequestBody(Described):
+    """`POST /queue`."""
+
+    content: str = Field(description="The message; blanks around it are not sent.")
+
+
+class QueuedBody(Described):
+    """The answer of `POST /queue`."""
+
+    id: Int64 = Field(description="Its id, never used for another message.")
+    position: Int64 = Field(description="Its place: 1 goes out next.")
+
+
+class QueueItemBody(Body):
+    """A queued message."""
+
+    id: Int64
+    position: Int64 = Field(description="Its place: 1 goes out next.")
+    content: str
+    time: datetime = Field(description="When it was queued.")
+    state: str = Field(description="`waiting`, `sending` or `failed`, which holds the others.")
+    error: str | None = Field(description="Why it failed.")
+
+
+class QueueBody(Described):
+    """`GET /queue`."""
+
+    items: list[QueueItemBody] = Field(description="What waits, the next one first.")
+    held_by: str | None = Field(
+        description="Why nothing goes out now; null when nothing waits or one is on its way."
+    )
 
 
 class OkBody(Described):

@@ -70,7 +70,10 @@ async def answer(request: web.Request) -> web.StreamResponse:
 async def interrupt(request: web.Request) -> web.StreamResponse:
     """Stop the agent's turn."""
     session = request.app[SESSION]
-    await session.interrupt()
+    try:
+        await session.interrupt()
+    except SendError as error:
+        raise Problem(500, "the turn could not be stopped", [{"message": str(error)}]) from None
     body = {"ok": True, "phase": session.phase_state.phase.value}
     return described(request, "InterruptBody", body)
 
