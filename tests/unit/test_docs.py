@@ -17,6 +17,7 @@ from agentapi.cli import main
 from agentapi.cli.doctor_codex import NEWEST, OLDEST
 from agentapi.codex.options import CODEX_OPTIONS
 from agentapi.conversation.model import Phase
+from agentapi.conversation.status import Source
 from agentapi.drivers import tui, typist
 from agentapi.terminal import process
 from tests.support.codex import PROJECT
@@ -128,6 +129,12 @@ def test_numbers_are_those_of_the_program() -> None:
 def test_the_table_of_phases_is_the_programs() -> None:
     found = dict(re.findall(r"^\| `(\w+)` \|.*\| `(\w+)`[^|]*\|$", _architecture(), re.MULTILINE))
     assert found == {phase.value: phase.status.value for phase in Phase}
+
+
+def test_the_table_of_sources_is_the_programs() -> None:
+    table = _architecture().partition("| source, strongest first |")[2].partition("\n\n")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| ")]
+    assert len([row for row in rows if "what it says" not in row]) == len(Source)
 
 
 def test_every_room_is_on_the_plan() -> None:
