@@ -33,6 +33,7 @@ from agentapi.drivers.base import (
     UserText,
 )
 from agentapi.drivers.codex_tui import LinkedTui
+from agentapi.drivers.evidence import SourceSaid
 from agentapi.drivers.tui import TuiDriver
 
 RESTARTS = 2
@@ -135,6 +136,10 @@ class CodexDriver:
     def reading(self) -> bool:
         """Whether the terminal's output still arrives."""
         return self._tui is None or self._tui.reading()
+
+    def evidence(self) -> Sequence[SourceSaid]:
+        """What each source said last of the phase; see `TellsEvidence`."""
+        return self._tui.evidence() if self._tui is not None else ()
 
     def watch(self, listener: Callable[[bytes], None]) -> Callable[[], None]:
         """Pass every byte of the terminal to `listener`; returns the unsubscriber."""

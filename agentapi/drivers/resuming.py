@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -31,6 +31,7 @@ from agentapi.drivers.base import (
     Sink,
     UserText,
 )
+from agentapi.drivers.evidence import SourceSaid
 
 RETRY_INTERVAL = 3.0
 """Seconds between two attempts while a program that we cannot see has the session."""
@@ -47,6 +48,9 @@ class Program(Driver, Protocol):
 
     def reading(self) -> bool:
         """Whether its output still arrives."""
+
+    def evidence(self) -> Sequence[SourceSaid]:
+        """What each source said last of the phase."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +136,10 @@ class ResumingDriver:
     def reading(self) -> bool:
         """Whether the agent's output still arrives."""
         return self._program.reading()
+
+    def evidence(self) -> Sequence[SourceSaid]:
+        """What each source said last of the phase; see `TellsEvidence`."""
+        return self._program.evidence()
 
     def repaint(self) -> bytes:
         """See `Driver.repaint`."""

@@ -26,6 +26,7 @@ from agentapi.drivers.base import (
     Sink,
     UserText,
 )
+from agentapi.drivers.evidence import EvidenceLog, SourceSaid
 from agentapi.drivers.timer import Timer
 from agentapi.drivers.typist import Typist
 from agentapi.frames import Frame
@@ -74,6 +75,7 @@ class TuiDriver:
     ) -> None:
         self.profile = profile
         self.tracker = Tracker(profile)
+        self._heard = EvidenceLog(self.tracker.fusion)
         self._argv = list(argv)
         self._cwd, self._env = cwd, env
         self._emulator = Emulator(columns, rows)
@@ -138,11 +140,24 @@ class TuiDriver:
             await self._process.drain()
 
     async def interrupt(self) -> None:
-        """Press the key that stops a turn, and see it stop; nothing happens between turns, where
-        the same key may mean something else."""
+        """Press the key that stops a turn, and see it stop and told; nothing happens between
+        turns, where the same key may mean something else."""
         if self.phase is Phase.WORKING:
             self.write(self.profile.interrupt_key.encode())
-            await self.until(lambda: self.phase is not Phase.WORKING, INTERRUPT_LIMIT)
+            await self.until(lambda: self._reported.phase is not Phase.WORKING, INTERRUPT_LIMIT)
+        elif (refusal := self._refusal()) is not None:
+            await self.typist.answer(*refusal, ANSWER_LIMIT)
+            over = (Phase.IDLE, Phase.EXITED)
+            await self.until(lambda: self._reported.phase in over, INTERRUPT_LIMIT)
+
+    def _refusal(self) -> tuple[str, str] | None:
+        """The open dialog and its choice that ends the turn: the one with the interrupt's key. A
+        dialog without it (trust, login) belongs to no turn, and the key might end the agent."""
+        dialog, key = self.tracker.state.dialog, self.profile.interrupt_key
+        for choice in dialog.choices if dialog is not None else ():
+            if dialog is not None and choice.key == key:
+                return dialog.id, choice.id
+        return None
 
     async def answer(self, dialog_id: str, choice_id: str) -> None:
         """Press the key of a choice and see the dialog close. Raises `LookupError`."""
@@ -169,6 +184,10 @@ class TuiDriver:
     def reading(self) -> bool:
         """Whether the program's output still arrives; see `PtyProcess.reading`."""
         return self._process is None or self._process.reading()
+
+    def evidence(self) -> Sequence[SourceSaid]:
+        """What each source said last of the phase; see `TellsEvidence`."""
+        return self._heard.told()
 
     def repaint(self) -> bytes:
         """Bytes that paint the screen on a fresh terminal of the same size."""
@@ -285,6 +304,7 @@ class TuiDriver:
 
     def _evaluate(self) -> None:
         """Act on what the tracker believes now."""
+        self._heard.look()
         if self.typist.submitted is not None and self.phase is Phase.WORKING:
             self.begin(self.tracker.state.because)
         fusion = self.tracker.fusion
@@ -390,4 +410,5 @@ class TuiDriver:
             self._recorder.close()
         self.tracker.fusion.exit(str(status))
         self._evaluate()
+        self._heard.stop()
         self._emit(Exited(status.code, status.signal, self.screen()))
