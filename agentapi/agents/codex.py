@@ -75,8 +75,8 @@ class CodexProfile(AgentProfile):
             composer=Composer(row, typed, ready=_configured(frame.lines, bottom, last)),
             working=_working(frame.lines, end),
             popup=bool(typed) and _popup_open(frame, row, last),
-            interrupted=_ends_interrupted(frame.lines, end),
-            ended=_ends_worked(frame, end),
+            interrupted=_ends_interrupted(frame.lines, _above_background(frame, end)),
+            ended=_ends_worked(frame, _above_background(frame, end)),
         )
 
     def title_phase(self, title: str) -> Phase | None:
@@ -228,6 +228,13 @@ def _working(lines: Sequence[str], end: int) -> str:
         if not lines[row].startswith("  "):
             break
     return ""
+
+
+def _above_background(frame: Frame, end: int) -> int:
+    """What commands still run in the background stands below the mark of a turn's end."""
+    if end >= 0 and not frame.bright[end] and _BACKGROUND.match(frame.lines[end]):
+        return _last_filled(frame.lines, end)
+    return end
 
 
 def _ends_interrupted(lines: Sequence[str], end: int) -> bool:

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Protocol
 
 from agentapi.agents.profile import AgentProfile, Reading, squeeze
-from agentapi.conversation.document import Document
+from agentapi.conversation.document import GAP, Document
 from agentapi.frames import Frame
 
 
@@ -100,6 +100,8 @@ class MarkedExtractor:
         self._floor = 0
         """Marks above this line are old."""
         self._expected: str | None = None
+        self._begun = False
+        """Whether the agent was seen to work on the message that is expected."""
         self._torn = False
         """Whether the page was torn since the last user message."""
         self._resized = False
@@ -153,7 +155,7 @@ class MarkedExtractor:
 
     def expect(self, text: str) -> None:
         """Adopt the next mark as this message's: those that show now are old."""
-        self._expected = text
+        self._expected, self._begun = text, False
         self._floor = max(self._floor, self._last_mark(self._page.first) + 1)
         self._torn = self._resized = False
 
@@ -165,6 +167,9 @@ class MarkedExtractor:
     def read(self, working: bool) -> Extract:
         """The text below the last mark. A finished message stays as it is when the terminal gets
         another size, which may show less of it."""
+        self._begun = self._begun or working
+        if self._expected is not None and self._begun and not working:
+            self._adopt_screen()
         if self._expected is not None or (self._resized and not working):
             return Extract()
         typed: tuple[str, ...] = ()
@@ -189,12 +194,32 @@ class MarkedExtractor:
     def _adopt_expected(self) -> None:
         mark = self._last_mark(self._page.first if self._torn else self._floor)
         if mark < 0:
+            self._adopt_end()
             return
         echo = self._echo(mark)
         if self._torn and squeeze(echo)[:40] != squeeze(self._expected or "")[:40]:
             return
         self._expected = None
         self._adopt(mark, echo)
+
+    def _adopt_end(self) -> None:
+        """Of a message that is higher than the alternate screen only the end may ever show."""
+        top, expected = self._page.top, self._expected or ""
+        lines = self._page.lines(top)
+        length = self._profile.echo_length(lines)
+        shown = squeeze("".join(lines[:length])).removeprefix(GAP)
+        if len(shown) > MAX_PROMPT and length < len(lines) and squeeze(expected).endswith(shown):
+            self._adopt_without_mark(top + length)
+
+    def _adopt_screen(self) -> None:
+        """Its answer is over and was higher than the screen, too: what shows is the answer's."""
+        if self._torn:
+            self._adopt_without_mark(self._page.top)
+
+    def _adopt_without_mark(self, start: int) -> None:
+        expected, self._expected = self._expected or "", None
+        self._adopt(start, expected)
+        self._torn = False
 
     def _is_last(self, echo: str) -> bool:
         """Whether an echo is the last message's; its end may be hidden, or the answer's beginning

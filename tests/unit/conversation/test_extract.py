@@ -27,6 +27,7 @@ class Screen:
     def __init__(self, extractor: MarkedExtractor | PlainExtractor) -> None:
         self.extractor = extractor
         self.rows = 20
+        self.alternate = False
 
     def show(self, *lines: str, pushed: tuple[str, ...] = (), cleared: bool = False) -> None:
         """Show a frame."""
@@ -35,7 +36,8 @@ class Screen:
         rows += ("",) * (self.rows - len(rows))
         bright = tuple("›" if row == "› Ask Codex" else row for row in rows)
         cursor = (2, len(lines) + 1)
-        frame = Frame(0, 80, self.rows, rows, bright, cursor, False, pushed, cleared)
+        alternate = self.alternate
+        frame = Frame(0, 80, self.rows, rows, bright, cursor, alternate, pushed, cleared)
         reading = CODEX.read(frame) if marked else Reading(self.rows)
         self.extractor.take(frame, reading)
 
@@ -215,3 +217,34 @@ def test_the_echo_goes_whatever_its_wrapping(typed: str, answer: list[str], widt
     ]
     if typed:
         assert joined(without_echo([*rows, *answer], typed)) == joined(answer)
+
+
+TALL = " ".join(f"word{number:04}" for number in range(200))
+"""A message that fills more than the alternate screen of these tests."""
+
+
+def tall(screen: Screen) -> list[str]:
+    """Ask it; its rows, as Codex wraps them."""
+    screen.rows, screen.alternate = 16, True
+    screen.show("• Something", "  else", "  that", "  fills", "  the", "  whole", "  screen", "  .")
+    ask(screen, TALL)
+    words = TALL.split()
+    return ["  " + " ".join(words[at : at + 8]) for at in range(0, len(words), 8)]
+
+
+def test_the_answer_to_a_message_higher_than_the_screen_is_kept() -> None:
+    screen = codex()
+    end = tall(screen)[-8:]
+    screen.show(*end, "", "• Working (0s • esc to interrupt)")
+    assert screen.extractor.read(working=True).text == ""
+    screen.show(*end[1:], "", "• The", "  answer")
+    assert screen.extractor.read(working=True).text == "• The\n  answer"
+
+
+def test_an_answer_that_is_higher_than_the_screen_as_well_is_not_lost() -> None:
+    screen = codex()
+    tall(screen)
+    screen.show(*(f"  line {number}" for number in range(1, 11)))
+    assert screen.extractor.read(working=True) == Extract()
+    screen.show(*(f"  line {number}" for number in range(2, 11)), "  the end")
+    assert (screen.extractor.read(working=False).text or "").endswith("line 10\n  the end")
