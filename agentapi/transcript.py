@@ -103,6 +103,7 @@ class Transcript:
 
     def page(self, after: int = 0, limit: int | None = None) -> tuple[list[TranscriptItem], int]:
         """Up to `limit` items behind the id `after`, and what to ask for next: the last id."""
+        self._growth.flush()
         found = self._items[max(0, after) :][:limit]
         return found, found[-1].id if found else after
 

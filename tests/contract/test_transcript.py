@@ -1,0 +1,206 @@
+"""`GET /transcript` and `GET /transcript/events`, over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from agentapi.conversation.model import Phase
+from agentapi.drivers.base import UserText
+from agentapi.http.app import HttpOptions
+from agentapi.transcript import Feed
+from agentapi.transcript_items import (
+    AgentMessage,
+    Approval,
+    Entry,
+    Item,
+    Plan,
+    Source,
+    ToolCall,
+    Turn,
+    UserMessage,
+)
+from tests.support.live import PATIENCE, Live, serving
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
+ITEMS: list[Item] = [
+    Turn("started"),
+    UserMessage("hi ✔"),
+    Plan("Two", ({"step": "Look", "status": "completed"},)),
+    Approval("ls", "may I?", "approved"),
+    ToolCall("shell", "ls", "", "a\n", 0, 12, "completed"),
+    AgentMessage("**done**\n"),
+]
+
+
+def told(*items: Item, first: int = 0, partial: bool = False) -> list[Entry]:
+    """What a source tells, from an index on."""
+    return [Entry(first + n, 1, NOW, item, partial) for n, item in enumerate(items)]
+
+
+@asynccontextmanager
+async def exact(*items: Item, **options: Any) -> AsyncIterator[tuple[Live, Feed]]:
+    """A server whose transcript comes from an exact source."""
+    async with serving(HttpOptions(**options)) as live:
+        feed = live.session.transcript.open(Source.ROLLOUT)
+        feed.put(told(*items))
+        yield live, feed
+
+
+class Events:
+    """Reads frames of the stream."""
+
+    def __init__(self, content: Any) -> None:
+        self._content = content
+
+    async def frame(self) -> bytes:
+        """The next frame."""
+        async with asyncio.timeout(PATIENCE):
+            return bytes(await self._content.readuntil(b"\n\n"))
+
+    async def event(self) -> tuple[int, str, Any]:
+        """The next event's number, name and data."""
+        number, name, data = (await self.frame()).decode().strip().split("\n")
+        return int(number[4:]), name.removeprefix("event: "), json.loads(data[6:])
+
+
+@asynccontextmanager
+async def events(live: Live, last: int | None = None) -> AsyncIterator[Events]:
+    """The stream, from an event on."""
+    headers = {} if last is None else {"Last-Event-ID": str(last)}
+    url = live.url + "/transcript/events"
+    async with live.client.get(url, headers=headers) as response:
+        assert response.headers["Content-Type"] == "text/event-stream"
+        yield Events(response.content)
+
+
+async def test_items_as_the_design_has_them() -> None:
+    async with exact(*ITEMS) as (live, _):
+        body = (await live.get("/transcript")).json
+        assert body["next"] == 6
+        common = {"turn": 1, "time": "2026-01-02T03:04:05.678000Z", "partial": False}
+        for number, item in enumerate(body["items"], 1):
+            assert item.items() >= {**common, "id": number, "source": "rollout"}.items()
+        assert [item["kind"] for item in body["items"]] == [
+            "turn",
+            "user_message",
+            "plan",
+            "approval",
+            "tool_call",
+            "agent_message",
+        ]
+        assert body["items"][1]["text"] == "hi ✔"
+        call = body["items"][4]
+        wanted = {"tool": "shell", "command": "ls", "output": "a\n", "exit_code": 0}
+        assert call.items() >= {**wanted, "duration_ms": 12, "status": "completed"}.items()
+        assert body["items"][5]["text"] == "**done**\n"
+
+
+async def test_pages() -> None:
+    async with exact(*ITEMS) as (live, _):
+        body = (await live.get("/transcript?after=2&limit=3")).json
+        assert ([item["id"] for item in body["items"]], body["next"]) == ([3, 4, 5], 5)
+        body = (await live.get("/transcript?after=6")).json
+        assert (body["items"], body["next"]) == ([], 6)
+
+
+@pytest.mark.parametrize("query", ["after=x", "after=-1", "limit=0", "limit=10001", "limit="])
+async def test_a_wrong_number_is_refused_and_named(query: str) -> None:
+    async with serving() as live:
+        answer = await live.get("/transcript?" + query)
+        assert answer.status == 422
+        [error] = answer.json["errors"]
+        assert error["location"] == "query." + query.partition("=")[0]
+        assert "a whole number from" in error["message"]
+
+
+async def test_an_agent_without_a_transcript_is_served_from_the_screen() -> None:
+    async with serving() as live:
+        live.driver.say("the start-up screen")
+        live.driver.emit(UserText("hi"))
+        live.driver.phase(Phase.WORKING)
+        live.driver.say("half")
+        items = (await live.get("/transcript")).json["items"]
+        assert [(i["kind"], i["text"], i["partial"]) for i in items] == [
+            ("user_message", "hi", False),
+            ("agent_message", "half", True),
+        ]
+        live.driver.turn("whole")
+        items = (await live.get("/transcript")).json["items"]
+        assert (items[1]["text"], items[1]["partial"]) == ("whole", False)
+        assert {item["source"] for item in items} == {"screen"}
+
+
+async def test_events_tell_everything_then_each_change() -> None:
+    async with exact(*ITEMS[:2]) as (live, feed), events(live) as stream:
+        first, second = await stream.event(), await stream.event()
+        assert (first[1], first[2]["kind"], second[2]["text"]) == ("item", "turn", "hi ✔")
+        assert first[0] < second[0]
+        feed.put(told(AgentMessage("new"), first=2))
+        number, name, data = await stream.event()
+        assert (name, data["id"], data["text"]) == ("item", 3, "new")
+        assert number > second[0]
+        assert data == (await live.get("/transcript?after=2")).json["items"][0]
+
+
+async def test_a_replay_tells_what_changed_while_nobody_listened() -> None:
+    async with exact(*ITEMS[:2]) as (live, feed):
+        live.driver.emit(UserText("hi"))
+        live.driver.phase(Phase.WORKING)
+        live.driver.say("• hal")
+        async with events(live) as stream:
+            seen = [await stream.event() for _ in range(3)]
+        assert (seen[2][2]["partial"], seen[2][2]["source"]) == (True, "screen")
+        feed.put(told(AgentMessage("*half*"), first=2))
+        async with events(live, seen[2][0]) as stream:
+            _, name, data = await stream.event()
+            assert (name, data["id"], data["text"]) == ("item", seen[2][2]["id"], "*half*")
+            assert (data["partial"], data["source"]) == (False, "rollout")
+            feed.put(told(AgentMessage("end"), first=3))
+            assert (await stream.event())[2]["text"] == "end"
+
+
+@pytest.mark.parametrize("last", ["", "abc", "5", "9" * 30])
+async def test_a_last_event_id_of_another_run_gets_everything(last: str) -> None:
+    async with exact(*ITEMS) as (live, _):
+        url, headers = live.url + "/transcript/events", {"Last-Event-ID": last}
+        async with live.client.get(url, headers=headers) as response:
+            stream = Events(response.content)
+            assert [(await stream.event())[2]["id"] for _ in ITEMS] == [1, 2, 3, 4, 5, 6]
+
+
+async def test_a_silent_stream_is_kept_alive_by_comments() -> None:
+    async with exact(ping_interval=0.01) as (live, _), events(live) as stream:
+        assert await stream.frame() == b": ping\n\n"
+
+
+async def test_partial_text_that_comes_to_nothing_is_withdrawn() -> None:
+    async with exact(*ITEMS[:2]) as (live, _), events(live) as stream:
+        live.driver.emit(UserText("hi"))
+        live.driver.phase(Phase.WORKING)
+        live.driver.say("half")
+        while (await stream.event())[2].get("text") != "half":
+            pass
+        live.driver.idle()
+        assert (await stream.event())[1:] == ("withdrawn", {"id": 3})
+
+
+async def test_the_stream_ends_with_the_server() -> None:
+    async with exact(*ITEMS[:1]) as (live, _), events(live) as stream:
+        await stream.event()
+        live.session.close_streams()
+        assert await stream.frame() == b""
+
+
+async def test_usage_of_the_source_is_in_the_session() -> None:
+    async with exact(*ITEMS) as (live, feed):
+        assert (await live.get("/session")).json["usage"] is None
+        feed.tell_usage({"model": "m", "total": {"total_tokens": 5}})
+        usage = (await live.get("/session")).json["usage"]
+        assert usage == {"model": "m", "total": {"total_tokens": 5}}
