@@ -188,3 +188,33 @@ def test_a_quiet_program_is_ready() -> None:
     stage = play(script, "custom")
     assert stage.phases()[-1] == "idle"
     assert stage.driver.tracker.state.because == "quiet: no output for 0.5 s"
+
+
+def test_an_interrupt_returns_once_its_end_is_told() -> None:
+    """What is sent right after it must not be refused because of a turn that is being painted."""
+
+    async def script(stage: Stage) -> None:
+        await stage.ready()
+        stage.submit("sleep")
+        stage.driver.feed(WORKING)
+        stage.paint("  banner", "› sleep", "", "• Waiting.")
+        stopping = asyncio.create_task(stage.driver.interrupt())
+        await asyncio.sleep(0.1)
+        stage.driver.feed(IDLE)
+        await stopping
+        assert stage.phases()[-1] == "idle"
+
+    play(script)
+
+
+def test_a_background_command_does_not_delay_the_end_of_a_turn() -> None:
+    async def script(stage: Stage) -> None:
+        await stage.ready()
+        stage.submit("hi")
+        stage.driver.feed(WORKING)
+        background = "\x1b[2m  1 background terminal running · /ps\x1b[0m"
+        stage.paint("› hi", "", "• Hello", "", "\x1b[2m  Worked for 1s\x1b[0m", "", background)
+        stage.driver.feed(DONE)
+        assert stage.phases()[-1] == "idle"
+
+    play(script)
