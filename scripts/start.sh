@@ -26,13 +26,5 @@ fi
 
 # A variable, not a flag: the prompt is nobody else's business.
 export AGENTAPI_PROMPT="$prompt"
-"$root/.venv/bin/agentapi" codex "${options[@]}" </dev/null \
-    2> >(tee -a "$module/agentapi-start.log" >&2) &
-server=$!
-trap 'kill -TERM "$server" 2>/dev/null || true' TERM INT HUP
-trap 'kill -USR1 "$server" 2>/dev/null || true' USR1
-status=0
-while kill -0 "$server" 2>/dev/null; do
-    wait "$server" && status=0 || status=$?
-done
-exit "$status"
+exec "$root/.venv/bin/agentapi" codex "${options[@]}" </dev/null \
+    2> >(exec tee -ai "$module/agentapi-start.log" >&2)
