@@ -1,0 +1,172 @@
+"""The Codex driver with its link and a real Codex, in the test's process: every event is seen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from agentapi.agents import profile_for
+from agentapi.conversation.model import Phase
+from agentapi.drivers.base import (
+    AgentText,
+    DriverEvent,
+    Exited,
+    ItemChanged,
+    Noticed,
+    PhaseChanged,
+    UserText,
+)
+from agentapi.drivers.codex import CodexDriver
+from agentapi.drivers.codex_tui import LinkedTui
+from agentapi.scripted import Say, ScriptedModel
+from agentapi.transcript_items import AgentMessage, Item, UserMessage
+from tests.support.codex import CodexHome, codex_binary, codex_home
+from tests.support.server import all_gone
+
+PATIENCE = 30.0
+"""Seconds after which a test gives up waiting: the machine may be busy."""
+
+
+class Linked:
+    """A running driver, what it told, and the model behind it."""
+
+    def __init__(self, driver: CodexDriver, model: ScriptedModel, home: CodexHome) -> None:
+        self.driver, self.model, self.home = driver, model, home
+        self.events: list[DriverEvent] = []
+        self.times: list[float] = []
+        self._changed = asyncio.Event()
+
+    def take(self, event: DriverEvent) -> None:
+        """The driver's sink."""
+        self.events.append(event)
+        self.times.append(asyncio.get_running_loop().time())
+        self._changed.set()
+
+    async def until(self, holds: Callable[[], bool], what: str = "the condition") -> None:
+        """Wait until something holds of what was told."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while not holds():
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            tail = "\n".join(repr(event)[:300] for event in self.events[-12:])
+            raise AssertionError(
+                f"waited for {what}; last events:\n{tail}\n{self.driver.screen()[-1500:]}"
+            ) from None
+
+    async def turn(self, prompt: str) -> str:
+        """A whole turn by a send: the agent's text on the screen."""
+        since = len(self.events)
+        await self.driver.send(prompt)
+        assert UserText(prompt) in self.events[since:]
+        await self.until(lambda: self.phase is Phase.IDLE, f"the end of {prompt!r}")
+        assert self.phases_since(since) == ["working", "idle"]
+        return self.text
+
+    @property
+    def phases(self) -> list[str]:
+        """The phases so far, without repetitions."""
+        return self.phases_since(0)
+
+    def phases_since(self, since: int) -> list[str]:
+        """The changes of the phase from event number `since` on."""
+        told = [e.state.phase.value for e in self.events[:since] if isinstance(e, PhaseChanged)]
+        seen = told[-1:] or [""]
+        for event in self.events[since:]:
+            if isinstance(event, PhaseChanged) and seen[-1] != event.state.phase.value:
+                seen.append(event.state.phase.value)
+        return seen[1:]
+
+    @property
+    def phase(self) -> Phase:
+        """The phase last told."""
+        return self.state.phase
+
+    @property
+    def state(self) -> Any:
+        """The state last told, whose dialog may be open."""
+        states = [event.state for event in self.events if isinstance(event, PhaseChanged)]
+        assert states
+        return states[-1]
+
+    @property
+    def text(self) -> str:
+        """The agent's text last told."""
+        return [event.text for event in self.events if isinstance(event, AgentText)][-1]
+
+    @property
+    def notices(self) -> list[str]:
+        """The notices so far."""
+        return [event.message for event in self.events if isinstance(event, Noticed)]
+
+    @property
+    def items(self) -> list[Item]:
+        """The items in their last version, in the order in which they first came."""
+        found: dict[str, Item] = {}
+        for event in self.events:
+            if isinstance(event, ItemChanged):
+                found[event.id] = event.item
+        return list(found.values())
+
+    @property
+    def said(self) -> list[str]:
+        """What the agent said, exactly."""
+        return [item.text for item in self.items if isinstance(item, AgentMessage)]
+
+    @property
+    def asked(self) -> list[str]:
+        """What the user said, exactly."""
+        return [item.text for item in self.items if isinstance(item, UserMessage)]
+
+    @property
+    def sent(self) -> list[str]:
+        """What the model answered, in messages, to the byte."""
+        return [s.text for reply in self.model.replies for s in reply if isinstance(s, Say)]
+
+    @property
+    def ended(self) -> bool:
+        """Whether the driver told its end."""
+        return isinstance(self.events[-1], Exited)
+
+    @property
+    def tui(self) -> LinkedTui:
+        """The linked TUI."""
+        assert isinstance(self.driver._tui, LinkedTui)
+        return self.driver._tui
+
+
+@asynccontextmanager
+async def linked(
+    folder: Path,
+    *arguments: str,
+    version: str | None = None,
+    link: str = "on",
+    rows: int = 1000,
+    record: Path | None = None,
+    **home_options: Any,
+) -> AsyncIterator[Linked]:
+    """A driver that is ready; at the end no process is left with `folder` in its environment."""
+    async with ScriptedModel() as model:
+        home = codex_home(folder, model.url, **home_options)
+        env = home.environment() | {"XDG_CACHE_HOME": str(Path.home() / ".cache")}
+        driver = CodexDriver(
+            profile_for("codex"),
+            [str(codex_binary(version)), *arguments],
+            cwd=home.workdir,
+            env=env,
+            rows=rows,
+            record=record,
+            link=link,
+        )
+        running = Linked(driver, model, home)
+        try:
+            await driver.start(running.take)
+            await running.until(lambda: "idle" in running.phases, "the start")
+            yield running
+        finally:
+            await driver.stop(2)
+        await all_gone(folder)
