@@ -35,6 +35,11 @@ class FixedDriver:
         self.answered: list[tuple[str, str]] = []
         self.sizes: list[tuple[int, int]] = []
         self.interrupts = 0
+        self.interrupted = asyncio.Event()
+        """An interrupt waits for it; set at first."""
+        self.interrupted.set()
+        self.deaf = False
+        """Whether an interrupt is of no use."""
         self.stopped_with: list[float] = []
         self.fail_next: SendError | None = None
         """What the next send or answer raises, with nothing typed."""
@@ -126,7 +131,8 @@ class FixedDriver:
 
     async def interrupt(self) -> None:
         self.interrupts += 1
-        if self.state.phase is Phase.WORKING:
+        await self.interrupted.wait()
+        if not self.deaf and self.state.phase is Phase.WORKING:
             self.idle()
 
     async def answer(self, dialog_id: str, choice_id: str) -> None:

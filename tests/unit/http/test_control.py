@@ -8,6 +8,7 @@ import pytest
 
 from agentapi.conversation.model import Choice, Dialog, Phase
 from agentapi.drivers.base import SendError
+from agentapi.drivers.evidence import SourceSaid
 from tests.support.live import serving, settle
 
 DIALOG = Dialog(
@@ -50,6 +51,22 @@ async def test_the_session_tells_what_is_known_and_null_else() -> None:
         assert (body["agent_version"], body["last_user_message_at"]) == (None, None)
         assert (body["turn"], body["resumed"], body["clients"]) == (0, False, 0)
         assert body["phase_since"].endswith("Z")
+
+
+async def test_the_evidence_has_ages_and_the_strongest_first() -> None:
+    async with serving() as live:
+        assert (await live.get("/session")).json["evidence"] is None, "this driver has none"
+        said = SourceSaid("osc 7501", Phase.WORKING, "working", 1.23456, True)
+        live.driver.evidence = lambda: [said]  # type: ignore[attr-defined]
+        assert (await live.get("/session")).json["evidence"] == [
+            {
+                "source": "osc 7501",
+                "phase": "working",
+                "detail": "working",
+                "age_seconds": 1.235,
+                "counts": True,
+            }
+        ]
 
 
 # -- approvals -----------------------------------------------------------------------------------
@@ -132,6 +149,26 @@ async def test_an_interrupt_stops_the_turn_and_may_be_repeated() -> None:
         for _ in range(2):
             answer = await live.post("/interrupt")
             assert (answer.status, answer.json["ok"], answer.json["phase"]) == (200, True, "idle")
+
+
+async def test_an_interrupt_answers_once_the_turn_is_over() -> None:
+    async with serving() as live:
+        live.driver.phase(Phase.WORKING)
+        live.driver.interrupted.clear()
+        both = [asyncio.ensure_future(live.post("/interrupt")) for _ in range(2)]
+        await settle()
+        live.driver.interrupted.set()
+        assert [(await one).json["phase"] for one in both] == ["idle", "idle"]
+
+
+async def test_a_turn_that_goes_on_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agentapi.session.INTERRUPT_LIMIT", 0.01)
+    async with serving() as live:
+        live.driver.deaf = True
+        live.driver.phase(Phase.WORKING, "osc 7501: working")
+        answer = await live.post("/interrupt")
+        assert (answer.status, answer.json["detail"]) == (500, "the turn could not be stopped")
+        assert "osc 7501: working" in answer.json["errors"][0]["message"]
 
 
 # -- health --------------------------------------------------------------------------------------
