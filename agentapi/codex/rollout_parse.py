@@ -50,6 +50,7 @@ _KNOWN = re.compile(
     rb'|(compacted)")'
 )
 _decode = json.JSONDecoder().decode
+_scan = json.JSONDecoder().raw_decode
 _NO_ITEMS = frozenset(
     {
         "event_msg.thread_settings_applied",
@@ -84,7 +85,7 @@ class RolloutParser:
         self._count = 0
         self._turn = 0
         self._open = False  # whether a turn has begun and not ended, where the version says so
-        self._time: datetime | None = None
+        self._time: object = None  # as the line has it
         self._asks = False  # whether commands outside the sandbox need an approval
         self._calls: dict[str, _Call] = {}
         self._compacted = False
@@ -109,7 +110,10 @@ class RolloutParser:
         if not line or ((match := _KNOWN.match(line)) and self._known(match)):
             return
         try:
-            value = _decode(line.decode("utf-8", "replace"))
+            text = line.decode("utf-8", "replace")
+            value, end = _scan(text)
+            if end != len(text):
+                value = _decode(text)
         except (ValueError, RecursionError) as error:
             if line.isspace():
                 return
@@ -118,14 +122,14 @@ class RolloutParser:
         if not isinstance(value, dict):
             self._other("unreadable", value)
             return
-        self._time = _time(value.get("timestamp"))
+        self._time = value.get("timestamp")
         payload = value.get("payload")
         self._record(str(value.get("type")), payload if isinstance(payload, dict) else {}, value)
 
     def _known(self, match: re.Match[bytes]) -> bool:
         """Deal with a line by its first bytes, where that is enough."""
         if match[2] is not None:
-            self._time = _time(match[1].decode("ascii", "replace"))
+            self._time = match[1].decode("ascii", "replace")
             self._on_compaction({})
         return True
 
@@ -152,7 +156,7 @@ class RolloutParser:
     # -- entries -----------------------------------------------------------------------------
 
     def _add(self, item: Item, *, partial: bool = False) -> Entry:
-        entry = Entry(self._count, self._turn, self._time, item, partial)
+        entry = Entry(self._count, self._turn, _time(self._time), item, partial)
         self._count += 1
         self._entries.append(entry)
         return entry

@@ -34,6 +34,7 @@ class UsageMeter:
     def __init__(self) -> None:
         self.model: str | None = None
         self._window: int | None = None
+        self._told: object = None  # the total as the last line had it
         self._total: Counts | None = None
         self._before: Counts = dict.fromkeys(COUNTS, 0)  # the total when the turn began
         self._last: Counts | None = None
@@ -48,17 +49,20 @@ class UsageMeter:
     def token_count(self, payload: Mapping[str, Any]) -> bool:
         """Take a `token_count` line; whether the total changed."""
         limits = payload.get("rate_limits")
-        if isinstance(limits, dict):
+        if isinstance(limits, dict) and (limits.get("primary") or limits.get("secondary")):
             self._limits = _limits(limits) or self._limits
         info = payload.get("info")
         if not isinstance(info, dict):
             return False
-        total = _counts(info.get("total_token_usage"))
+        told = info.get("total_token_usage")
+        if told == self._told:  # many lines say it again
+            return False
+        total = _counts(told)
+        if total is None:
+            return False
+        self._told, self._total = told, total
         self._last = _counts(info.get("last_token_usage")) or self._last
         self._window = _count(info.get("model_context_window")) or self._window
-        if total is None or total == self._total:
-            return False
-        self._total = total
         return True
 
     def snapshot(self) -> dict[str, object] | None:
