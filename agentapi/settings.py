@@ -185,6 +185,14 @@ OPTIONS: tuple[Option, ...] = (
         False,
     ),
     Option(
+        "permission-timeout",
+        "Seconds until a permission that an ACP agent asks for is refused, if nobody answers.",
+        values.number(1, 7 * 86400),
+        600,
+        metavar="SECONDS",
+        shown="600",
+    ),
+    Option(
         "auth-token-file",
         "The bearer token that clients must show is in this file (see also AGENTAPI_AUTH_TOKEN).",
         values.file,
@@ -294,6 +302,8 @@ class ServerSettings:
     save_state: bool
     pid_file: Path | None
     experimental_acp: bool
+    permission_timeout: int
+    """Seconds."""
     auth_token: str | None
     log_level: str
     log_format: str

@@ -186,7 +186,12 @@ def _driver(settings: ServerSettings) -> Driver:
     if settings.experimental_acp:
         from agentapi.drivers.acp import AcpDriver
 
-        return AcpDriver(settings.command, cwd=Path.cwd(), env=environment)
+        return AcpDriver(
+            settings.command,
+            cwd=Path.cwd(),
+            env=environment,
+            permission_timeout=settings.permission_timeout,
+        )
     from agentapi.agents import profile_for
 
     terminal: dict[str, Any] = {
