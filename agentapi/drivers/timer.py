@@ -43,6 +43,8 @@ class Timer:
         due = loop.time() + self._delay
         if self._limit is not None:
             due = min(due, self._first + self._limit)
+        if due <= self._handle.when():
+            return  # the loop may be about to fire it: who restarts without a pause must not stop it
         self._handle.cancel()
         self._handle = loop.call_at(due, self._fire)
 
