@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import os
-import select
+import signal
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from agentapi.cli.server import Parts
 from agentapi.cli.stdin_prompt import read_prompt, stdin_may_hold_prompt
 from agentapi.codex.launch import INLINE, known_flags
 from agentapi.codex.options import CodexSettings
-from agentapi.codex.processes import open_for_writing, wait_for_end
+from agentapi.codex.processes import ended_within, open_for_writing, wait_for_end
 from agentapi.codex.recall import Said, merge, recall
 from agentapi.codex.rollout_feed import RolloutFeed
 from agentapi.codex.session_watch import SessionWatch
@@ -41,7 +41,7 @@ from agentapi.state import RestoredState
 from agentapi.storage import StateStore
 from agentapi.terminal import child_environment
 
-ORPHAN_LIMIT = 5.0
+ORPHAN_LIMIT = 0.5
 """Seconds that the agent of a killed daemon has to end before the next one looks at its files."""
 _HELD = ("open in another app", "already has an active writer")
 _GONE = "No saved session found"
@@ -122,19 +122,22 @@ class CodexRun:
         return StateStore(server.state_file, load=server.load_state, save=server.save_state)
 
     def _await_orphan(self) -> None:
-        """Codex ends soon after a daemon that was killed, and may write until then."""
+        """The Codex of a daemon that was killed writes the session until it ends: at once as a
+        rule, but an app-server finishes its turn first, which nobody can follow any more."""
         pid = self._tracker.last_agent() if self._owns else None
         if pid is None:
             return
-        with contextlib.suppress(OSError):
-            descriptor = os.pidfd_open(pid)
-            try:
-                poll = select.poll()
-                poll.register(descriptor, select.POLLIN)
-                if not poll.poll(ORPHAN_LIMIT * 1000):
-                    self._warn(f"the Codex of an earlier run still runs (process {pid})")
-            finally:
-                os.close(descriptor)
+        try:
+            ended = ended_within(pid, ORPHAN_LIMIT)
+            if not ended:
+                self._say(f"Ending the Codex of a killed daemon (process {pid})")
+                os.killpg(pid, signal.SIGKILL)  # it leads a group of its own
+                ended = ended_within(pid, ORPHAN_LIMIT)
+        except OSError as error:
+            _log.debug("process %d: %s", pid, error)
+            return
+        if not ended:
+            self._warn(f"the Codex of an earlier run still runs (process {pid})")
 
     def _session_to_resume(self) -> SessionMeta | None:
         settings = self._settings

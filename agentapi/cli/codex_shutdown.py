@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import signal
 import sys
 import urllib.error
@@ -23,6 +22,8 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+from agentapi.codex.processes import ended_within
 
 LAST = 10
 """Messages in a snapshot."""
@@ -159,21 +160,11 @@ def _open(request: urllib.request.Request) -> Any:
 
 def _end(pid: int, say: Say) -> int:
     """SIGTERM, and wait for the end."""
-    try:
-        descriptor = os.pidfd_open(pid)
-    except OSError:
+    say(f"Sending SIGTERM to agentapi (pid {pid})")
+    _signal(pid, signal.SIGTERM)
+    if ended_within(pid, END_LIMIT):
         say("agentapi has ended")
         return 0
-    try:
-        say(f"Sending SIGTERM to agentapi (pid {pid})")
-        _signal(pid, signal.SIGTERM)
-        poll = select.poll()
-        poll.register(descriptor, select.POLLIN)
-        if poll.poll(END_LIMIT * 1000):
-            say("agentapi has ended")
-            return 0
-    finally:
-        os.close(descriptor)
     say(f"Error: agentapi (pid {pid}) still runs after {END_LIMIT:g} s")
     return 1
 
