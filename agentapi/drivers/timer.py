@@ -44,7 +44,7 @@ class Timer:
         if self._limit is not None:
             due = min(due, self._first + self._limit)
         if due <= self._handle.when():
-            return  # the loop may be about to fire it: who restarts without a pause must not stop it
+            return  # it may be about to fire: a flood of restarts must not take it back
         self._handle.cancel()
         self._handle = loop.call_at(due, self._fire)
 
