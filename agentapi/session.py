@@ -525,17 +525,18 @@ class AgentSession:
         self._publish_status()
 
     async def _send_queued(self) -> None:
-        phases = self._phases
+        phases, sent = self._phases, False
         try:
             async with self._sending:
                 if self.ready and self.queue.due is not None:
-                    await self._send_first(self.queue.take(len(self._history.messages)))
+                    sent = await self._send_first(self.queue.take(len(self._history.messages)))
         finally:
             self._queue_moves = False
-        if self._phases != phases:
+        if sent or self._phases != phases:  # a short turn may be over before anybody saw it
             self._begin_next()
 
-    async def _send_first(self, item: Queued) -> None:
+    async def _send_first(self, item: Queued) -> bool:
+        """Send it; whether it is out."""
         self._save()  # before the first key: see agentapi.queue
         try:
             await self._timed_send(item.content)
@@ -551,6 +552,7 @@ class AgentSession:
             self.stats.failed(error.step)
             self.notice(Level.ERROR, f"the queued message {item.id} could not be sent: {error}")
         self._save()
+        return all(left.id != item.id for left in self.queue.items)
 
     def _spawn(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)

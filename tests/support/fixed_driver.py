@@ -38,6 +38,8 @@ class FixedDriver:
         self.interrupted = asyncio.Event()
         """An interrupt waits for it; set at first."""
         self.interrupted.set()
+        self.unseen_turns = False
+        """Whether a turn is over before it is seen to begin."""
         self.deaf = False
         """Whether an interrupt is of no use."""
         self.stopped_with: list[float] = []
@@ -112,7 +114,8 @@ class FixedDriver:
             self._refuse()
             self.sent.append(text)
             self.emit(UserText(text))
-            self.phase(Phase.WORKING)
+            if not self.unseen_turns:
+                self.phase(Phase.WORKING)
         finally:
             self.sending.clear()
 

@@ -229,6 +229,18 @@ async def test_an_idle_agent_gets_it_at_once_and_a_turn_that_ends_at_once_is_no_
         assert driver.sent == ["a", "b"]
 
 
+async def test_a_turn_that_nobody_saw_is_no_obstacle() -> None:
+    async with running() as (session, driver, disk):
+        driver.unseen_turns = True
+        driver.idle()
+        for text in ("a", "b", "c"):
+            session.enqueue(text)
+        await settle()
+        await settle()
+        assert driver.sent == ["a", "b", "c"]
+        assert disk.queue == []
+
+
 async def test_it_holds_during_a_dialog() -> None:
     async with running() as (session, driver, _):
         driver.phase(Phase.BLOCKED, "screen: dialog", DIALOG)

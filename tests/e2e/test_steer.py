@@ -1,0 +1,106 @@
+"""Steering a real Codex without keys: interrupt it, queue for it, ask why it seems to work."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import V80, V125, Kind, Talk
+from tests.support.server import Sent, Server
+
+pytestmark = [pytest.mark.codex, pytest.mark.asyncio(loop_scope="module")]
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        Kind(approvals=True),
+        Kind(V125.version, approvals=True),
+        Kind(V80.version, approvals=True),
+    ],
+    ids=str,
+)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    """Codexes that ask before they run anything."""
+    found: Kind = request.param
+    return found
+
+
+@contextlib.contextmanager
+def held(talk: Talk) -> Iterator[None]:
+    """The model does not answer."""
+    talk.model.hold()
+    try:
+        yield
+    finally:
+        talk.model.release()
+
+
+async def post(server: Server, path: str, body: object = None) -> Any:
+    async with server.client.post(server.url + path, json=body) as response:
+        assert response.status == 200, await response.text()
+        return await response.json()
+
+
+async def interrupt(server: Server) -> str:
+    answer = await post(server, "/interrupt")
+    assert answer["ok"] is True
+    return str(answer["phase"])
+
+
+async def test_an_interrupt_ends_the_turn_and_codex_lives_on(talk: Talk) -> None:
+    server, count = talk.server, len(talk.server.statuses)
+    with held(talk):
+        assert await server.send("hello") == Sent(200)
+        await talk.model.wait_until_held()
+        assert await interrupt(server) == "idle"
+    await server.wait_status("running", "stable", since=count)
+    assert "■ Conversation interrupted" in (await server.messages())[-1][1]
+    for _ in range(3):  # between turns the same key would leave, or edit what was said
+        assert await interrupt(server) == "idle"
+    assert await talk.turn("echo still here") == "• echo still here"
+
+
+async def test_an_interrupt_refuses_what_the_turn_asks(talk: Talk) -> None:
+    server = talk.server
+    assert await server.send("approve touch interrupted") == Sent(200)
+    await server.until(lambda: server.status_now == "stable", "the dialog")
+    assert await server.phase() == "blocked"
+    assert await interrupt(server) == "idle"
+    assert (await server.get("/approval"))["open"] is None
+    assert not (talk.home.workdir / "interrupted").exists()
+    assert await talk.turn("echo and here") == "• echo and here"
+
+
+async def test_queued_messages_follow_one_another(talk: Talk) -> None:
+    server, count = talk.server, len(await talk.server.messages())
+    with held(talk):
+        assert await server.send("echo first") == Sent(200)
+        await talk.model.wait_until_held()
+        for text in ("echo second", "echo third\nof two lines"):
+            await post(server, "/queue", {"content": text})
+        assert (await server.get("/queue"))["held_by"].startswith("working: ")
+    await server.until(
+        lambda: server.status_now == "stable" and len(server.told) == count + 6, "three answers"
+    )
+    said = [text for role, text in (await server.messages())[count:] if role == "user"]
+    assert said == ["echo first", "echo second", "echo third\nof two lines"]
+    assert talk.prompts[-3:] == said
+    assert (await server.get("/queue"))["items"] == []
+
+
+async def test_the_evidence_says_why(talk: Talk) -> None:
+    server = talk.server
+    with held(talk):
+        assert await server.send("hello") == Sent(200)
+        await talk.model.wait_until_held()
+        session = await server.get("/session")
+    await server.until(lambda: server.status_now == "stable", "the answer")
+    first = next(said for said in session["evidence"] if said["counts"])
+    assert (session["phase"], first["phase"]) == ("working", "working")
+    assert session["phase_reason"] == f"{first['source']}: {first['detail']}"
+    assert all(said["age_seconds"] >= 0 for said in session["evidence"])
+    assert "sources disagree" not in server.log
