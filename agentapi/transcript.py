@@ -70,9 +70,6 @@ class TranscriptSource(Protocol):
     def bind(self, transcript: Transcript) -> None:
         """Called once, before the agent starts: from now on, tell."""
 
-    def started(self, pid: int | None) -> None:
-        """The agent runs, as this process."""
-
     async def stop(self) -> None:
         """Called when the agent has ended."""
 

@@ -89,7 +89,7 @@ async def serve(
     try:
         if parts.transcript is not None:
             parts.transcript.bind(session.transcript)
-        failure = await _run_agent(session, signals, parts.transcript)
+        failure = await _run_agent(session, signals)
         session.save()
     finally:
         notifier.stopping()
@@ -107,12 +107,10 @@ async def serve(
     return AGENT_FAILED if failure else 0
 
 
-async def _run_agent(
-    session: AgentSession, signals: Signals, transcript: TranscriptSource | None
-) -> str:
+async def _run_agent(session: AgentSession, signals: Signals) -> str:
     """Start the agent and wait for its end or for a signal; how the agent failed, if it did."""
     signalled = asyncio.create_task(signals.wait_for_end(), name="wait for a signal")
-    ended = asyncio.create_task(_start_and_wait(session, transcript), name="wait for the agent")
+    ended = asyncio.create_task(_start_and_wait(session), name="wait for the agent")
     try:
         await asyncio.wait((signalled, ended), return_when=asyncio.FIRST_COMPLETED)
         if signalled.done():
@@ -128,10 +126,8 @@ async def _run_agent(
         await asyncio.gather(signalled, ended, return_exceptions=True)
 
 
-async def _start_and_wait(session: AgentSession, transcript: TranscriptSource | None) -> Exited:
+async def _start_and_wait(session: AgentSession) -> Exited:
     await session.start()
-    if transcript is not None:
-        transcript.started(getattr(session.driver, "pid", None))
     return await session.wait()
 
 
@@ -228,9 +224,7 @@ def _reading(driver: Driver) -> bool:
 def _about(driver: Driver, rollouts: RolloutFeed | None) -> dict[str, object]:
     """What `GET /session` tells besides the session's own."""
     names = ("session_id", "agent_version", "usage", "link")
-    known = {
-        name: getattr(driver, name, None) or getattr(rollouts, name, None) for name in names
-    }
+    known = {name: getattr(driver, name, None) or getattr(rollouts, name, None) for name in names}
     with contextlib.suppress(OSError):
         known["workdir"] = str(Path.cwd())
     return {name: value or None for name, value in known.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from pathlib import Path
 
 from agentapi.codex.rollout import Batch, RolloutFollower
@@ -31,9 +32,6 @@ class RolloutFeed:
         """Tell this transcript."""
         self._transcript = transcript
         self._follow()
-
-    def started(self, pid: int | None) -> None:
-        """The path comes by `found`."""
 
     def found(self, path: Path) -> None:
         """The agent's session is in this rollout now; the same path again changes nothing."""
@@ -74,7 +72,8 @@ class RolloutFeed:
 
 
 class WatchedRolloutFeed(RolloutFeed):
-    """The same, learning by itself which rollout the agent's own processes write."""
+    """The same, learning by itself which rollout our own descendants write: Codex on its terminal,
+    or the app-server beside it."""
 
     def __init__(self, codex_home: Path) -> None:
         super().__init__()
@@ -84,12 +83,7 @@ class WatchedRolloutFeed(RolloutFeed):
         """Tell this transcript, and begin to watch."""
         super().bind(transcript)
         self._watch.start()
-
-    def started(self, pid: int | None) -> None:
-        """The agent's own process: what it and its descendants write counts."""
-        if pid is not None:
-            self._watch.follow(pid)
-            self._watch.look()
+        self._watch.follow(os.getpid())
 
     async def stop(self) -> None:
         """End. Idempotent."""

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from agentapi.scripted import ScriptedModel
-from agentapi.scripted.answers import numbered
+from agentapi.scripted.answers import MARKDOWN, numbered
 from agentapi.scripted.reply import Say
 from tests.support.codex import codex_binary
+from tests.support.lasting import kill, workspace
 from tests.support.scenarios import MULTI, UNICODE
-from tests.support.server import PATIENCE, Server, codex_server
+from tests.support.server import PATIENCE, Server, codex_server, serving
 
 pytestmark = pytest.mark.codex
 
@@ -148,3 +149,71 @@ async def test_text_on_the_screen_becomes_the_exact_item_of_the_same_id(
         assert (exact["source"], exact["partial"]) == ("rollout", False)
         [said] = [s.text for s in model.replies[-1] if isinstance(s, Say)]
         assert exact["text"] == said
+
+
+async def test_a_resumed_session_has_the_items_and_ids_that_it_had(
+    scratch: Path, model: ScriptedModel, codex: Callable[[str | None], Path]
+) -> None:
+    prepare(codex, None)
+    async with codex_server(scratch, model) as (server, _):
+        await server.ready()
+        await server.turn("markdown")
+        await server.turn("run echo one")
+        before = await until(server, settled(2))
+        session = (await server.get("/session"))["session_id"]
+    async with codex_server(scratch, model, arguments=["resume", session]) as (server, _):
+        await server.ready()
+        await server.turn("hello")
+        after = await until(server, settled(3))
+        assert after[: len(before)] == before
+        assert texts(after, "user_message") == ["markdown", "run echo one", "hello"]
+        assert (await server.get("/session"))["session_id"] == session
+
+
+async def test_another_agent_is_served_from_its_screen(scratch: Path) -> None:
+    environment = {"HOME": str(scratch), "PATH": "/usr/bin:/bin", "PS1": "$ ", "LANG": "C.UTF-8"}
+    command = ["bash", "--norc", "--noprofile"]
+    async with serving(
+        scratch, command, "--type", "custom", env=environment, cwd=scratch
+    ) as server:
+        await server.ready()
+        await server.turn("echo exact enough")
+        items = await until(
+            server, lambda items: len(items) == 2 and not any(i["partial"] for i in items)
+        )
+        assert [(item["kind"], item["source"]) for item in items] == [
+            ("user_message", "screen"),
+            ("agent_message", "screen"),
+        ]
+        assert items[0]["text"] == "echo exact enough"
+        assert "exact enough" in items[1]["text"]
+
+
+async def test_a_killed_daemon_comes_back_with_the_same_items(
+    scratch: Path, codex: Callable[[str | None], Path]
+) -> None:
+    prepare(codex, None)
+    async with workspace(scratch) as place:
+        async with place.daemon() as server:
+            await server.ready()
+            await server.turn("markdown")
+            before = await until(server, settled(1))
+            await kill(server)
+        async with place.daemon() as server:
+            await server.ready()
+            assert await until(server, settled(1)) == before  # before anything new is said
+            await server.turn("hello")
+            after = await until(server, settled(2))
+            assert after[: len(before)] == before
+
+
+async def test_the_rollout_is_found_beside_the_link(
+    scratch: Path, model: ScriptedModel, codex: Callable[[str | None], Path]
+) -> None:
+    prepare(codex, None)
+    async with codex_server(scratch, model, "--codex-link", "on") as (server, _):
+        await server.ready()
+        await server.turn("markdown")
+        items = await until(server, settled(1))
+        assert texts(items, "user_message") == ["markdown"]
+        assert texts(items, "agent_message") == [MARKDOWN]
