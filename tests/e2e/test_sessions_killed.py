@@ -41,8 +41,12 @@ class Ledger:
         return f"echo number {self.tried}"
 
 
-@pytest.mark.parametrize("version", [None, "0.125.0"], ids=["pinned", "0.125.0"])
-async def test_kills_at_random_moments(version: str | None) -> None:
+@pytest.mark.parametrize(
+    ("version", "link"),
+    [(None, "auto"), (None, "off"), ("0.125.0", "auto")],
+    ids=["linked", "alone", "0.125.0"],
+)
+async def test_kills_at_random_moments(version: str | None, link: str) -> None:
     try:
         codex_binary(version)
     except FileNotFoundError as error:
@@ -51,6 +55,7 @@ async def test_kills_at_random_moments(version: str | None) -> None:
     chance, ledger = random.Random(seed), Ledger()
     with scratch_folder() as folder:
         async with workspace(folder, version) as place:
+            place.options = ["--codex-link", link]
             for run in range(KILLS):
                 whom = chance.choice(["daemon", "codex", "both"])
                 moment = chance.uniform(0.1, LONGEST)
