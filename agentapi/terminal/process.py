@@ -24,8 +24,11 @@ import ptyprocess
 from agentapi.terminal.strays import Strays
 
 READ_SIZE = 65_536
-TURN_LIMIT = 65_536
-"""Bytes that one turn of the loop reads at most, so that a flood starves nobody."""
+TURN_LIMIT = 16_384
+"""Bytes that one turn of the loop reads at most, so that a flood starves nobody: of the shortest
+lines so many take the emulator 50 ms."""
+PENDING_LIMIT = 65_536
+"""The same where all that the program has written must be known; more than a terminal holds."""
 WRITE_LIMIT = 8 << 20
 """Bytes that may wait for a program that does not read."""
 LAST_OUTPUT_TIMEOUT = 0.2
@@ -164,7 +167,7 @@ class PtyProcess:
         """Pass on now what the program has written already, without waiting for the loop's turn:
         for a decision that must know everything (`on_output` is called from within)."""
         if self._fd >= 0 and not self._at_end:
-            self._readable()
+            self._readable(PENDING_LIMIT)
 
     def reading(self) -> bool:
         """Whether output still arrives, for a watchdog that asks now and then. Not when the last
@@ -175,13 +178,12 @@ class PtyProcess:
         self._waited_at = self._taken if waits else -1
         return not stuck and self._passed_on == self._taken
 
-    def _readable(self) -> None:
-        """Read what there is, at most `TURN_LIMIT`, and pass it on in one piece."""
+    def _readable(self, room: int = TURN_LIMIT) -> None:
+        """Read what there is, at most `room` bytes, and pass it on in one piece."""
         chunks: list[bytes] = []
-        room = TURN_LIMIT
         while room > 0:
             try:
-                chunk = os.read(self._fd, READ_SIZE)
+                chunk = os.read(self._fd, min(room, READ_SIZE))
             except BlockingIOError:
                 break
             except OSError:  # EIO: the last process closed the terminal
