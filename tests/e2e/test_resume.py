@@ -183,3 +183,34 @@ async def test_two_folders_at_once(place: Workspace) -> None:
         await second.ready()
         assert (await second.get("/session"))["session_id"] == sessions[str(other)]
         assert [text for _, text in await second.messages()][1:] == ["echo two", "• echo two"]
+
+
+async def test_a_home_that_cannot_be_written_costs_the_memory_and_no_more(
+    place: Workspace,
+) -> None:
+    """A file stands where the folder should be: that stops root, too."""
+    place.session_file.parent.write_text("in the way")
+    async with place.daemon("--prompt", "echo one") as server:
+        told = await answered(server, 3)
+        assert [text for _, text in told][1:] == ["echo one", "• echo one"]
+        assert any("cannot be tracked" in notice for notice in server.notices)
+        await server.wait_for_log("cannot be tracked in")
+        assert (await server.get("/session"))["session_id"] is not None
+    assert place.session_file.parent.read_text() == "in the way"
+
+
+async def test_a_lost_state_file_comes_back_from_the_rollout(place: Workspace) -> None:
+    async with place.daemon("--prompt", "echo one") as server:
+        await answered(server, 3)
+        await server.turn("echo two")
+        await learned(server, place)
+    for file in (place.session_file.parent / "state").iterdir():
+        file.unlink()
+    async with place.daemon("--prompt", "echo one") as server:
+        await server.ready()
+        assert [text for _, text in await server.messages()][1:] == [
+            *("echo one", "echo one"),
+            *("echo two", "echo two"),
+        ]
+        await server.turn("echo three")
+        assert len(await server.messages()) == 7
