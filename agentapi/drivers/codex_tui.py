@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -38,10 +39,17 @@ from agentapi.drivers.base import (
     UsageChanged,
 )
 from agentapi.drivers.tui import ANSWER_LIMIT, INTERRUPT_LIMIT, TuiDriver
-from agentapi.transcript_items import UserMessage
+from agentapi.transcript_items import AgentMessage, UserMessage
 
+LAST_WORDS = 12
+"""Letters of the end of an answer that the screen must show before the turn's end is told."""
+PAINT_LIMIT = 2.0
+"""Seconds that the screen may lag behind the link: 0.142 paints on for half a second after the end
+of a turn, and a busy machine adds to that."""
 RECENT = 8
 """User messages of the link that are kept to put right what the screen shows of them."""
+
+_NO_LETTERS = re.compile(r"[\W_]+")
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +65,8 @@ class LinkedTui(TuiDriver):
         self._lost = lost
         self.usage: Mapping[str, object] | None = None
         self._recent: deque[str] = deque(maxlen=RECENT)
+        self._last_words = ""
+        """The end of the answer, letters only."""
         self._sending: str | None = None
         """The message whose turn was asked for; only the link says that it began."""
 
@@ -149,6 +159,8 @@ class LinkedTui(TuiDriver):
             case ItemSeen(turn, number, item, partial):
                 if isinstance(item, UserMessage) and not partial:
                     self._recent.append(item.text)
+                elif isinstance(item, AgentMessage) and not partial:
+                    self._last_words = _letters(item.text)[-LAST_WORDS:]
                 self._emit(ItemChanged(turn, number, item, partial))
             case TurnSeen(turn, what, reason, duration):
                 self._emit(TurnChanged(turn, what, reason, duration))
@@ -166,6 +178,18 @@ class LinkedTui(TuiDriver):
         self.tracker.fusion.withdraw(Source.LINK)
         self._evaluate()
 
+    def _drained(self) -> None:
+        """No more frames come; but the screen must show what the link has told."""
+        if self._draining.elapsed < PAINT_LIMIT and not self._painted():
+            self._draining.restart()
+            return
+        super()._drained()
+
+    def _painted(self) -> bool:
+        if self.phase is Phase.BLOCKED:  # else a key would go to the composer
+            return self.tracker.reading.dialog is not None
+        return self._last_words in _letters("".join(self.frame.lines))
+
     def _say(self, said: Sequence[Said]) -> None:
         """A person's words as they were typed, where the link has them: the screen wraps them."""
         super()._say([self._exact(part) if part.by_user else part for part in said])
@@ -176,3 +200,7 @@ class LinkedTui(TuiDriver):
             if "".join(text.split()) == shown:
                 return Said(text, by_user=True)
         return part
+
+
+def _letters(text: str) -> str:
+    return _NO_LETTERS.sub("", text)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from agentapi.agents import profile_for
-from agentapi.conversation.model import Phase
+from agentapi.conversation.model import Dialog, Phase, PhaseState
 from agentapi.drivers.base import (
     AgentText,
     DriverEvent,
@@ -87,11 +87,17 @@ class Linked:
         return self.state.phase
 
     @property
-    def state(self) -> Any:
+    def state(self) -> PhaseState:
         """The state last told, whose dialog may be open."""
         states = [event.state for event in self.events if isinstance(event, PhaseChanged)]
         assert states
         return states[-1]
+
+    @property
+    def dialog(self) -> Dialog:
+        """The open dialog."""
+        assert self.state.dialog is not None
+        return self.state.dialog
 
     @property
     def text(self) -> str:
