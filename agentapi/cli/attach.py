@@ -78,6 +78,8 @@ def _signals(server: Server, terminal: UserTerminal) -> Iterator[None]:
     resizes: set[asyncio.Task[None]] = set()
 
     def resize() -> None:
+        if min(terminal.size) <= 1:  # a terminal that does not know its size (a script's, a CI's)
+            return
         task = asyncio.create_task(server.resize(*terminal.size))
         resizes.add(task)
         task.add_done_callback(resizes.discard)

@@ -284,7 +284,7 @@ class PtyProcess:
 
     def _readable_for_the_last_time(self) -> None:
         dead, self._dead = self._dead, None
-        self._readable()
+        self._readable(PENDING_LIMIT)
         self._dead = dead
 
 

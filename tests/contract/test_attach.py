@@ -144,6 +144,17 @@ async def test_the_agents_terminal_follows_the_size_and_has_its_own_again() -> N
         await eventually(lambda: live.driver.sizes[-1:] == [(80, 1000)])
 
 
+async def test_a_terminal_that_does_not_know_its_size_changes_nothing() -> None:
+    async with serving() as live, attached_to(live) as terminal:
+        await eventually(lambda: bool(live.driver.sizes))
+        terminal.process.resize(0, 0)
+        terminal.process.write(b"k")
+        await eventually(lambda: "".join(live.driver.typed) == "k")
+        terminal.process.resize(100, 30)
+        await eventually(lambda: live.driver.sizes[-1:] == [(100, 30)])
+        assert live.driver.sizes == [(60, 12), (100, 30)]
+
+
 async def test_what_the_agent_switched_on_is_off_again() -> None:
     modes = b"\x1b[?1049h\x1b[?2004h\x1b[?1000h\x1b[?1006h\x1b[?1004h\x1b[?25l\x1b[>7u\x1b[31m"
     async with serving() as live, attached_to(live) as terminal:
