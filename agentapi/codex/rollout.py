@@ -19,7 +19,7 @@ from pathlib import Path
 from agentapi.codex.rollout_parse import RolloutParser
 from agentapi.transcript_items import Entry
 
-CHUNK = 1 << 20
+CHUNK = 1 << 18
 """Bytes that are read and parsed at once."""
 INLINE = 1 << 17
 """Up to so many new bytes are parsed on the event loop (about a millisecond), more in a thread."""
