@@ -46,6 +46,8 @@ ORPHAN_LIMIT = 0.5
 _HELD = ("open in another app", "already has an active writer")
 _GONE = "No saved session found"
 _RETRY_KEY = "r"
+_TAIL = 40
+"""Letters of a message's end that are looked for on the screen."""
 
 _log = logging.getLogger(__name__)
 
@@ -69,6 +71,7 @@ class CodexRun:
         self._extra = self._kept.extra
         self._prompt_after_resume = ""
         self._resumed = False
+        self._recalled: list[Said] = []
         self._prompt_known: asyncio.Future[str | None] | None = None
         self._driver: ResumingDriver
         self._codex: CodexDriver | None = None
@@ -218,7 +221,7 @@ class CodexRun:
 
     def _take(self, meta: SessionMeta) -> SessionMeta:
         """Go on with this session: its messages, and whether the prompt is still to be sent."""
-        said = self._said()
+        self._recalled = said = self._said()
         merged = merge(self._kept.messages, said)
         if not merged.belongs:
             self._set_state_aside("it is of another session")
@@ -285,6 +288,7 @@ class CodexRun:
             resume=resume,
             free=self._free,
             held_key=_held_key,
+            painted=self._painted,
             gone=lambda screen: _GONE in " ".join(screen.split()),
             started=self._started,
             ready=self._ready,
@@ -347,6 +351,12 @@ class CodexRun:
                 self._prompt_after_resume if resumed else self._settings.prompt
             )
 
+    def _painted(self, screen: str) -> bool:
+        """Whether the last words of either side show; how Codex renders them does not matter."""
+        shown = _letters(screen)
+        last = {one.role: _letters(one.text)[-_TAIL:] for one in self._recalled}
+        return any(words in shown for words in last.values())
+
     def _ended(self, event: Exited) -> None:
         session = session_in_exit_text(event.screen)
         rollout = find_rollout(self._home, session) if session else None
@@ -398,6 +408,10 @@ class CodexRun:
 
 def _prompt_of_stdin() -> Awaitable[str | None] | None:
     return read_prompt() if stdin_may_hold_prompt() else None
+
+
+def _letters(text: str) -> str:
+    return "".join(character for character in text if character.isalnum())
 
 
 def _held_key(screen: str) -> str:

@@ -32,9 +32,14 @@ from agentapi.drivers.base import (
     UserText,
 )
 from agentapi.drivers.evidence import SourceSaid
+from agentapi.drivers.timer import Timer
 
 RETRY_INTERVAL = 3.0
 """Seconds between two attempts while a program that we cannot see has the session."""
+PAINTING_GAP = 0.1
+"""Seconds without a new frame after which a resumed history that shows its end is painted."""
+PAINTING_LIMIT = 3.0
+"""Seconds after which it counts as painted all the same."""
 
 _log = logging.getLogger(__name__)
 
@@ -66,6 +71,8 @@ class Plan:
     held_key: Callable[[str], str]
     """The key that makes the agent try again, if its screen says that the session is held by
     another program; else nothing."""
+    painted: Callable[[str], bool]
+    """Whether the screen shows the end of the resumed conversation."""
     gone: Callable[[str], bool]
     """Whether the last screen of a failed resume says that there is no such session."""
     started: Callable[[int], None]
@@ -90,6 +97,9 @@ class ResumingDriver:
         self._stopping = False
         self._held_told = False
         self._failed_before = False
+        self._idle: PhaseChanged | None = None
+        self._idle_since = 0.0
+        self._painting = Timer(PAINTING_GAP, self._painted, limit=PAINTING_LIMIT)
         self._size: tuple[int, int] | None = None
         self._sink: Sink = lambda event: None
         self._watchers: set[Callable[[bytes], None]] = set()
@@ -182,9 +192,40 @@ class ResumingDriver:
                 return  # the history that a resumed agent paints again is no news
             if isinstance(event, ScreenChanged):
                 self._look_for_another_writer()
+            if self._hold(event):
+                return
         self._sink(event)
         if isinstance(event, PhaseChanged) and event.state.phase is Phase.IDLE:
             self._became_ready()
+
+    def _hold(self, event: DriverEvent) -> bool:
+        """Keep back that a resumed agent waits for the user until its history stands on the
+        screen: what it paints after the next message would be taken for that one's answer."""
+        if isinstance(event, ScreenChanged):
+            if self._idle is not None:
+                self._painting.restart()
+            return False
+        if not isinstance(event, PhaseChanged):
+            return False
+        self._idle = event if event.state.phase is Phase.IDLE else None
+        if self._idle is None:
+            self._painting.cancel()
+            return False
+        self._idle_since = asyncio.get_running_loop().time()
+        self._painting.restart()
+        return True
+
+    def _painted(self) -> None:
+        """The screen stands still: pass on what was kept back."""
+        if self._idle is None:
+            return
+        waited = asyncio.get_running_loop().time() - self._idle_since
+        if waited < PAINTING_LIMIT and not self._plan.painted(self.screen()):
+            self._painting.restart()
+            return
+        event, self._idle = self._idle, None
+        self._sink(event)
+        self._became_ready()
 
     def _became_ready(self) -> None:
         if not self._ready:
@@ -239,6 +280,8 @@ class ResumingDriver:
             self._retry = loop.call_later(RETRY_INTERVAL, self._try_again, key)
 
     def _end_retries(self) -> None:
+        self._painting.cancel()
+        self._idle = None
         if self._retry is not None:
             self._retry.cancel()
             self._retry = None

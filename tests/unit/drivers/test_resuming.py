@@ -108,6 +108,7 @@ class Story:
             resume=resume,
             free=self.free,
             held_key=lambda screen: "r" if HELD in screen else "",
+            painted=lambda screen: "history" in screen,
             gone=lambda screen: GONE in screen,
             started=lambda pid: self.started.set(),
             ready=self.ready.append,
@@ -133,6 +134,14 @@ class Story:
         await self.started.wait()
         return self.runs[-1]
 
+    async def idle(self, run: Run) -> None:
+        """The resumed run has painted its history and waits for the user."""
+        run.phase(Phase.IDLE)
+        assert self.ready == []
+        run.show("the history")
+        while not self.ready:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+
     @property
     def notices(self) -> list[str]:
         return [event.message for event in self.events if isinstance(event, Noticed)]
@@ -150,7 +159,7 @@ async def test_a_resume_that_succeeds_is_told_once_it_waits_for_the_user() -> No
     run.tell(AgentText("from the history"))
     run.phase(Phase.WORKING)
     assert story.ready == []
-    run.phase(Phase.IDLE)
+    await story.idle(run)
     run.tell(UserText("new"))
     run.phase(Phase.IDLE)
     assert story.ready == [True]
@@ -197,7 +206,7 @@ async def test_the_end_of_a_fresh_run_and_of_a_ready_one_is_the_agents_own() -> 
     assert isinstance(fresh.events[-1], Exited)
     ready = Story(resume=True)
     run = await ready.start()
-    run.phase(Phase.IDLE)
+    await ready.idle(run)
     run.end(1, GONE)
     assert isinstance(ready.events[-1], Exited)
     assert len(ready.runs) == 1
@@ -227,11 +236,38 @@ async def test_a_screen_that_says_held_is_tried_again_and_again(
         await asyncio.sleep(0)
     assert set(run.typed) == {"r"}
     assert len(story.notices) == 1
-    run.show("ready")
-    run.phase(Phase.IDLE)
+    await story.idle(run)
     typed = len(run.typed)
     await asyncio.sleep(0.01)
     assert len(run.typed) == typed
+
+
+async def test_ready_is_not_told_before_the_history_is_painted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(resuming, "PAINTING_GAP", 0.001)
+    story = Story(resume=True)
+    run = await story.start()
+    run.phase(Phase.IDLE)
+    run.show("nothing yet")
+    await asyncio.sleep(0.02)
+    assert (story.ready, Phase.IDLE in story.phases) == ([], False)
+    run.phase(Phase.BLOCKED)
+    await story.idle(run)
+    assert story.phases == [Phase.BLOCKED, Phase.IDLE]
+
+
+async def test_a_history_that_never_shows_is_not_waited_for_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(resuming, "PAINTING_GAP", 0.001)
+    monkeypatch.setattr(resuming, "PAINTING_LIMIT", 0.01)
+    story = Story(resume=True)
+    run = await story.start()
+    run.phase(Phase.IDLE)
+    while not story.ready:  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+    assert story.phases == [Phase.IDLE]
 
 
 async def test_watchers_see_every_run() -> None:
