@@ -300,7 +300,10 @@ class AnswerBody(Described):
 class QueueRequestBody(Described):
     """`POST /queue`."""
 
-    content: str = Field(description="The message; blanks around it are not sent.")
+    content: str = Field(
+        description="The message, not blank; blanks around it are not sent.",
+        json_schema_extra={"pattern": r"[^ \t\n\r\f\v]"},
+    )
 
 
 class QueuedBody(Described):
