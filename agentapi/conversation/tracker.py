@@ -48,6 +48,8 @@ class Tracker:
         self._ready = False
         self._final = False
         """Whether the agent's last message is finished."""
+        self._late = False
+        """Whether its end was not seen: what is painted late may still lengthen it."""
         self._submitted = False
         """Whether a message was submitted whose turn has not been seen to begin."""
 
@@ -106,7 +108,7 @@ class Tracker:
         if not self.fusion.started:
             return self._tell(self._with_dialog(self._extractor.startup()))
         if self.state.phase is not Phase.IDLE:
-            self._final = False
+            self._final = self._late = False
         if self._final:
             return []
         extract = self._extractor.read(open_turn or self.state.phase is not Phase.IDLE)
@@ -114,6 +116,8 @@ class Tracker:
         for text in extract.typed:
             self._said = None
             said.append(Said(text, by_user=True))
+        if self._late and not (extract.text or "").startswith(self._said or ""):
+            return said
         if extract.text is not None and not self._submitted:
             said += self._tell(self._with_dialog(extract.text))
         return said
@@ -155,8 +159,18 @@ class Tracker:
     def finish(self) -> list[Said]:
         """A turn is over and painted: its message stands, whatever the screen shows from now on
         (another layout, an older page, a TUI command's answer). One without words is empty."""
-        self._final = self.profile.has_composer
+        self._final = self.profile.has_composer and self.complete
+        self._late = self.profile.has_composer and not self._final
         return self._tell("") if self._said is None else []
+
+    def stand(self) -> None:
+        """Nothing comes late any more."""
+        self._final = self._final or self._late
+
+    @property
+    def wordless(self) -> bool:
+        """Whether the turn's message has no words yet."""
+        return not self._said
 
     def prepare(self) -> None:
         """A message is about to be typed. Ends with `begin` or `abandon`."""

@@ -20,18 +20,20 @@ class Timer:
         self._delay, self._action, self._limit = delay, action, limit
         self._handle: asyncio.TimerHandle | None = None
         self._first = 0.0
+        self._firing = False
         self._last = float("-inf")
 
     def start(self) -> None:
         """Set the deadline, unless it is set."""
         if self._handle is None:
             loop = asyncio.get_running_loop()
-            self._first = loop.time()
+            if not self._firing:
+                self._first = loop.time()
             self._handle = loop.call_later(self._delay, self._fire)
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the deadline was first set."""
+        """Seconds since the deadline was first set; an action that sets it again waits on."""
         return asyncio.get_running_loop().time() - self._first
 
     def restart(self) -> None:
@@ -67,4 +69,8 @@ class Timer:
     def _fire(self) -> None:
         self._handle = None
         self._last = asyncio.get_running_loop().time()
-        self._action()
+        self._firing = True
+        try:
+            self._action()
+        finally:
+            self._firing = False

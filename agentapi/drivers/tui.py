@@ -41,12 +41,13 @@ SYNC_LIMIT = 1.0
 """Seconds without output after which an unfinished synchronized update is shown as it is."""
 SYNC_CAP = 5.0
 """Seconds after which it is shown even though output goes on."""
-DRAIN = 0.25
+DRAIN = 0.4
 """Seconds without a new frame after which the screen is complete, when a turn is over but its end
 is not on the screen yet: Codex says `done` up to 25 ms before it has painted the last lines, and
-0.125 goes on painting for 0.4 s."""
+0.125 goes on painting for 0.4 s, on a busy machine with pauses of 0.5 s."""
 DRAIN_CAP = 3.0
-"""Seconds after which the end of a turn is told all the same."""
+"""Seconds after which the end of a turn is told all the same; so long a message without words is
+waited for, and after its end one whose end was not seen may still become longer."""
 FRAME_GAP = 0.002
 """Seconds without output that end a frame of a program without synchronized output."""
 FRAME_LIMIT = 0.02
@@ -95,6 +96,7 @@ class TuiDriver:
         self._frame_gap = Timer(FRAME_GAP, self._show, limit=FRAME_LIMIT)
         self._sync_limit = Timer(SYNC_LIMIT, self._end_synchronized, limit=SYNC_CAP)
         self._draining = Timer(DRAIN, self._drained, limit=DRAIN_CAP)
+        self._standing = Timer(DRAIN_CAP, self.tracker.stand)
         self._complete = False
         self._settling = Timer(profile.settle, self._settle)
         self._quiet = Timer(profile.quiet, self._fell_quiet)
@@ -328,6 +330,7 @@ class TuiDriver:
             self._read(ended=True)
             if state.phase is Phase.IDLE:
                 self._say(self.tracker.finish())
+                self._standing.restart()
         self._reported = state
         self._emit(PhaseChanged(state))
 
@@ -342,7 +345,8 @@ class TuiDriver:
 
     def _drained(self) -> None:
         """No more frames come."""
-        if self._emulator.synchronized and self._draining.elapsed < DRAIN_CAP:
+        unfinished = self._emulator.synchronized or self.tracker.wordless
+        if unfinished and self._draining.elapsed < DRAIN_CAP:
             self._draining.restart()
             return
         self._complete = True

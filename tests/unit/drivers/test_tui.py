@@ -8,7 +8,7 @@ from typing import Any
 
 from agentapi.agents import profile_for
 from agentapi.drivers.base import AgentText, DriverEvent, PhaseChanged, ScreenChanged, UserText
-from agentapi.drivers.tui import DRAIN, READ_INTERVAL, SYNC_LIMIT, TuiDriver
+from agentapi.drivers.tui import DRAIN, DRAIN_CAP, READ_INTERVAL, SYNC_LIMIT, TuiDriver
 from tests.support.replay import run_virtual
 
 BEGIN, END = b"\x1b[?2026h", b"\x1b[?2026l"
@@ -138,6 +138,40 @@ def test_an_end_that_is_not_painted_is_told_after_a_pause() -> None:
         assert stage.phases()[-1] == "idle"
 
     play(script)
+
+
+def test_an_end_without_words_is_waited_for_but_not_for_ever() -> None:
+    async def script(stage: Stage) -> None:
+        await stage.ready()
+        stage.submit("hi")
+        stage.driver.feed(WORKING)
+        stage.paint("› hi")
+        stage.driver.feed(DONE)
+        await asyncio.sleep(DRAIN_CAP - DRAIN)
+        assert stage.phases()[-1] == "working"
+        await asyncio.sleep(2 * DRAIN)
+        assert stage.phases()[-1] == "idle"
+
+    play(script)
+
+
+def test_what_is_painted_late_lengthens_a_message_whose_end_was_not_seen() -> None:
+    async def script(stage: Stage) -> None:
+        await stage.ready()
+        stage.submit("hi")
+        stage.driver.feed(WORKING)
+        stage.paint("› hi", "", "• Hello")
+        stage.driver.feed(DONE)
+        await asyncio.sleep(2 * DRAIN)
+        assert stage.phases()[-1] == "idle"
+        stage.paint("› hi", "", "• Hello", "  and more")
+        await asyncio.sleep(READ_INTERVAL)
+        stage.paint("› hi", "", "• Another", "  page")
+        await asyncio.sleep(DRAIN_CAP)
+        stage.paint("› hi", "", "• Hello", "  and more", "  and too late")
+        await asyncio.sleep(1)
+
+    assert play(script).said()[-1] == "• Hello\n  and more"
 
 
 def test_a_flood_of_frames_is_read_forty_times_a_second() -> None:
