@@ -140,7 +140,8 @@ def scrolled_by(before: Sequence[str], now: Sequence[str]) -> int | None:
     The first row is not compared (something may be pinned there), and the end may have changed:
     of all shifts, the one under which most lines agree wins, the smallest first. That many lines
     stand where they stood proves nothing: a page of equal answers moves onto itself. For the same
-    reason a move up by more than a line is believed only where no move down comes near it.
+    reason a move up is believed only where no move down explains the window as well, and one by
+    more than a line only where none comes near it.
     """
     changed = sum(map(ne, before[1:], now[1:])) + max(0, len(now) - len(before))
     if changed <= 1 or not any(before):  # a spinner, mostly
@@ -148,8 +149,10 @@ def scrolled_by(before: Sequence[str], now: Sequence[str]) -> int | None:
     agreeing = {shift: _agreeing(before, now, shift) for shift in _possible_shifts(before, now)}
     best = max(agreeing, key=lambda shift: (agreeing[shift], -abs(shift), shift))
     down = max((shift for shift in agreeing if shift >= 0), key=lambda s: (agreeing[s], -s))
-    if best < -1 and agreeing[best] < 2 * agreeing[down]:
-        best = down
+    if best < 0:
+        worse = _differing(before, now, best) > _differing(before, now, down)
+        if worse or (best < -1 and agreeing[best] < 2 * agreeing[down]):
+            best = down
     return best if agreeing[best] else None
 
 
@@ -168,3 +171,8 @@ def _possible_shifts(before: Sequence[str], now: Sequence[str]) -> set[int]:
 def _agreeing(before: Sequence[str], now: Sequence[str], shift: int) -> int:
     old, new = before[1 + max(0, shift) :], now[1 + max(0, -shift) :]
     return sum(1 for then, line in zip(old, new, strict=False) if then and then == line)
+
+
+def _differing(before: Sequence[str], now: Sequence[str], shift: int) -> int:
+    old, new = before[1 + max(0, shift) :], now[1 + max(0, -shift) :]
+    return sum(1 for then, line in zip(old, new, strict=False) if then and then != line)
