@@ -137,8 +137,8 @@ class AppServer:
         how = (
             "it runs" if code is None else f"exit status {code}" if code >= 0 else f"signal {-code}"
         )
-        words = "\n".join(line for line in self._said if line)
-        return f"{how}\n{words}".rstrip()
+        words = " ".join(line for line in self._said if line)
+        return f"{how}: {words[-500:]}" if words else how
 
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -69,6 +69,7 @@ class CodexDriver:
         self._sink: Sink = lambda event: None
         self._watchers: dict[Callable[[bytes], None], Callable[[], None]] = {}
         self._restarting: asyncio.Task[None] | None = None
+        self._ending: asyncio.Task[None] | None = None
         self._restarts = 0
         self._muted = False
         """Whether the agent only paints again what was said before."""
@@ -155,6 +156,8 @@ class CodexDriver:
         if self._tui is not None:
             await self._tui.stop(grace)
             await self._end_link(self._tui)
+        if self._ending is not None:
+            await self._ending
 
     @property
     def pid(self) -> int | None:
@@ -246,6 +249,8 @@ class CodexDriver:
                 return
             case SessionKnown(number):
                 self.session_id = number
+            case Exited():  # nobody will look at what its app-server still does
+                self._ending = asyncio.create_task(self._end_link(tui), name="codex: end")
         self._sink(event)
 
     # -- losing the link ---------------------------------------------------------------------------

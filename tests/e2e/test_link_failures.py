@@ -1,0 +1,190 @@
+"""What becomes of a linked Codex when one of its processes dies or hangs: never an orphan, never a
+TUI that does nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from agentapi.agents import profile_for
+from agentapi.codex import rpc
+from agentapi.conversation.model import Phase
+from agentapi.drivers.base import AgentText, Exited, SendError, UserText
+from agentapi.drivers.codex import CodexDriver
+from agentapi.scripted import ScriptedModel
+from tests.support.codex import codex_binary, codex_home
+from tests.support.linked import Linked, linked
+from tests.support.server import all_gone, codex_server, processes_of, scratch_folder
+
+pytestmark = pytest.mark.codex
+
+
+def app_servers(folder: Path) -> list[int]:
+    """The native app-servers, not npm's shim around them."""
+    found = []
+    for pid in processes_of(folder):
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        if b"app-server" in words and not words[0].endswith(b"node"):
+            found.append(pid)
+    return found
+
+
+async def restarted(talk: Linked, since: int) -> None:
+    """Wait until it is ready again."""
+    await talk.until(lambda: talk.phases_since(since)[-2:] == ["starting", "idle"], "the restart")
+
+
+async def test_a_killed_app_server_is_started_again_with_the_session() -> None:
+    with scratch_folder() as folder:
+        async with linked(folder) as talk:
+            await talk.turn("echo before")
+            session, since = talk.driver.session_id, len(talk.events)
+            (server,) = app_servers(folder)
+            os.kill(server, signal.SIGKILL)
+            await restarted(talk, since)
+            assert talk.driver.session_id == session
+            assert talk.driver.link == "on"
+            assert "Codex is started again" in talk.notices[-1]
+            told = [e for e in talk.events[since:] if isinstance(e, UserText | AgentText)]
+            assert told == []
+            assert await talk.turn("echo after") == "• echo after"
+            assert "echo before" in str(talk.model.requests[-1].body["input"])
+            assert server not in app_servers(folder)
+
+
+async def test_a_turn_that_the_death_cuts_short_is_over() -> None:
+    with scratch_folder() as folder:
+        async with linked(folder) as talk:
+            talk.model.hold()
+            await talk.driver.send("hello")
+            await talk.model.wait_until_held()
+            since = len(talk.events)
+            os.kill(app_servers(folder)[0], signal.SIGKILL)
+            await restarted(talk, since)
+            talk.model.release()
+            assert await talk.turn("echo after") == "• echo after"
+
+
+async def test_an_app_server_that_dies_again_and_again_is_given_up() -> None:
+    with scratch_folder() as folder:
+        async with linked(folder) as talk:
+            for _ in range(3):
+                since = len(talk.events)
+                os.kill(app_servers(folder)[0], signal.SIGKILL)
+                await restarted(talk, since)
+            assert talk.driver.link.startswith("off: ")
+            assert app_servers(folder) == []
+            assert await talk.turn("echo alone") == "• echo alone"
+
+
+async def test_a_server_that_hangs_is_noticed_by_the_next_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rpc.RpcConnection.call, "__defaults__", (1.0,))
+    with scratch_folder() as folder:
+        async with linked(folder) as talk:
+            await talk.turn("echo before")
+            since = len(talk.events)
+            os.kill(app_servers(folder)[0], signal.SIGSTOP)
+            with pytest.raises(SendError, match="not answered within 1 s"):
+                await talk.driver.send("echo lost")
+            await restarted(talk, since)
+            assert await talk.turn("echo after") == "• echo after"
+            assert "echo lost" not in [r.prompt for r in talk.model.requests]
+
+
+async def test_the_end_of_the_tui_ends_the_app_server() -> None:
+    with scratch_folder() as folder:
+        async with linked(folder) as talk:
+            talk.model.hold()
+            await talk.driver.send("hello")
+            await talk.model.wait_until_held()
+            (ours,) = app_servers(folder)
+            assert talk.tui.pid is not None
+            os.kill(talk.tui.pid, signal.SIGKILL)
+            await talk.until(lambda: talk.ended, "the end")
+            ending = talk.events[-1]
+            assert isinstance(ending, Exited)
+            assert ending.failed
+            await all_gone(folder)
+            assert ours not in processes_of(folder)
+
+
+async def test_no_app_server_outlives_a_killed_daemon() -> None:
+    with scratch_folder() as folder:
+        async with ScriptedModel() as model, codex_server(folder, model, "--codex-link") as (s, _):
+            await s.ready()
+            assert (await s.get("/session"))["link"] == "on"
+            assert len(app_servers(folder)) == 1
+            s.process.kill()
+            await s.process.wait()
+            await all_gone(folder)
+
+
+@pytest.mark.parametrize("version", ["0.125.0", "0.80.0"])
+async def test_an_old_codex_runs_alone(version: str) -> None:
+    with scratch_folder() as folder:
+        async with linked(folder, version=version, link="auto") as talk:
+            assert talk.driver.link == "off: this version of Codex has no --remote unix://"
+            assert await talk.turn("echo alone") == "• echo alone"
+
+
+async def test_on_means_on() -> None:
+    with scratch_folder() as folder:
+        driver = CodexDriver(
+            profile_for("codex"),
+            [str(codex_binary("0.125.0"))],
+            cwd=folder,
+            env={"HOME": str(folder), "PATH": os.environ["PATH"]},
+            link="on",
+        )
+        with pytest.raises(OSError, match="--codex-link on: this version"):
+            await driver.start(lambda event: None)
+        await driver.stop(1)
+        assert processes_of(folder) == []
+
+
+async def test_a_refusing_app_server_leaves_the_screen_path() -> None:
+    """A configuration that it does not take, and the TUI does not see."""
+    with scratch_folder() as folder:
+        wrapper = folder / "codex"
+        wrapper.write_text(
+            "#!/bin/sh\n"
+            'for word; do [ "$word" = app-server ] && { echo "not today" >&2; exit 3; }; done\n'
+            f'exec {codex_binary()} "$@"\n'
+        )
+        wrapper.chmod(0o755)
+        async with ScriptedModel() as model:
+            home = codex_home(folder, model.url)
+            driver = CodexDriver(
+                profile_for("codex"),
+                [str(wrapper)],
+                cwd=home.workdir,
+                env=home.environment(),
+                link="auto",
+            )
+            talk = Linked(driver, model, home)
+            try:
+                await driver.start(talk.take)
+                await talk.until(lambda: talk.phases[-1:] == ["idle"], "the start")
+                assert driver.link == "off: the app-server did not start: exit status 3: not today"
+                assert await talk.turn("echo alone") == "• echo alone"
+            finally:
+                await driver.stop(2)
+        await all_gone(folder)
+
+
+async def test_the_phase_while_it_starts_again_is_starting() -> None:
+    with scratch_folder() as folder:
+        async with linked(folder) as talk:
+            since = len(talk.events)
+            os.kill(app_servers(folder)[0], signal.SIGKILL)
+            await talk.until(lambda: talk.phase is Phase.STARTING, "the loss")
+            with pytest.raises(SendError):
+                await talk.driver.send("too early")
+            await restarted(talk, since)
+            await asyncio.sleep(0)
