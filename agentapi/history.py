@@ -69,9 +69,8 @@ class History:
         whether that is news."""
         last = self.messages[-1] if self.messages else None
         if last is None or last.role is not Role.AGENT:
-            if text:
-                self.add(Role.AGENT, text)
-            return bool(text)
+            self.add(Role.AGENT, text)
+            return True
         if text == last.content:
             return False
         self.messages[-1] = replace(last, content=text)

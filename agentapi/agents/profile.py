@@ -6,6 +6,7 @@ is known: no composer, no dialogs, and "ready" only by a quiet screen.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -43,6 +44,9 @@ class Reading:
     """Whether the conversation ends with the mark of an interrupted turn."""
     ended: bool = False
     """Whether the conversation ends with the mark of a finished turn."""
+
+
+_UNSEEN = re.compile(r"[\s\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+")
 
 
 class Unsendable(ValueError):
@@ -119,5 +123,6 @@ class AgentProfile:
 
 
 def squeeze(text: str) -> str:
-    """Text without any white space, to compare across wraps and indents."""
-    return "".join(text.split())
+    """Text without white space and format characters, to compare across wraps and indents: a
+    terminal shows neither."""
+    return _UNSEEN.sub("", text)

@@ -119,7 +119,9 @@ class Tracker:
         if self._late and not (extract.text or "").startswith(self._said or ""):
             return said
         if extract.text is not None and not self._submitted:
-            said += self._tell(self._with_dialog(extract.text))
+            text = self._with_dialog(extract.text)
+            if text or self._said is not None:  # no words yet are no message yet
+                said += self._tell(text)
         return said
 
     @property

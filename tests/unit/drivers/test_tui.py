@@ -8,7 +8,7 @@ from typing import Any
 
 from agentapi.agents import profile_for
 from agentapi.drivers.base import AgentText, DriverEvent, PhaseChanged, ScreenChanged, UserText
-from agentapi.drivers.tui import DRAIN, DRAIN_CAP, READ_INTERVAL, SYNC_LIMIT, TuiDriver
+from agentapi.drivers.tui import DRAIN, DRAIN_CAP, DRAIN_CAP, READ_INTERVAL, SYNC_LIMIT, TuiDriver
 from tests.support.replay import run_virtual
 
 BEGIN, END = b"\x1b[?2026h", b"\x1b[?2026l"
@@ -197,7 +197,7 @@ def test_an_answer_without_words_is_an_empty_message() -> None:
         stage.driver.feed(WORKING)
         stage.paint("› hi")
         stage.driver.feed(DONE)
-        await asyncio.sleep(1)
+        await asyncio.sleep(DRAIN_CAP + 1)
 
     assert play(script).said()[-1] == ""
 
