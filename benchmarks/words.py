@@ -10,8 +10,10 @@ Counted on the answer's side only as what Markdown makes of it:
 
 - the line that opens or closes a fence, and the name of its language: nothing
 - an entity outside of code: the character that it means
-- the target of a link or image, and the definition of a reference: may be shown, and need not be
-- in formulas: letters and digits; the names of TeX's commands: nothing
+- the target of a link or image, the label and definition of a reference, the `x` of a task: may be
+  shown, and need not be
+- a formula: either its source as it stands, or what is left of it without the names of commands
+- a colour sequence: either nothing (the terminal obeys it) or its text without the escape character
 
 Order counts, except where a terminal must break it: in answers with tables and formulas, whose
 parts stand beside one another. Where a line breaks in a word, both halves count as the word.
@@ -41,6 +43,7 @@ _AUTOLINK = re.compile(r"<(\w+://[^>\s]+|[^@\s<>]+@[^>\s]+)>")
 _TASK = re.compile(r"^(\s*[-*+]) \[[ xX]\] ", re.MULTILINE)
 _TABLE = re.compile(r"^\s*\|?(?:\s*:?-+:?\s*\|)+\s*(?::?-+:?\s*)?$", re.MULTILINE)
 _MATH = re.compile(r"\$\$.*?\$\$|\\\[.*?\\\]|\\\(.*?\\\)|\$[^$\n]+\$", re.DOTALL)
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _COMMAND = re.compile(r"\\(?:[a-zA-Z]+|,)")
 
 
@@ -66,14 +69,34 @@ class Verdict:
     """Words that are there, but not in their place."""
 
     @property
+    def count(self) -> int:
+        """How many words are wrong."""
+        return len(self.missing) + len(self.added) + len(self.moved)
+
+    @property
     def exact(self) -> bool:
         """Whether it does not differ."""
-        return not (self.missing or self.added or self.moved)
+        return self.count == 0
 
 
 def judge(sent: str, shown: str) -> Verdict:
     """Compare what a terminal shows with the Markdown that was sent."""
-    wanted, found = words_of(sent), words(shown)
+    found = words(shown)
+    verdicts = [_compare(words_of(reading), found) for reading in _readings(sent)]
+    return min(verdicts, key=lambda verdict: verdict.count)
+
+
+def _readings(sent: str) -> list[str]:
+    """The ways to show formulas and colour sequences."""
+    readings = dict.fromkeys((sent, _MATH.sub(_drawn, sent)))
+    return list(dict.fromkeys([*readings, *(_COLOUR.sub("", reading) for reading in readings)]))
+
+
+def _drawn(formula: re.Match[str]) -> str:
+    return _COMMAND.sub(" ", formula[0])
+
+
+def _compare(wanted: Wanted, found: Sequence[str]) -> Verdict:
     if "".join(wanted.words) == "".join(found):
         return Verdict()
     missing, added = _differences(wanted.words, found)
@@ -158,16 +181,19 @@ def _shown(text: str) -> tuple[str, str]:
         targets.append(match[1])
         return ""
 
+    def task(match: re.Match[str]) -> str:
+        targets.append("x")
+        return match[1]
+
     def again(match: re.Match[str]) -> str:
         targets.append(match[1])
         return match[1]
 
     text = _CODE.sub(hide, text.replace(_HIDDEN, ""))
-    text = _MATH.sub(lambda match: _COMMAND.sub(" ", match[0]), text)
     text = _DEFINITION.sub(definition, text)
     text = _LINK.sub(link, _IMAGE.sub(link, text))
-    text = _REFERENCE.sub(r"\1", _AUTOLINK.sub(again, text))
-    text = html.unescape(_TASK.sub(r"\1", text))
+    text = _REFERENCE.sub(link, _AUTOLINK.sub(again, text))
+    text = html.unescape(_TASK.sub(task, text))
     for code in codes:
         text = text.replace(_HIDDEN, code, 1)
     return text, " ".join(targets)

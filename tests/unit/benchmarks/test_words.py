@@ -23,7 +23,6 @@ from tests.e2e.furniture import furniture
         ("[text](https://target) ![chart](x.png)", ("text", "chart")),
         ("see [it][ref]\n\n[ref]: https://target", ("see", "it")),
         ("a [^1]\n\n[^1]: source", ("a", "1", "1", "source")),
-        (r"$\frac{a}{b}$ and 5 $", ("a", "b", "and", "5")),
         ("› one • two ✔", ("›", "one", "two", "✔")),
     ],
 )
@@ -62,6 +61,19 @@ def test_a_link_s_target_may_be_shown() -> None:
     assert judge("[text](https://target)", "text (https://target)").exact
     assert judge("[text](https://target)", "text").exact
     assert judge("[text](https://target)", "https://target").missing == ("text",)
+
+
+def test_a_formula_is_drawn_or_shown_as_it_stands() -> None:
+    sent = r"so $\frac{a}{b} = 5$"
+    assert judge(sent, "    a\nso  ─ = 5\n    b").exact
+    assert judge(sent, r"so \frac{a}{b} = 5").exact
+    assert judge(sent, "so a b").missing == ("5",)
+
+
+def test_a_colour_is_obeyed_or_shown() -> None:
+    assert judge("\x1b[31mred", "red").exact
+    assert judge("\x1b[31mred", "[31mred").exact
+    assert not judge("\x1b[31mred", "[31m").exact
 
 
 def test_the_corpus_is_large_and_quotes_furniture() -> None:
