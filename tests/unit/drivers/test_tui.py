@@ -8,7 +8,7 @@ from typing import Any
 
 from agentapi.agents import profile_for
 from agentapi.drivers.base import AgentText, DriverEvent, PhaseChanged, ScreenChanged, UserText
-from agentapi.drivers.tui import DRAIN, DRAIN_CAP, DRAIN_CAP, READ_INTERVAL, SYNC_LIMIT, TuiDriver
+from agentapi.drivers.tui import DRAIN, DRAIN_CAP, READ_INTERVAL, SYNC_LIMIT, TuiDriver
 from tests.support.replay import run_virtual
 
 BEGIN, END = b"\x1b[?2026h", b"\x1b[?2026l"
