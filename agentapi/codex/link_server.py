@@ -2,15 +2,15 @@
 
 The socket stands in a folder that only this user may enter. npm's `codex` is a small program that
 starts the native one as its child, so that every signal goes to the whole group; what the server
-itself runs in sessions of their own (Codex's commands) is found and ended with it. Should this
-process be killed, the kernel tells the server to end.
+itself runs in sessions of their own (Codex's commands) is found and ended with it. Asked to end, it
+waits for its turn to end, for ever if need be: so it is killed after a grace; and should this
+process be killed, a shell around the server sees the end of a pipe and kills the group.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import shutil
 import signal
@@ -25,13 +25,22 @@ from agentapi.terminal.strays import Strays
 
 START_LIMIT = 10.0
 """Seconds until the socket is there (0.2 to 0.4 s measured)."""
-GRACE = 2.0
+GRACE = 1.0
 """Seconds from SIGTERM to SIGKILL."""
 SOCKET_PATH_LIMIT = 107
 """Bytes of a Unix socket's path (unix(7): 108 with the NUL)."""
-_PR_SET_PDEATHSIG = 1
 _LAST_LINES = 12
-_libc = ctypes.CDLL(None)
+_GUARD = """
+exec 3<&0 </dev/null
+trap : TERM INT HUP
+{ read -r _ <&3; kill -KILL 0; } &
+guard=$!
+"$@" 3<&-
+code=$?
+kill -KILL $guard
+exit $code
+"""
+"""Run a program for as long as standard input is open."""
 
 
 class ServerFailed(OSError):
@@ -66,14 +75,13 @@ class AppServer:
             with Inotify() as watch:
                 watch.add_watch(folder, Mask.CREATE)
                 process = await asyncio.create_subprocess_exec(
-                    *command(folder / "s"),
+                    *("/bin/sh", "-c", _GUARD, "sh", *command(folder / "s")),
                     cwd=cwd,
                     env=dict(env),
-                    stdin=asyncio.subprocess.DEVNULL,
+                    stdin=asyncio.subprocess.PIPE,
                     stdout=asyncio.subprocess.PIPE,
                     stderr=asyncio.subprocess.STDOUT,
                     start_new_session=True,
-                    preexec_fn=_end_with_parent,
                 )
                 server = cls(folder, process)
                 await server._wait_for_socket(watch, limit)
@@ -173,7 +181,3 @@ async def _line(stream: asyncio.StreamReader) -> bytes:
         return error.partial
     except asyncio.LimitOverrunError as error:
         return await stream.read(error.consumed)
-
-
-def _end_with_parent() -> None:
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

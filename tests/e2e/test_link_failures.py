@@ -24,11 +24,11 @@ pytestmark = pytest.mark.codex
 
 
 def app_servers(folder: Path) -> list[int]:
-    """The native app-servers, not npm's shim around them."""
+    """The native app-servers, not the programs around them."""
     found = []
     for pid in processes_of(folder):
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        if b"app-server" in words and not words[0].endswith(b"node"):
+        if words[1:2] == [b"app-server"]:
             found.append(pid)
     return found
 
@@ -118,6 +118,9 @@ async def test_no_app_server_outlives_a_killed_daemon() -> None:
     with scratch_folder() as folder:
         async with ScriptedModel() as model, codex_server(folder, model, "--codex-link") as (s, _):
             await s.ready()
+            model.hold()
+            await s.send("hello")
+            await model.wait_until_held()
             assert (await s.get("/session"))["link"] == "on"
             assert len(app_servers(folder)) == 1
             s.process.kill()
