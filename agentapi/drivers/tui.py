@@ -315,6 +315,7 @@ class TuiDriver:
         else:
             self._settling.cancel()
         self._report()
+        self.typist.tidy()
         self._changed.set()
 
     def _report(self) -> None:

@@ -71,6 +71,8 @@ class Typist:
         self._profile = driver.profile
         self.submitted: str | None = None
         """The message whose Enter was pressed and whose turn was not seen yet."""
+        self._left_behind = ""
+        """What a failed message left in the composer behind a dialog."""
         self.keyboard = asyncio.Lock()
         """Who types. From a message's first character until its turn begins nobody else does: a key
         could open something that takes the Enter, and one right behind the Enter makes 0.80 take
@@ -179,9 +181,12 @@ class Typist:
     async def _press_enter(self, text: str, typed: str) -> None:
         """Nothing may happen between the last look at the screen and the key."""
         self._driver.catch_up()
-        if self._hindered() or self._tracker.reading.popup:
+        reading = self._tracker.reading
+        if self._hindered() or reading.popup:
             why = "a popup stays open over the input box"
             raise await self._given_up("echo", typed, why)
+        if self._profile.has_composer and reading.composer is None:
+            raise await self._given_up("echo", typed, "the input box went away before Enter")
         self.submitting(text)
         self._driver.write(b"\r")
 
@@ -224,13 +229,25 @@ class Typist:
         if self._driver.phase is Phase.EXITED:
             return SendError(step, "the agent ended")
         if self._driver.phase is Phase.BLOCKED:
+            self._left_behind = typed
             return SendError(step, f"a dialog opened:\n{self._tracker.reading.dialog_text}")
         await self._erase(typed)
         return SendError(step, why)
+
+    def tidy(self) -> None:
+        """Take a message out of the composer that a dialog covered when it failed."""
+        if self._left_behind and self._draft() and not self._hindered():
+            self._driver.write(_backspaces(self._left_behind))
+            self._left_behind = ""
 
     async def _erase(self, text: str) -> None:
         """Backspaces from the end: harmless in an empty composer, unlike Ctrl-C. A slow program
         may show what was typed only later, so they are typed whether anything shows or not."""
         if self._profile.has_composer:
-            self._driver.write(b"\x1b[F" + b"\x7f" * (len(text) + 8))
+            self._driver.write(_backspaces(text))
             await self._driver.until(lambda: not self._draft(), CLEAR_LIMIT)
+
+
+def _backspaces(text: str) -> bytes:
+    """Keys that remove a text whose end the cursor may have left."""
+    return b"\x1b[F" + b"\x7f" * (len(text) + 8)

@@ -3,74 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
 
-from agentapi.agents import profile_for
-from agentapi.drivers.base import AgentText, DriverEvent, PhaseChanged, ScreenChanged, UserText
-from agentapi.drivers.tui import DRAIN, DRAIN_CAP, READ_INTERVAL, SYNC_LIMIT, TuiDriver
-from tests.support.replay import run_virtual
-
-BEGIN, END = b"\x1b[?2026h", b"\x1b[?2026l"
-COMPOSER = "\x1b[8;1H› \x1b[10;1H  model · ~/dir\x1b[8;3H"
-IDLE, WORKING, DONE = (
-    f"\x1b]7501;state={state}:app=codex\x1b\\".encode() for state in ("idle", "working", "done")
-)
-
-
-class Detached(TuiDriver):
-    """A driver without a program; keeps what it would write to one."""
-
-    def __init__(self, *args: Any, **named: Any) -> None:
-        super().__init__(*args, **named)
-        self.written: list[bytes] = []
-
-    def write(self, data: bytes) -> None:
-        self.written.append(data)
-
-
-class Stage:
-    """A detached driver, and what it told."""
-
-    def __init__(self, agent_type: str = "codex") -> None:
-        self.driver = Detached(profile_for(agent_type), ["none"], env={}, columns=40, rows=10)
-        self.events: list[tuple[float, DriverEvent]] = []
-
-    async def start(self) -> None:
-        loop = asyncio.get_running_loop()
-        await self.driver.start_detached(lambda event: self.events.append((loop.time(), event)))
-
-    def paint(self, *rows: str) -> None:
-        """One complete frame: these rows, the composer below."""
-        lines = "".join(f"\x1b[{n};1H\x1b[K{row}" for n, row in enumerate(rows, 1))
-        self.driver.feed(BEGIN + (lines + COMPOSER).encode() + END)
-
-    async def ready(self) -> None:
-        self.paint("  banner")
-        self.driver.feed(IDLE)
-        await asyncio.sleep(1)
-
-    def said(self) -> list[str]:
-        return [event.text for _, event in self.events if isinstance(event, AgentText)]
-
-    def phases(self) -> list[str]:
-        states = [event.state for _, event in self.events if isinstance(event, PhaseChanged)]
-        return [state.phase.value for state in states]
-
-    def submit(self, text: str) -> None:
-        self.driver.typist.submitting(text)
-
-
-def play(script: Callable[[Stage], Awaitable[None]], agent_type: str = "codex") -> Stage:
-    """Run a script on a stage in virtual time."""
-
-    async def main() -> Stage:
-        stage = Stage(agent_type)
-        await stage.start()
-        await script(stage)
-        return stage
-
-    return run_virtual(main())
+from agentapi.drivers.base import AgentText, PhaseChanged, ScreenChanged, UserText
+from agentapi.drivers.tui import DRAIN, DRAIN_CAP, READ_INTERVAL, SYNC_LIMIT
+from tests.support.stage import BEGIN, DONE, END, IDLE, WORKING, Stage, play
 
 
 def test_a_half_drawn_frame_is_not_shown() -> None:

@@ -1,0 +1,103 @@
+"""A driver without a program, in virtual time: a test paints what Codex would paint."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from agentapi.agents import profile_for
+from agentapi.drivers.base import AgentText, DriverEvent, PhaseChanged
+from agentapi.drivers.tui import TuiDriver
+from tests.support.replay import run_virtual
+
+BEGIN, END = b"\x1b[?2026h", b"\x1b[?2026l"
+BRACKETED = b"\x1b[?2004h"
+IDLE, WORKING, DONE = (
+    f"\x1b]7501;state={state}:app=codex\x1b\\".encode() for state in ("idle", "working", "done")
+)
+
+
+class Detached(TuiDriver):
+    """A driver without a program; keeps what it would write to one."""
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self.written: list[bytes] = []
+        self.unread = b""
+        """What the program has written and nobody has read."""
+        self.answer_to: Callable[[bytes], None] = lambda data: None
+        """What the program does with a key or a paste."""
+
+    def write(self, data: bytes) -> None:
+        """Keep it."""
+        self.written.append(data)
+        self.answer_to(data)
+
+    def catch_up(self) -> None:
+        """Read what is there."""
+        data, self.unread = self.unread, b""
+        if data:
+            self.feed(data)
+        super().catch_up()
+
+
+class Stage:
+    """A detached driver, and what it told."""
+
+    def __init__(self, agent_type: str = "codex", columns: int = 60, rows: int = 20) -> None:
+        profile = profile_for(agent_type)
+        self.driver = Detached(profile, ["none"], env={}, columns=columns, rows=rows)
+        self.events: list[tuple[float, DriverEvent]] = []
+        self.rows = rows
+
+    async def start(self) -> None:
+        """Start the driver."""
+        loop = asyncio.get_running_loop()
+        await self.driver.start_detached(lambda event: self.events.append((loop.time(), event)))
+
+    def frame(self, *lines: str, composer: str | None = "") -> bytes:
+        """One complete frame: these lines, and the composer below (None: nothing below)."""
+        painted = "\x1b[H\x1b[2J" + "".join(
+            f"\x1b[{row};1H{line}" for row, line in enumerate(lines, 1)
+        )
+        if composer is not None:
+            row = self.rows - 2
+            painted += f"\x1b[{row + 2};1H  model · ~/dir\x1b[{row};1H› {composer}"
+        return BEGIN + painted.encode() + END
+
+    def paint(self, *lines: str, composer: str | None = "") -> None:
+        """Show a frame."""
+        self.driver.feed(self.frame(*lines, composer=composer))
+
+    async def ready(self) -> None:
+        """Codex, ready for a prompt."""
+        self.driver.feed(BRACKETED)
+        self.paint("  banner")
+        self.driver.feed(IDLE)
+        await asyncio.sleep(1)
+
+    def submit(self, text: str) -> None:
+        """A message of ours, its Enter about to be pressed."""
+        self.driver.typist.submitting(text)
+
+    def said(self) -> list[str]:
+        """The agent's texts."""
+        return [event.text for _, event in self.events if isinstance(event, AgentText)]
+
+    def phases(self) -> list[str]:
+        """The phases."""
+        states = [event.state for _, event in self.events if isinstance(event, PhaseChanged)]
+        return [state.phase.value for state in states]
+
+
+def play(script: Callable[[Stage], Awaitable[None]], agent_type: str = "codex") -> Stage:
+    """Run a script on a stage in virtual time."""
+
+    async def main() -> Stage:
+        stage = Stage(agent_type)
+        await stage.start()
+        await script(stage)
+        return stage
+
+    return run_virtual(main())
