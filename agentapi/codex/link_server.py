@@ -122,7 +122,7 @@ class AppServer:
                 (seen, self._life), timeout=limit, return_when=asyncio.FIRST_COMPLETED
             )
         finally:
-            seen.cancel()  # and see it gone: it lets go of the watch's descriptor while that is ours
+            seen.cancel()  # and wait: it lets go of the watch's descriptor while that is ours
             await asyncio.gather(seen, return_exceptions=True)
             if not self.socket.exists():
                 await self.end(0)

@@ -1,0 +1,139 @@
+"""The link's pure parts: command lines, items, questions, usage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agentapi.codex.link_approval import question
+from agentapi.codex.link_command import CodexCommand
+from agentapi.codex.link_items import GrowingItem, shell_words, thread_item
+from agentapi.codex.link_usage import LinkUsage
+from agentapi.transcript_items import AgentMessage, Other, ToolCall, UserMessage
+
+SOCKET = Path("/run/agentapi-x/s")
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=8,
+)
+
+
+def parsed(*words: str) -> CodexCommand:
+    command = CodexCommand.parse(words)
+    assert command is not None
+    return command
+
+
+def test_both_command_lines_keep_the_wrapper_and_the_configuration() -> None:
+    command = parsed("boundary", "--", "/opt/codex", "-c", "a=1", "-m", "gpt", "--enable=x", "hi")
+    assert command.server(SOCKET) == [
+        *("boundary", "--", "/opt/codex", "app-server", "--listen", f"unix://{SOCKET}"),
+        *("-c", "a=1", "--enable=x"),
+    ]
+    assert command.tui(SOCKET) == [
+        *("boundary", "--", "/opt/codex", "--remote", f"unix://{SOCKET}"),
+        *("-c", "a=1", "-m", "gpt", "--enable=x", "hi"),
+    ]
+
+
+def test_resuming_keeps_the_options_and_drops_prompt_and_session() -> None:
+    command = parsed("codex", "-m", "gpt", "resume", "--last", "-s", "read-only", "old")
+    assert command.resuming("id").arguments == ("resume", "id", "-m", "gpt", "-s", "read-only")
+    assert parsed("codex", "--", "-m is a prompt").resuming("id").arguments == ("resume", "id")
+
+
+@pytest.mark.parametrize(
+    ("words", "obstacle"),
+    [
+        (["codex", "fix it"], ""),
+        (["codex", "resume", "id"], ""),
+        (["codex", "-m", "exec"], ""),
+        (["codex", "exec", "x"], "codex exec is no conversation"),
+        (["codex", "--remote=ws://h:1"], "the command line has --remote"),
+        (["codex", "-p", "work"], "-p does not reach an app-server"),
+    ],
+)
+def test_what_cannot_be_linked(words: list[str], obstacle: str) -> None:
+    assert parsed(*words).obstacle() == obstacle
+
+
+def test_a_command_without_codex() -> None:
+    assert CodexCommand.parse(["bash", "-c", "echo"]) is None
+
+
+@given(st.dictionaries(st.sampled_from(["type", "content", "summary", "changes", "status"]), JSON))
+def test_no_item_is_an_error(raw: dict[str, Any]) -> None:
+    thread_item(raw)
+    for kind in ("userMessage", "reasoning", "fileChange", "mcpToolCall", "commandExecution"):
+        thread_item({**raw, "type": kind})
+
+
+def test_items() -> None:
+    said = {"type": "userMessage", "content": [{"type": "text", "text": "a"}, {"type": "image"}]}
+    assert thread_item(said) == UserMessage("a")
+    assert thread_item({"type": "new", "x": 1}) == Other("new", {"type": "new", "x": 1})
+    assert shell_words("/bin/bash -lc 'ls -l'") == "ls -l"
+    assert shell_words("git 'unclosed") == "git 'unclosed"
+
+
+def test_an_item_grows() -> None:
+    growing = GrowingItem("t", AgentMessage("a"))
+    growing.grow("b")
+    growing.grow("c")
+    assert growing.current() == AgentMessage("abc")
+    output = GrowingItem("t", ToolCall("shell", output="x"))
+    output.grow("y")
+    assert output.current() == ToolCall("shell", output="xy")
+
+
+def test_a_command_asks_with_the_servers_own_decisions() -> None:
+    amended = {"acceptWithExecpolicyAmendment": {"execpolicy_amendment": ["git", "push"]}}
+    params = {
+        "command": "/bin/bash -lc 'git push'",
+        "reason": "why not",
+        "availableDecisions": ["accept", amended, "cancel"],
+    }
+    asked = question(7, "item/commandExecution/requestApproval", params, {})
+    assert asked is not None
+    assert (asked.dialog.command, asked.dialog.reason) == ("git push", "why not")
+    assert [choice.label for choice in asked.dialog.choices] == [
+        "Yes, proceed",
+        "Yes, and don't ask again for commands that start with `git push`",
+        "No, and tell Codex what to do differently",
+    ]
+    assert asked.answers["2"] == {"decision": amended}
+
+
+def test_a_form_with_required_fields_cannot_be_accepted_by_a_choice() -> None:
+    for schema, labels in (
+        ({"required": ["name"]}, ["No", "Cancel"]),
+        ({}, ["Yes", "No", "Cancel"]),
+    ):
+        params = {"message": "Who?", "requestedSchema": schema}
+        asked = question("a", "mcpServer/elicitation/request", params, {})
+        assert asked is not None
+        assert [choice.label for choice in asked.dialog.choices] == labels
+
+
+def test_an_unknown_request_is_no_question() -> None:
+    assert question(1, "attestation/generate", {}, {}) is None
+
+
+def test_usage_has_the_rollouts_shape() -> None:
+    usage = LinkUsage()
+    assert usage.snapshot() is None
+    usage.model = "m"
+    counts = {"totalTokens": 30, "inputTokens": 20, "outputTokens": 10}
+    tokens = {"total": counts, "last": counts, "modelContextWindow": 100}
+    usage.tokens({"turnId": "t", "tokenUsage": tokens})
+    usage.limits({"rateLimits": {"primary": {"usedPercent": 5, "windowDurationMins": 300}}})
+    told = usage.snapshot()
+    assert told is not None
+    assert told["model"] == "m"
+    assert told["context"] == {"window": 100, "used": 30, "left": 70, "left_percent": 70}
+    assert told["rate_limits"] == {"primary": {"used_percent": 5, "window_minutes": 300}}
