@@ -145,7 +145,10 @@ async def interrupt(talk: Talk) -> None:
         await server.wait_status("running", "stable", since=count)
     finally:
         talk.model.release()
-    assert "Conversation interrupted" in (await server.messages())[-1][1], server.told[-1]
+    said = (await server.messages())[-1][1]
+    # 0.142 shows no mark where nothing was answered yet: it puts the prompt back to be edited.
+    assert not said or "Conversation interrupted" in said, said
+    talk.notes["marks an interrupt before the first word"] = "yes" if said else "no"
     equal(await server.turn("echo after it"), "• echo after it")
 
 
