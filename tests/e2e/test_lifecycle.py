@@ -131,9 +131,6 @@ async def test_100_000_characters_reach_the_model_on_the_alternate_screen(
         assert (await server.messages())[1] == ("user", prompt)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="an echo higher than the alternate screen: its mark is never seen"
-)
 async def test_100_000_characters_are_answered_on_the_alternate_screen(
     scratch: Path, model: ScriptedModel, codex: Any
 ) -> None:
