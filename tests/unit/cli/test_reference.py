@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import click
 
 from agentapi.cli import main
+from agentapi.codex.options import CODEX_ONLY
 from agentapi.http.app import HttpOptions, create_app
 from agentapi.session import AgentSession
 from agentapi.settings import ATTACH_OPTIONS, OPTIONS, Option
@@ -29,7 +30,7 @@ def table(options: Iterable[Option]) -> str:
 
 
 def test_every_option_is_documented() -> None:
-    for options in (OPTIONS, ATTACH_OPTIONS):
+    for options in (OPTIONS, ATTACH_OPTIONS, CODEX_ONLY):
         assert table(options) in TEXT, f"docs/reference.md should contain:\n{table(options)}"
 
 
