@@ -79,6 +79,18 @@ class History:
         self._saving.call()
         return True
 
+    def replace(self, number: int, text: str) -> None:
+        """Other text for a message of the agent's, which need not be the last."""
+        if number == len(self.messages) - 1:
+            self.agent_text(text)
+            return
+        before = self.messages[number]
+        if before.role is Role.AGENT and before.content != text:
+            self.messages[number] = replace(before, content=text)
+            self._events[number] = message_event(self.messages[number])
+            self._hub.publish(self._events[number])
+            self._saving.call()
+
     def notice(self, level: Level, message: str) -> None:
         """Tell the clients something besides the conversation."""
         notice = Notice(level, message, self._clock())

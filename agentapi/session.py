@@ -43,6 +43,7 @@ from agentapi.drivers.base import (
     Driver,
     DriverEvent,
     Exited,
+    ItemChanged,
     Noticed,
     PhaseChanged,
     ScreenChanged,
@@ -56,6 +57,7 @@ from agentapi.events import (
     screen_event,
     status_event,
 )
+from agentapi.exact import ExactMessages
 from agentapi.history import History
 from agentapi.prompt import BLANK, InitialPrompt
 from agentapi.queue import MessageQueue, Queued
@@ -63,6 +65,7 @@ from agentapi.state import NullStore, RestoredState, State, Store
 from agentapi.stats import SessionStats
 from agentapi.throttle import Throttle
 from agentapi.transcript import Transcript
+from agentapi.transcript_items import AgentMessage
 
 SCREEN_INTERVAL = 0.025
 """Seconds between two screens."""
@@ -112,10 +115,12 @@ class AgentSession:
         history: RestoredState | None = None,
         about: Callable[[], Mapping[str, object]] = dict,
         on_phase: Callable[[PhaseState], None] = lambda state: None,
+        exact: bool = False,
     ) -> None:
         """`initial_prompt` may be awaitable (standard input that has not ended yet); the status
         stays `running` until it is known. `about` gives what only others know of `info`;
-        `on_phase` is told each new phase."""
+        `on_phase` is told each new phase. With `exact` the agent's messages are what an exact
+        source tells the transcript, as soon as it does (`agentapi.exact`)."""
         self.driver = driver
         self.agent_type = agent_type
         self.stats = SessionStats()
@@ -150,6 +155,7 @@ class AgentSession:
         self._phase_moved = asyncio.Event()
         self._screen_changes = Throttle(SCREEN_INTERVAL, self._publish_screen)
         self._shown = ""
+        self._exact = ExactMessages(self._history, self.transcript, clock()) if exact else None
         self._put_back()
 
     # -- what it is --------------------------------------------------------------------------
@@ -266,6 +272,8 @@ class AgentSession:
         for task in tuple(self._tasks):
             task.cancel()
         await self.driver.stop(grace)
+        if self._exact is not None:
+            self._exact.release()
         self.close_streams()
         self._screen_changes.stop()
         self._history.close()
@@ -374,6 +382,11 @@ class AgentSession:
     # -- what the driver reports -------------------------------------------------------------
 
     def _on_event(self, event: DriverEvent) -> None:
+        if self._exact is not None and isinstance(event, PhaseChanged | UserText | Exited):
+            self._exact.release()
+            if isinstance(event, PhaseChanged) and self._ends_turn(event.state):
+                self._exact.hold(event.state, self._on_phase)
+                return
         match event:
             case ScreenChanged():
                 if self.screens:
@@ -384,15 +397,24 @@ class AgentSession:
                 self._on_user_text(text)
             case PhaseChanged(state):
                 self._on_phase(state)
+            case ItemChanged(turn, id, AgentMessage(text)):
+                self.transcript.live(turn, id, text)
             case Noticed(level, message):
                 self.notice(level, message)
             case Exited():
                 self._on_exit(event)
 
+    def _ends_turn(self, state: PhaseState) -> bool:
+        return state.phase is Phase.IDLE and self._phase.phase in (Phase.WORKING, Phase.BLOCKED)
+
     def _on_agent_text(self, text: str) -> None:
         if self._opening and self._resumed:
             return  # a resumed agent paints its history again: the messages are here already
-        if self._history.agent_text(text):
+        if self._exact is not None:
+            news = self._exact.seen(text, self._clock())
+        else:
+            news = self._history.agent_text(text)
+        if news:
             self._active()
             self._text_at = self._now()
             self._transcribe()
@@ -404,6 +426,8 @@ class AgentSession:
         self._active()
         self._user_at = self._active_at
         self._history.add(Role.USER, text)
+        if self._exact is not None:
+            self._exact.asked(self._history.messages[-1])
         self._transcribe(now=True)
 
     def _on_phase(self, state: PhaseState) -> None:
@@ -416,7 +440,12 @@ class AgentSession:
             self._phase_changed(state)
         self._phase = state
         self._phase_moved.set()
+        if state.phase is Phase.STARTING:
+            self.transcript.unlink()
         self._transcribe()
+        if self._exact is not None:
+            self._exact.phase(state.phase in (Phase.WORKING, Phase.BLOCKED))
+            self._history.settle()
         self._begin_next()
         self._publish_status()
 
@@ -435,6 +464,8 @@ class AgentSession:
             self._history.put_back(message)
         if not self._resumed and self.transport == "pty":
             self._history.put_back(Message(0, Role.AGENT, "", self.started_at))
+        if self._exact is not None:
+            self._exact.screen.extend(self._history.messages)
         self.transcript.restore(self._history.messages)
         kept = self.queue.restore(self._restored.extra.get("queue"), self._restored.messages)
         for warning in (*self._restored.warnings, *kept):
@@ -442,7 +473,8 @@ class AgentSession:
 
     def _transcribe(self, *, now: bool = False) -> None:
         working = self._phase.phase is Phase.WORKING
-        self.transcript.screen(self._history.messages, working, now=now)
+        shown = self._history.messages if self._exact is None else self._exact.screen
+        self.transcript.screen(shown, working, now=now)
 
     def _publish_status(self) -> None:
         waits_for_prompt = self._phase.phase is Phase.IDLE and self._prompt.pending

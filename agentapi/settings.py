@@ -245,6 +245,15 @@ OPTIONS: tuple[Option, ...] = (
         shown="off; without a value: on",
         bare="on",
     ),
+    Option(
+        "message-format",
+        "The agent's messages: terminal (as on its screen) or markdown (its exact text, with a line"
+        " for each tool that it used, where it keeps a transcript).",
+        values.one_of("terminal", "markdown"),
+        "terminal",
+        metavar="FORMAT",
+        shown="terminal",
+    ),
 )
 
 
@@ -310,6 +319,7 @@ class ServerSettings:
     record: Path | None
     verbatim: bool
     codex_link: str
+    message_format: str
 
 
 def server_settings(

@@ -12,6 +12,9 @@ the partial text moves behind it. So ids need not be kept anywhere: a source tha
 again after a restart gives the same ids. Without any exact source (other agents than Codex, or
 before the source is known) all items are the screen's, one for each message.
 
+Where a link tells the agent's messages live, they are what is behind the last exact item, and not
+the screen's (`agentapi.transcript_live`); the exact item of each takes its place, and its id.
+
 Every change of an item has a sequence number, which grows with each and also over restarts (it
 begins at the clock's milliseconds). A subscriber is not queued for: it has the number of the last
 change that it got, and is given the newest state of what changed since, in the order of the
@@ -27,13 +30,14 @@ import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Protocol
 
 from agentapi.conversation.model import Message, Role
 from agentapi.events import BATCH, encode, rfc3339
 from agentapi.throttle import Throttle
 from agentapi.transcript_items import AgentMessage, Entry, Item, Source, Turn, UserMessage, body
+from agentapi.transcript_live import Live
 from agentapi.transcript_tail import Tail
 
 INTERVAL = 0.025
@@ -86,6 +90,10 @@ class Transcript:
         self._exact = 0  # how many of them an exact source told
         self._feed: Feed | None = None
         self._tail = Tail()
+        self._live = Live()
+        self._turn_open = False  # whether the exact items are within a turn
+        self._listener: Callable[[list[int]], None] = lambda ids: None
+        self._told = 0
         self._screen: Sequence[Message] = ()
         self._working = False
         self._changes = Changes()
@@ -107,6 +115,14 @@ class Transcript:
     def subscribe(self, after: int | None = None) -> TranscriptSubscription:
         """All changes behind the number `after` (all items without it), then what changes."""
         return TranscriptSubscription(self._changes, self._find, after)
+
+    def behind(self, item_id: int) -> list[TranscriptItem]:
+        """The items with higher ids, as they stand."""
+        return self._items[item_id:]
+
+    def watch(self, listener: Callable[[list[int]], None]) -> None:
+        """Tell `listener` the ids of items that changed, each time, when all of them have."""
+        self._listener = listener
 
     def close(self) -> None:
         """End all subscriptions."""
@@ -145,11 +161,16 @@ class Transcript:
         ):
             self._tail.begin()
         self._tail.learn(entry.item)
+        if isinstance(entry.item, Turn):
+            self._turn_open = entry.item.event == "started"
+        elif isinstance(entry.item, AgentMessage):
+            self._live.covered(entry.item.text)
 
     def _restart(self, feed: Feed) -> None:
         self._exact = feed.base
         self._cut(feed.base)
         self._tail.begin()
+        self._tell()
 
     # -- the screen --------------------------------------------------------------------------
 
@@ -169,11 +190,29 @@ class Transcript:
         self._screen = messages
         self._show_screen()
 
+    def live(self, turn: str, message: str, text: str) -> None:
+        """A link tells how far a message of the agent's has come; both ids are the agent's own."""
+        self._live.tell(turn, message, text)
+        self._growth.call()
+
+    def unlink(self) -> None:
+        """No link tells anything any more, or another one will."""
+        self._live = Live()
+
     def _show_screen(self) -> None:
         if self._feed is None:
             self._show_messages()
+        elif self._live.heard:
+            self._show_live()
         elif not (self._working and self._show_tail()):
             self._cut(self._exact)
+        self._tell()
+
+    def _show_live(self) -> None:
+        texts = self._live.rest() if self._turn_open else []
+        for number, text in enumerate(texts, self._exact):
+            self._set_growing(number, text, datetime.now(UTC), Source.LINK)
+        self._cut(self._exact + len(texts))
 
     def _show_messages(self) -> None:
         messages = self._screen[1:] if self._opening else self._screen
@@ -197,13 +236,17 @@ class Transcript:
         text = self._tail.rest(last.content)
         if not text:
             return False
-        before = self._items[self._exact - 1]
-        shown = self._items[self._exact] if len(self._items) > self._exact else None
-        time = shown.time if shown is not None and shown.partial else last.time
-        item = AgentMessage(text)
-        made = TranscriptItem(self._exact + 1, before.turn, time, item, True, Source.SCREEN)
-        self._set(self._exact, made)
+        self._set_growing(self._exact, text, last.time, Source.SCREEN)
         return True
+
+    def _set_growing(self, number: int, text: str, time: datetime, source: Source) -> None:
+        """A message behind the exact items; its time is the one that it appeared at."""
+        before = self._items[self._exact - 1]
+        shown = self._items[number] if len(self._items) > number else None
+        if shown is not None and shown.partial and shown.time is not None:
+            time = shown.time
+        item = AgentMessage(text)
+        self._set(number, TranscriptItem(number + 1, before.turn, time, item, True, source))
 
     # -- changes -----------------------------------------------------------------------------
 
@@ -220,6 +263,12 @@ class Transcript:
         """Withdraw the items behind the first `length`."""
         while len(self._items) > length:
             self._changes.add(self._items.pop().id)
+
+    def _tell(self) -> None:
+        ids = [item_id for _, item_id in self._changes.since(self._told)]
+        self._told = self._changes.latest
+        if ids:
+            self._listener(ids)
 
     def _find(self, number: int) -> TranscriptItem | None:
         return self._items[number - 1] if number <= len(self._items) else None

@@ -74,6 +74,7 @@ async def serve(
         history=parts.history,
         about=parts.about,
         on_phase=lambda state: notifier.status(f"{state.phase}: {state.because}"),
+        exact=settings.message_format == "markdown" and parts.transcript is not None,
     )
     if store is not None:
         store.warn = functools.partial(session.notice, Level.WARNING)
