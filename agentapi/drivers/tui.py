@@ -52,6 +52,9 @@ FRAME_GAP = 0.002
 """Seconds without output that end a frame of a program without synchronized output."""
 FRAME_LIMIT = 0.02
 """Seconds after which such a frame is shown even though output goes on."""
+DIALOG_REST = 0.15
+"""Seconds for which keys wait after a dialog was painted: Codex 0.158 and 0.169 drop a key that
+comes within its first tenth of a second."""
 INTERRUPT_LIMIT = 5.0
 """Seconds that an interrupted agent has to stop its turn."""
 ANSWER_LIMIT = 5.0
@@ -91,6 +94,8 @@ class TuiDriver:
         self._watchers: set[Callable[[bytes], None]] = set()
         self._changed: asyncio.Event = asyncio.Event()
         self._unfocused = False
+        self._dialog_at = float("-inf")
+        """When the open dialog was painted, in the loop's time."""
         self.typist = Typist(self)
         self._reading = Timer(READ_INTERVAL, self._read)
         self._frame_gap = Timer(FRAME_GAP, self._show, limit=FRAME_LIMIT)
@@ -137,6 +142,7 @@ class TuiDriver:
     async def keys(self, data: str) -> None:
         """Write keystrokes as they are; not into a message that is just being typed."""
         async with self.typist.keyboard:
+            await self.rest()
             self.write(data.encode())
         if self._process is not None:
             await self._process.drain()
@@ -233,6 +239,12 @@ class TuiDriver:
             self._process.read_pending()
         self._show()
 
+    async def rest(self) -> None:
+        """Let a dialog that was painted just now get ready for keys."""
+        if self.tracker.reading.dialog is not None:
+            passed = asyncio.get_running_loop().time() - self._dialog_at
+            await asyncio.sleep(max(0.0, DIALOG_REST - passed))
+
     async def until(self, condition: Callable[[], bool], limit: float) -> bool:
         """Wait until `condition` holds after some output; False when `limit` seconds passed or
         the program ended."""
@@ -298,7 +310,10 @@ class TuiDriver:
         if frame.version == self._frame.version:
             return
         self._frame = frame
+        asked = self.tracker.reading.dialog is not None
         self.tracker.take(frame)
+        if self.tracker.reading.dialog is not None and not asked:
+            self._dialog_at = asyncio.get_running_loop().time()
         self._reading.soon()
         self._noted_output()
         self._emit(ScreenChanged())

@@ -57,6 +57,8 @@ class Terminal(Protocol):
 
     def catch_up(self) -> None: ...
 
+    async def rest(self) -> None: ...
+
     async def until(self, condition: Callable[[], bool], limit: float) -> bool: ...
 
     def begin(self, because: str) -> None: ...
@@ -107,6 +109,9 @@ class Typist:
         choice = next((choice for choice in dialog.choices if choice.id == choice_id), None)
         if choice is None:
             raise LookupError(f"the dialog has no choice {choice_id!r}")
+        await self._driver.rest()
+        if self._dialog() != dialog:
+            raise LookupError(f"dialog {dialog_id!r} was answered already")
         self._driver.write(choice.key.encode())
         if not await self._driver.until(lambda: self._dialog() != dialog, limit):
             raise SendError("answer", f"the dialog is still open {limit:g} s after {choice.key!r}")

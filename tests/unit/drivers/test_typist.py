@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from agentapi.drivers.base import Busy, DialogOpen, SendError, UserText
+from agentapi.drivers.tui import DIALOG_REST
 from agentapi.terminal.recording import read_recording
 from tests.recordings.expect import recordings
 from tests.support.replay import run_virtual
@@ -128,6 +130,37 @@ def test_what_a_dialog_covered_is_removed_when_it_is_gone() -> None:
     assert stage.driver.tracker.reading.composer is not None
     assert stage.driver.tracker.reading.composer.text == ""
     assert enters(stage) == 0
+
+
+def test_keys_wait_until_a_new_dialog_takes_them() -> None:
+    async def script(stage: Stage) -> None:
+        await stage.ready()
+        stage.paint(*DIALOG, composer=None)
+        pressed = asyncio.create_task(stage.driver.keys("y"))
+        await asyncio.sleep(DIALOG_REST / 2)
+        assert stage.driver.written == []
+        await pressed
+        assert stage.driver.written == [b"y"]
+        await stage.driver.keys("n")
+        assert stage.driver.written == [b"y", b"n"]
+
+    play(script)
+
+
+def test_an_answer_is_its_choices_key_and_a_closed_dialog() -> None:
+    async def script(stage: Stage) -> None:
+        await stage.ready()
+        stage.paint(*DIALOG, composer=None)
+        dialog = stage.driver.tracker.state.dialog
+        assert dialog is not None
+        with pytest.raises(LookupError):
+            await stage.driver.answer("dialog-9", "1")
+        with pytest.raises(LookupError):
+            await stage.driver.answer(dialog.id, "7")
+        stage.driver.answer_to = lambda data: stage.paint("  banner")
+        await stage.driver.answer(dialog.id, "1")
+
+    assert play(script).driver.written == [b"y"]
 
 
 def test_an_input_box_that_goes_away_gets_no_enter() -> None:
