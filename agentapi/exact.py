@@ -180,13 +180,13 @@ class ExactMessages:
         """Bring an answer up to date."""
         items = self._answer(question)
         last = question is self._questions[-1]
-        growing = last and self._working
+        ended = _ended(items)
+        if ended:  # what the screen has beyond is only painted otherwise
+            items = [item for item in items if item.source not in _LIVE]
         text = ""
-        if growing or _ended(items) or _ends_with_text(items):
+        if ended or (last and self._working) or _ends_with_text(items):
             text = answer_text(items)
-        question.exact = bool(text) and any(
-            item.source is not Source.SCREEN for item in _said(items)
-        )
+        question.exact = bool(text) and any(i.source is not Source.SCREEN for i in _said(items))
         if not last:
             if question.exact:
                 self._history.replace(question.number + 1, text)

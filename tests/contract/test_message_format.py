@@ -1,0 +1,32 @@
+"""`--message-format markdown` on the wire: same shape, same ids, exact words."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from agentapi.transcript_items import AgentMessage, Entry, Item, Source, Turn, UserMessage
+from tests.support.live import serving
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+async def test_one_exchange_is_three_messages_with_the_exact_words() -> None:
+    async with serving(exact=True, clock=lambda: NOW) as live:
+        live.driver.say("banner")
+        live.driver.idle()
+        assert (await live.post("/message", {"content": "hi", "type": "user"})).status == 200
+        live.driver.say("a bold word")
+        feed = live.session.transcript.open(Source.ROLLOUT)
+        told: list[Item] = [Turn("started"), UserMessage("hi"), AgentMessage("a **bold** word  \n")]
+        feed.put(Entry(n, 1, NOW, item) for n, item in enumerate([*told, Turn("completed")]))
+        live.driver.idle()
+        assert (await live.get("/status")).json["status"] == "stable"
+        messages = (await live.get("/messages")).json["messages"]
+        assert [(m["id"], m["role"], m["content"]) for m in messages] == [
+            (0, "agent", "banner"),
+            (1, "user", "hi"),
+            (2, "agent", "a **bold** word  \n"),
+        ]
+        async with live.stream() as stream:
+            data = await stream.until("message_update", id=2)
+            assert data["message"] == "a **bold** word  \n"
