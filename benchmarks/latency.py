@@ -155,7 +155,7 @@ async def server_rounds(model: ScriptedModel, folder: Path, rounds: int) -> Tabl
             stable = next(e for e in reversed(server.events) if e.name == "status_change")
             done.append(stable.at - model.last_byte_at)
             await asyncio.sleep(0.3)
-        await asyncio.sleep(2)
+        await asyncio.sleep(5)  # the last timers of a turn's end
         idle = await cost(server.process.pid, 5)
         model.hold()
         await server.send(PROMPT)
