@@ -12,8 +12,10 @@ from agentapi.scripted import ScriptedModel
 from agentapi.scripted.answers import MARKDOWN
 from agentapi.scripted.reply import Reply, Say, Shell
 from agentapi.scripted.request import Request
+from tests.e2e.test_transcript import settled, until
 from tests.support.codex import codex_binary
-from tests.support.server import Server, codex_server
+from tests.support.lasting import kill, workspace
+from tests.support.server import Server, codex_server, serving
 
 pytestmark = pytest.mark.codex
 
@@ -104,3 +106,50 @@ async def test_the_link_gives_exact_text_while_it_streams(
         ]
         exact = [text for text in grown if text and said.startswith(text) and text != said]
         assert len(exact) > 5, grown
+
+
+async def test_live_text_of_the_link_becomes_the_exact_item_of_the_same_id(
+    scratch: Path, model: ScriptedModel, codex: Callable[[str | None], Path]
+) -> None:
+    codex(None)
+    async with exact_server(scratch, model, "on") as server:
+        await server.turn("hello")
+        await server.send("slow 40")
+        growing = await until(
+            server, lambda items: items[-1]["partial"] and "word11" in items[-1]["text"]
+        )
+        assert (growing[-1]["kind"], growing[-1]["source"]) == ("agent_message", "link")
+        items = await until(server, settled(2))
+        [said] = [step.text for step in model.replies[-1] if isinstance(step, Say)]
+        assert said.startswith(growing[-1]["text"])
+        assert items[growing[-1]["id"] - 1]["text"] == said
+        await server.wait_status("running", "stable", since=4)
+        assert (await server.messages())[-1] == ("agent", said)
+
+
+async def test_a_killed_daemon_comes_back_with_exact_messages(
+    scratch: Path, codex: Callable[[str | None], Path]
+) -> None:
+    codex(None)
+    async with workspace(scratch) as place:
+        place.options = ["--message-format", "markdown"]
+        async with place.daemon() as server:
+            await server.ready()
+            assert await server.turn("markdown") == MARKDOWN
+            await kill(server)
+            server.faults.clear()
+        async with place.daemon() as server:
+            await server.ready()
+            assert (await server.messages())[1:] == [("user", "markdown"), ("agent", MARKDOWN)]
+            assert await server.turn("markdown") == MARKDOWN
+            assert len(await server.messages()) == 5
+            server.faults.clear()
+
+
+async def test_an_agent_without_a_transcript_is_as_on_its_screen(scratch: Path) -> None:
+    environment = {"HOME": str(scratch), "PATH": "/usr/bin:/bin", "PS1": "$ ", "LANG": "C.UTF-8"}
+    command = ["bash", "--norc", "--noprofile"]
+    options = ("--type", "custom", "--message-format", "markdown")
+    async with serving(scratch, command, *options, env=environment, cwd=scratch) as server:
+        await server.ready()
+        assert "exact enough" in await server.turn("echo exact enough")
