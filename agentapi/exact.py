@@ -33,7 +33,7 @@ from agentapi.transcript_items import (
 
 WAIT = 0.5
 """Seconds that the end of a turn may wait for the last of its exact text. A rollout has it within
-milliseconds; some versions of Codex do not write that a turn ended."""
+milliseconds; what it never has, as `/status` and its answer, is not waited for any longer."""
 INTERRUPTED = "■ Conversation interrupted"
 _GOOD = ("completed", "running")
 """What a tool may be; whatever else it is, it failed."""
@@ -73,8 +73,13 @@ class ExactMessages:
 
     @property
     def complete(self) -> bool:
-        """Whether the transcript has told all of the last answer."""
-        return not self._questions or _ended(self._answer(self._questions[-1]))
+        """Whether the transcript has told all of the last answer: the turn's end, or, as not every
+        version writes that, the last text that the screen shows."""
+        if not self._questions:
+            return True
+        self._transcript.flush()
+        items = self._answer(self._questions[-1])
+        return _ended(items) or _ends_with_text(items)
 
     def asked(self, message: Message) -> None:
         """The user's message is in the history."""

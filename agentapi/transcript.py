@@ -120,6 +120,10 @@ class Transcript:
         """The items with higher ids, as they stand."""
         return self._items[item_id:]
 
+    def flush(self) -> None:
+        """Show what of the screen's or the link's text is not shown yet."""
+        self._growth.flush()
+
     def watch(self, listener: Callable[[list[int]], None]) -> None:
         """Tell `listener` the ids of items that changed, each time, when all of them have."""
         self._listener = listener

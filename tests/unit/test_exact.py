@@ -324,7 +324,7 @@ async def test_stable_comes_after_the_exact_text() -> None:
     async with talking() as (session, driver, rollout):
         await session.send("hi")
         rollout.tell(BEGUN, UserMessage("hi"))
-        driver.say("bold")
+        driver.say("bold\n\nand more")
         events = session.subscribe()
         await told(events)
         driver.idle()
