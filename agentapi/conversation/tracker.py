@@ -170,6 +170,17 @@ class Tracker:
         self._final = self._final or self._late
 
     @property
+    def announced_end(self) -> bool:
+        """Whether a notification told the end of a turn since the last message was submitted:
+        0.80 has no other signal, and a short turn is over before its working line is painted."""
+        said = self.fusion.evidence.get(Source.NOTIFICATION)
+        return (
+            self.fusion.heard(Source.NOTIFICATION)
+            and said is not None
+            and (said.phase is Phase.IDLE)
+        )
+
+    @property
     def wordless(self) -> bool:
         """Whether the turn's message has no words yet."""
         return not self._said

@@ -267,6 +267,8 @@ class TuiDriver:
             self.tracker.begin(because)
             self._emit(UserText(text))
             self._read_version = -1
+            if self.phase is not Phase.WORKING and self._reported.phase is not Phase.WORKING:
+                self._tell(PhaseState(Phase.WORKING, because))  # over before it was seen to begin
             self._reading.soon()
             self._restart_quiet()
             self._report()
@@ -322,8 +324,11 @@ class TuiDriver:
     def _evaluate(self) -> None:
         """Act on what the tracker believes now."""
         self._heard.look()
-        if self.typist.submitted is not None and self.phase is Phase.WORKING:
-            self.begin(self.tracker.state.because)
+        if self.typist.submitted is not None:
+            if self.phase is Phase.WORKING:
+                self.begin(self.tracker.state.because)
+            elif self.tracker.announced_end:
+                self.begin("a turn too short to be seen")
         fusion = self.tracker.fusion
         if fusion.ready or fusion.at_work:
             self._settling.start()
@@ -347,6 +352,9 @@ class TuiDriver:
             if state.phase is Phase.IDLE:
                 self._say(self.tracker.finish())
                 self._standing.restart()
+        self._tell(state)
+
+    def _tell(self, state: PhaseState) -> None:
         self._reported = state
         self._emit(PhaseChanged(state))
 

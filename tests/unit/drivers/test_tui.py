@@ -188,3 +188,24 @@ def test_a_background_command_does_not_delay_the_end_of_a_turn() -> None:
         assert stage.phases()[-1] == "idle"
 
     play(script)
+
+
+def test_a_turn_that_is_over_before_it_was_seen_is_told_as_one() -> None:
+    """Codex 0.80 tells only the end, by a notification."""
+
+    async def script(stage: Stage) -> None:
+        stage.driver.feed(b"\x1b[?2004h")
+        stage.paint("  banner")
+        await asyncio.sleep(1)
+        stage.submit("hi")
+        stage.driver.feed(b"\x1b]9;Hello\x07")
+        stage.paint("› hi", "", "• Hello")
+        await asyncio.sleep(DRAIN_CAP + 1)
+
+    stage = play(script)
+    told = [
+        event.text if isinstance(event, UserText | AgentText) else event.state.phase.value
+        for _, event in stage.events
+        if isinstance(event, UserText | AgentText | PhaseChanged)
+    ]
+    assert told[told.index("hi") :] == ["hi", "working", "• Hello", "idle"]
