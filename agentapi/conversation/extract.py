@@ -58,6 +58,8 @@ class Extractor(Protocol):
 
 MAX_PROMPT = 200
 """Characters that a program may print before the words that it echoes."""
+SURE_END = 200
+"""Characters of a message's end that nothing else on the screen ends with."""
 
 
 def joined(lines: Sequence[str]) -> str:
@@ -208,7 +210,7 @@ class MarkedExtractor:
         lines = self._page.lines(top)
         length = self._profile.echo_length(lines)
         shown = squeeze("".join(lines[:length])).removeprefix(GAP)
-        if len(shown) > MAX_PROMPT and length < len(lines) and squeeze(expected).endswith(shown):
+        if len(shown) > SURE_END and length < len(lines) and squeeze(expected).endswith(shown):
             self._adopt_without_mark(top + length)
 
     def _adopt_screen(self) -> None:

@@ -6,7 +6,7 @@ OpenAPI 3.0.3, as AgentAPI's own. Imported when somebody asks for it.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
@@ -262,15 +262,19 @@ def _errors() -> Json:
     return {"default": _problem()}
 
 
-def _events() -> Json:
-    kinds = [_event(name, model) for name, model in _EVENTS]
-    stream = {
+def _stream(kinds: Iterable[Json]) -> Json:
+    """The answer of an endpoint that sends these kinds of events."""
+    schema = {
         "title": "Server Sent Events",
         "description": "Each item is one event of the stream.",
         "type": "array",
-        "items": {"oneOf": kinds},
+        "items": {"oneOf": list(kinds)},
     }
-    ok = {"description": "OK", "content": {"text/event-stream": {"schema": stream}}}
+    return {"description": "OK", "content": {"text/event-stream": {"schema": schema}}}
+
+
+def _events() -> Json:
+    ok = _stream(_event(name, model) for name, model in _EVENTS)
     return {
         "operationId": "subscribeEvents",
         "summary": "Subscribe to events",
@@ -300,14 +304,7 @@ def _transcript() -> Json:
 
 
 def _transcript_events() -> Json:
-    kinds = [_event("item", "TranscriptItemBody"), _event("withdrawn", "WithdrawnBody")]
-    stream = {
-        "title": "Server Sent Events",
-        "description": "Each item is one event of the stream.",
-        "type": "array",
-        "items": {"oneOf": kinds},
-    }
-    ok = {"description": "OK", "content": {"text/event-stream": {"schema": stream}}}
+    ok = _stream((_event("item", "TranscriptItemBody"), _event("withdrawn", "WithdrawnBody")))
     return {
         "operationId": "subscribeTranscript",
         "summary": "Subscribe to the transcript",
