@@ -3,11 +3,8 @@
     start: app-server up -> connected -> (TUI started by the driver) -> thread known -> idle
     turn:  turn/start or a person at the TUI -> active -> items, deltas, usage -> idle
 
-The thread that the TUI opened is followed: the last one that is neither hidden (ephemeral: Codex
-asks for titles in such) nor another thread's child. A new one is announced; a resumed one is known
-by its status, which comes to every client, and then asked for. Its items come
-only to a subscriber, and subscribing is refused until the thread has its first turn, so that it is
-tried when the thread is known and again when a turn begins.
+Which thread that is, and the subscription to its items: `agentapi.codex.link_thread`; the items
+that grow: `agentapi.codex.link_growth`.
 
 What the protocol says reaches the driver as small events, in order. What is not understood is kept
 (`strange`) and logged once; a request that nobody decided is never answered. When the connection
@@ -37,12 +34,13 @@ from agentapi.codex.link_events import (
     TurnSeen,
     UsageSeen,
 )
-from agentapi.codex.link_items import GROWING, GrowingItem, plan_update, thread_item
+from agentapi.codex.link_growth import Growth
+from agentapi.codex.link_items import GROWING, plan_update, thread_item
 from agentapi.codex.link_server import AppServer
+from agentapi.codex.link_thread import FollowedThread
 from agentapi.codex.link_usage import LinkUsage
 from agentapi.codex.rpc import RequestId, RpcConnection, RpcError, RpcLost
 from agentapi.conversation.model import Phase
-from agentapi.transcript_items import AgentMessage
 
 BEGIN_LIMIT = 15.0
 """Seconds that a turn has to begin after it was asked for (6 to 31 ms measured)."""
@@ -50,11 +48,6 @@ CONNECT_LIMIT = 5.0
 """Seconds from the socket's appearance to the server's hello."""
 SILENCE_LIMIT = 30.0
 """Seconds without a word in a turn after which the server is asked whether it lives."""
-DELTA_INTERVAL = 0.025
-"""Seconds between two versions of a growing item."""
-SUBSCRIBE_PAUSE = 0.015
-"""Seconds between two tries to subscribe to a thread whose first turn has just begun."""
-SUBSCRIBE_TRIES = 40
 _STRANGE_KEPT = 100
 
 log = logging.getLogger(__name__)
@@ -69,29 +62,17 @@ class CodexLink:
         self._sink = sink
         self._server: AppServer | None = None
         self._rpc: RpcConnection | None = None
-        self.thread: str | None = None
-        """The followed thread's id, which is the session's."""
         self.version: str | None = None
         """Codex's version, as the app-server tells it."""
-        self.resumable = False
-        """Whether the session has a turn: only then it can be resumed."""
         self.strange: dict[str, Json] = {}
         """What was not understood: the last message of each method."""
         self._turn: str | None = None
         self._active = False
-        self._subscribed: str | None = None
-        self._subscribing: asyncio.Task[None] | None = None
-        self._growing: dict[str, GrowingItem] = {}
-        self._changed: dict[str, None] = {}
-        self._raw: dict[str, Json] = {}
+        self._thread = FollowedThread(self._ask, self._follow, self._note_model)
+        self._growth = Growth(sink)
         self._questions: dict[RequestId, Question] = {}
         self._begun: asyncio.Future[None] | None = None
-        self._known: set[str] = set()
-        """Threads that were looked at, followed or not."""
-        self._looking: set[asyncio.Task[None]] = set()
         self._usage = LinkUsage()
-        self._flush_due: asyncio.TimerHandle | None = None
-        self._flushed_at = float("-inf")
         self._silence: asyncio.TimerHandle | None = None
         self._checking: asyncio.Task[None] | None = None
         self._over = False
@@ -150,6 +131,16 @@ class CodexLink:
         await self._rpc.notify("initialized")
 
     @property
+    def thread(self) -> str | None:
+        """The followed thread's id, which is the session's."""
+        return self._thread.id
+
+    @property
+    def resumable(self) -> bool:
+        """Whether the session has a turn: only then it can be resumed."""
+        return self._thread.resumable
+
+    @property
     def pid(self) -> int | None:
         """The app-server's process."""
         return self._server.pid if self._server is not None else None
@@ -161,16 +152,14 @@ class CodexLink:
 
         Raises `RpcError` when Codex refuses it, `RpcLost` when nobody answers, `TimeoutError`
         when it was taken and no turn began."""
-        rpc, thread = self._ready()
+        thread = self._ready()
         self._begun = begun = asyncio.get_running_loop().create_future()
         try:
-            answer = await self._asked(
-                rpc,
-                "turn/start",
-                {"threadId": thread, "input": [{"type": "text", "text": text}]},
+            answer = await self._ask(
+                "turn/start", {"threadId": thread, "input": [{"type": "text", "text": text}]}
             )
             self._turn_is(answer)
-            self._subscribe()
+            self._thread.subscribe()
             async with asyncio.timeout(BEGIN_LIMIT):
                 await begun
         finally:
@@ -181,9 +170,7 @@ class CodexLink:
         if self._turn is None or self._rpc is None:
             return False
         try:
-            await self._asked(
-                self._rpc, "turn/interrupt", {"threadId": self.thread, "turnId": self._turn}
-            )
+            await self._ask("turn/interrupt", {"threadId": self.thread, "turnId": self._turn})
         except RpcError as error:
             log.info("codex link: %s", error)  # it ended in the meantime
         return True
@@ -202,17 +189,18 @@ class CodexLink:
             raise LookupError(f"no dialog {asked.dialog.id!r} is open")
         await self._rpc.respond(asked.request, result)
 
-    def _ready(self) -> tuple[RpcConnection, str]:
-        if self._rpc is None or self._over:
-            raise RpcLost("the link is lost")
+    def _ready(self) -> str:
+        """The thread to send to."""
         if self.thread is None:
             raise RpcLost("Codex has opened no session yet")
-        return self._rpc, self.thread
+        return self.thread
 
-    async def _asked(self, rpc: RpcConnection, method: str, params: dict[str, Any]) -> Any:
+    async def _ask(self, method: str, params: dict[str, Any]) -> Any:
         """Call; a server that does not answer is lost."""
+        if self._rpc is None or self._over:
+            raise RpcLost("the link is lost")
         try:
-            return await rpc.call(method, params)
+            return await self._rpc.call(method, params)
         except RpcLost as error:
             self._lose(str(error))
             raise
@@ -223,17 +211,18 @@ class CodexLink:
         self._heard()
         thread = params.get("threadId", self.thread)
         if method == "thread/started":
-            self._thread_opened(params.get("thread"))
-        elif method == "thread/status/changed" and thread not in self._known:
-            self._look_at(thread)
+            if not self._thread.opened(params.get("thread")):
+                self._note_strange(method, params)
+        elif method == "thread/status/changed":
+            if not self._thread.look_at(thread) and thread == self.thread:
+                self._status(params.get("status"))
         elif method in QUIET or thread != self.thread:
             return
-        elif method == "thread/status/changed":
-            self._status(params.get("status"))
         elif method in ("item/started", "item/completed"):
             self._item(params, completed=method == "item/completed")
         elif method in GROWING:
-            self._delta(method, params)
+            if not self._growth.delta(method, params):
+                self._note_strange(method, params)
         elif method in ("turn/started", "turn/completed"):
             self._turn_event(method, params)
         elif method == "serverRequest/resolved":
@@ -265,7 +254,7 @@ class CodexLink:
         self._heard()
         if params.get("threadId") != self.thread:
             return
-        raw = self._raw.get(str(params.get("itemId")), {})
+        raw = self._growth.raw(str(params.get("itemId")))
         asked = question(number, method, params, raw)
         if asked is None:
             self._note_strange(method, params)
@@ -278,40 +267,13 @@ class CodexLink:
             waiting = next(iter(self._questions.values()), None)
             self._emit(Asked(waiting.dialog if waiting else None))
 
-    def _thread_opened(self, thread: object) -> None:
-        """Follow a thread that the TUI opened."""
-        if not isinstance(thread, dict) or not isinstance(thread.get("id"), str):
-            self._note_strange("thread", {"thread": thread})
-            return
-        self._known.add(thread["id"])
-        if thread.get("ephemeral") is True or thread.get("parentThreadId"):
-            return
-        self.thread = thread["id"]
+    def _follow(self, thread: Json) -> None:
+        """The TUI works on this thread now."""
         self._turn = None
-        self._usage.model = thread.get("model") if isinstance(thread.get("model"), str) else None
+        self._note_model(thread)
         self._emit(Followed(thread["id"]))
-        self._subscribe(once=True)
+        self._thread.subscribe(once=True)
         self._status(thread.get("status"))
-
-    def _look_at(self, thread: object) -> None:
-        """A thread that nobody announced was loaded: see whose it is."""
-        if isinstance(thread, str):
-            self._known.add(thread)
-            task = asyncio.create_task(self._read_thread(thread), name="codex link: look")
-            self._looking.add(task)
-            task.add_done_callback(self._looking.discard)
-
-    async def _read_thread(self, thread: str) -> None:
-        assert self._rpc is not None
-        try:
-            answer = await self._asked(self._rpc, "thread/read", {"threadId": thread})
-        except RpcError as error:
-            log.info("codex link: %s", error)
-        except RpcLost:
-            return
-        else:
-            self.resumable = True
-            self._thread_opened(answer.get("thread") if isinstance(answer, dict) else None)
 
     def _status(self, status: object) -> None:
         kind = status.get("type") if isinstance(status, dict) else None
@@ -331,7 +293,7 @@ class CodexLink:
         else:
             self._emit(Standing(Phase.WORKING, "active"))
         self._turn_begun()
-        self._subscribe()
+        self._thread.subscribe()
 
     def _turn_event(self, method: str, params: Json) -> None:
         turn = params.get("turn")
@@ -344,9 +306,8 @@ class CodexLink:
             self._emit(TurnSeen(number, "started"))
             self._turn_begun()
             return
-        self._flush()
-        self._growing.clear()
-        self._raw.clear()
+        self._growth.flush()
+        self._growth.clear()
         error, duration = turn.get("error"), turn.get("durationMs")
         reason = str(error.get("message")) if isinstance(error, dict) else ""
         duration = duration if isinstance(duration, int) else None
@@ -359,7 +320,7 @@ class CodexLink:
             self._turn = turn["id"]
 
     def _turn_begun(self) -> None:
-        self.resumable = True
+        self._thread.resumable = True
         if self._begun is not None and not self._begun.done():
             self._begun.set_result(None)
 
@@ -373,82 +334,11 @@ class CodexLink:
         if not completed and self._active:
             self._turn = turn
         number, item = raw["id"], thread_item(raw)
-        self._changed.pop(number, None)
         if completed:
-            self._growing.pop(number, None)
-            self._raw.pop(number, None)
+            self._growth.end(number)
         else:
-            self._growing[number] = GrowingItem(turn, item)
-            self._raw[number] = raw
+            self._growth.begin(turn, raw, item)
         self._emit(ItemSeen(turn, number, item, partial=not completed))
-
-    def _delta(self, method: str, params: Json) -> None:
-        number, delta = params.get("itemId"), params.get("delta")
-        if not isinstance(number, str) or not isinstance(delta, str):
-            self._note_strange(method, params)
-            return
-        growing = self._growing.get(number)
-        if growing is None:  # its beginning was missed; its end will be whole
-            if method != "item/agentMessage/delta":
-                return
-            growing = GrowingItem(str(params.get("turnId")), AgentMessage(""))
-            self._growing[number] = growing
-        growing.grow(delta)
-        self._changed[number] = None
-        self._flush_soon()
-
-    def _flush_soon(self) -> None:
-        """Tell the growth now, or when the interval has passed since the last time."""
-        if self._flush_due is None:
-            loop = asyncio.get_running_loop()
-            wait = self._flushed_at + DELTA_INTERVAL - loop.time()
-            if wait <= 0:
-                self._flush()
-            else:
-                self._flush_due = loop.call_later(wait, self._flush)
-
-    def _flush(self) -> None:
-        if self._flush_due is not None:
-            self._flush_due.cancel()
-            self._flush_due = None
-        if self._changed:
-            self._flushed_at = asyncio.get_running_loop().time()
-        changed, self._changed = self._changed, {}
-        for number in changed:
-            growing = self._growing[number]
-            self._sink(ItemSeen(growing.turn, number, growing.current(), partial=True))
-
-    # -- subscription --------------------------------------------------------------------------
-
-    def _subscribe(self, once: bool = False) -> None:
-        """Ask for the thread's items, unless they come already or are being asked for."""
-        if self._subscribed == self.thread or self._over:
-            return
-        if self._subscribing is None or self._subscribing.done():
-            tries = 1 if once else SUBSCRIBE_TRIES
-            self._subscribing = asyncio.create_task(
-                self._try_to_subscribe(tries), name="codex link: subscribe"
-            )
-
-    async def _try_to_subscribe(self, tries: int) -> None:
-        thread = self.thread
-        for remaining in range(tries - 1, -1, -1):
-            if self._rpc is None or thread != self.thread:
-                return
-            try:
-                params = {"threadId": thread, "excludeTurns": True}
-                answer = await self._asked(self._rpc, "thread/resume", params)
-            except RpcError as error:
-                if remaining:
-                    await asyncio.sleep(SUBSCRIBE_PAUSE)
-                elif tries > 1:
-                    log.warning("codex link: no items of this turn: %s", error)
-            except RpcLost:
-                return
-            else:
-                self._subscribed = thread
-                self._note_model(answer)
-                return
 
     def _note_model(self, answer: object) -> None:
         model = answer.get("model") if isinstance(answer, dict) else None
@@ -470,7 +360,7 @@ class CodexLink:
     async def _ask_for_life(self) -> None:
         if self._rpc is not None:
             try:
-                await self._asked(self._rpc, "thread/loaded/list", {})
+                await self._ask("thread/loaded/list", {})
             except RpcError as error:
                 log.info("codex link: %s", error)
             except RpcLost:
@@ -484,12 +374,10 @@ class CodexLink:
 
     def _stop_clocks(self) -> None:
         self._stop_watching()
-        if self._flush_due is not None:
-            self._flush_due.cancel()
-            self._flush_due = None
-        for task in (self._subscribing, self._checking, *self._looking):
-            if task is not None:
-                task.cancel()
+        self._growth.stop()
+        self._thread.stop()
+        if self._checking is not None:
+            self._checking.cancel()
 
     def _lose(self, why: str) -> None:
         if self._over:
@@ -498,7 +386,7 @@ class CodexLink:
         self._stop_watching()
         if self._begun is not None and not self._begun.done():
             self._begun.set_exception(RpcLost(why))
-        self._flush()
+        self._growth.flush()
         self._drop_questions()
         self._sink(Lost(why))
 
@@ -515,7 +403,7 @@ class CodexLink:
         self.strange[method] = params
 
     def _emit(self, event: LinkEvent) -> None:
-        self._flush()
+        self._growth.flush()
         self._sink(event)
 
 

@@ -16,9 +16,9 @@ PACKAGE = Path(agentapi.__file__).parent
 
 LAYERS = (
     {"agents"},
-    {"terminal", "conversation", "codex"},
+    {"terminal", "conversation", "codex", "throttle"},
     {"drivers"},
-    {"session", "history", "prompt", "events", "state", "stats", "storage", "throttle"},
+    {"session", "history", "prompt", "events", "state", "stats", "storage"},
     {"http"},
     {"cli", "__main__"},
 )

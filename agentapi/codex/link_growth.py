@@ -1,0 +1,77 @@
+"""The items of a turn that are under way: told at once, then as often as anybody can read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from agentapi.codex.link_events import ItemSeen
+from agentapi.codex.link_items import GrowingItem
+from agentapi.throttle import Throttle
+from agentapi.transcript_items import AgentMessage, Item
+
+INTERVAL = 0.025
+"""Seconds between two versions of a growing item."""
+
+Json = Mapping[str, Any]
+
+
+class Growth:
+    """What has begun and not ended. `tell` is given each newer version of an item."""
+
+    def __init__(self, tell: Callable[[ItemSeen], None]) -> None:
+        self._tell = tell
+        self._growing: dict[str, GrowingItem] = {}
+        self._raw: dict[str, Json] = {}
+        self._changed: dict[str, None] = {}
+        self._throttle = Throttle(INTERVAL, self._tell_changed)
+
+    def begin(self, turn: str, raw: Json, item: Item) -> None:
+        """An item has begun; `raw` is the app-server's own description."""
+        self._growing[raw["id"]] = GrowingItem(turn, item)
+        self._raw[raw["id"]] = raw
+        self._changed.pop(raw["id"], None)
+
+    def end(self, number: str) -> None:
+        """An item is whole: what grew of it is of no interest any more."""
+        for kept in (self._growing, self._raw, self._changed):
+            kept.pop(number, None)
+
+    def raw(self, number: str) -> Json:
+        """How an item under way was described when it began; empty when it is not under way."""
+        return self._raw.get(number, {})
+
+    def delta(self, method: str, params: Json) -> bool:
+        """Take a piece of an item; False when it is not one."""
+        number, delta = params.get("itemId"), params.get("delta")
+        if not isinstance(number, str) or not isinstance(delta, str):
+            return False
+        growing = self._growing.get(number)
+        if growing is None:  # its beginning was missed; its end will be whole
+            if method != "item/agentMessage/delta":
+                return True
+            growing = GrowingItem(str(params.get("turnId")), AgentMessage(""))
+            self._growing[number] = growing
+        growing.grow(delta)
+        self._changed[number] = None
+        self._throttle.call()
+        return True
+
+    def flush(self) -> None:
+        """Tell now what has grown, before something else is told."""
+        self._throttle.flush()
+
+    def clear(self) -> None:
+        """The turn is over, and with it all that was under way."""
+        for kept in (self._growing, self._raw, self._changed):
+            kept.clear()
+
+    def stop(self) -> None:
+        """Tell nothing any more."""
+        self._throttle.stop()
+
+    def _tell_changed(self) -> None:
+        changed, self._changed = self._changed, {}
+        for number in changed:
+            growing = self._growing[number]
+            self._tell(ItemSeen(growing.turn, number, growing.current(), partial=True))
