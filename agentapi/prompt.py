@@ -46,8 +46,3 @@ class InitialPrompt:
     def pending(self) -> bool:
         """Whether the prompt is still to arrive, as far as we know."""
         return self.coming is not None or (bool(self.text) and not self.sent and not self.given_up)
-
-    @property
-    def due(self) -> bool:
-        """Whether it should be sent now that the agent is idle."""
-        return self.pending and self.coming is None and not self.sending

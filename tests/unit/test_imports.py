@@ -18,7 +18,8 @@ LAYERS = (
     {"agents"},
     {"terminal", "conversation", "codex", "throttle"},
     {"drivers"},
-    {"session", "history", "prompt", "events", "state", "stats", "storage"},
+    {"session", "outbox", "queue", "history", "prompt", "exact", "info", "screen_feed"}
+    | {"events", "state", "stats", "storage", "transcript"},
     {"http"},
     {"cli", "__main__"},
 )
