@@ -4,42 +4,20 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 import tempfile
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from agentapi.cli.doctor_report import Finding, fine, note, wrong
+from agentapi.codex.ask import ask
 from agentapi.codex.config import CodexProgram, Fault, check_home, find_codex
 
 OLDEST, NEWEST = (0, 80), (0, 169)
 """Versions that agentapi was tried with."""
 INSTALL = "npm install -g @openai/codex"
-_TIMEOUT = 30.0
 _SYSTEM = Path("/etc/codex")
-
-
-def run(
-    arguments: Sequence[str], environment: Mapping[str, str], cwd: Path | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run a program for its answer. One that cannot run, or not in time, has status 127 and the
-    reason on its standard error."""
-    try:
-        return subprocess.run(
-            arguments,
-            env=dict(environment),
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_TIMEOUT,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return subprocess.CompletedProcess(list(arguments), 127, "", str(error))
 
 
 def look_for_codex(
@@ -53,7 +31,7 @@ def look_for_codex(
     program = find_codex(path)
     if program is None:
         with tempfile.TemporaryDirectory() as nowhere:
-            answer = run([path, "--version"], {**environment, "CODEX_HOME": nowhere})
+            answer = ask([path, "--version"], {**environment, "CODEX_HOME": nowhere})
         words = (answer.stderr or answer.stdout).strip().splitlines()
         reason = words[0] if words else f"exit status {answer.returncode}"
         return None, wrong("Codex", f"{path} does not run: {reason}", f"Reinstall it: {INSTALL}")

@@ -13,9 +13,9 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from agentapi.cli.doctor_codex import run
 from agentapi.cli.doctor_report import Finding, State, fine, note, wrong
 from agentapi.cli.sockets import ListenError, close_all, listen
+from agentapi.codex.ask import ask
 
 OLDEST_NODE = 16
 """What Codex's npm package asks for."""
@@ -33,7 +33,7 @@ def check_node(codex: str | None, environment: Mapping[str, str]) -> Finding:
         if needed:
             return wrong("node", "not found, and this Codex is started by it", fix)
         return note("node", "not found: needed only for the Codex that npm installs", fix)
-    version = run([node, "--version"], environment).stdout.strip()
+    version = ask([node, "--version"], environment).stdout.strip()
     major = re.match(r"v(\d+)", version)
     if major is None or int(major[1]) < OLDEST_NODE:
         says = f"{node} is {version or 'not running'}: Codex asks for {OLDEST_NODE} or newer"

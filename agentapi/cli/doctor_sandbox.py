@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from agentapi.cli.doctor_codex import run
 from agentapi.cli.doctor_report import Finding, fine, note, wrong
+from agentapi.codex.ask import ask
 from agentapi.codex.config import CodexProgram
 
 _WHAT = "sandbox"
@@ -55,7 +55,7 @@ def _refusal(program: CodexProgram, workdir: Path, environment: Mapping[str, str
     it: the machine is asked."""
     with tempfile.TemporaryDirectory() as home:
         for form in _FORMS:
-            answer = run([program.path, *form], {**environment, "CODEX_HOME": home}, workdir)
+            answer = ask([program.path, *form], {**environment, "CODEX_HOME": home}, workdir)
             if answer.returncode == 0:
                 return None
             if "unrecognized subcommand" not in answer.stderr:
@@ -87,4 +87,4 @@ def _forbidding(proc: Path) -> Iterator[tuple[str, str]]:
 def _namespaces_work(environment: Mapping[str, str]) -> bool:
     if shutil.which("unshare", path=environment.get("PATH")) is None:
         return False
-    return run(["unshare", "-Ur", "true"], environment).returncode == 0
+    return ask(["unshare", "-Ur", "true"], environment).returncode == 0

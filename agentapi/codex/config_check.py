@@ -20,13 +20,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from agentapi.codex.ask import NO_ANSWER, ask
 from agentapi.codex.config_files import make_folder
 from agentapi.codex.config_merge import leaves
 
-_TIMEOUT = 30.0
-"""Seconds; Codex needs about 0.15."""
-_NO_ANSWER = 1000
-"""In place of an exit status."""
 _MOST_WARNINGS = 20
 _TOLERATED = re.compile(r"`(preferred_auth_method|mcp_servers\.Coder\.(type|description))`")
 """Of the module's own default: every version loads it, current ones ignore it."""
@@ -179,7 +176,7 @@ def _comment_out(lines: list[str], index: int) -> None:
 def _fault_in(answer: subprocess.CompletedProcess[str]) -> Fault | None:
     if answer.returncode == 0:
         return None
-    if answer.returncode == _NO_ANSWER:
+    if answer.returncode == NO_ANSWER:
         return Fault(f"Codex did not answer, so this is not checked: {answer.stderr}", fatal=False)
     try:
         data = json.loads(answer.stdout)["error"]["data"]
@@ -231,17 +228,4 @@ def masked(text: str) -> str:
 
 
 def _run(arguments: list[str], home: Path) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(
-            arguments,
-            env={**os.environ, "CODEX_HOME": str(home)},
-            cwd=home,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_TIMEOUT,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return subprocess.CompletedProcess(arguments, _NO_ANSWER, "", str(error))
+    return ask(arguments, {**os.environ, "CODEX_HOME": str(home)}, home)
