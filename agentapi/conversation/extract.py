@@ -183,7 +183,9 @@ class MarkedExtractor:
                 self._adopt(mark, echo)
             elif self._torn and squeeze(echo) in self._seen:
                 return Extract()  # an older part of the history: the rest is still being painted
-            elif working and self._ends(mark):
+            elif working and not self._ends(mark):
+                return Extract()  # neither the user's next words nor what the agent said before
+            elif working:
                 moved = not self._turn_over and squeeze(echo) == self._echoed
                 self._adopt(mark, echo)
                 typed = () if moved else (echo,)

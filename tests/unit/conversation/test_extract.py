@@ -119,6 +119,19 @@ def test_the_first_words_of_an_answer_are_not_the_users() -> None:
     assert screen.extractor.read(working=True) == Extract("• An answer", ("typed by hand",))
 
 
+def test_words_typed_by_hand_do_not_lengthen_the_message_before_them() -> None:
+    """An app-server says that a turn has begun before its TUI has painted what it answers."""
+    screen = codex()
+    ask(screen, "one")
+    screen.show("› one", "", "• First")
+    assert screen.extractor.read(working=False) == Extract("• First")
+    first = ("› one", "", "• First", "", "  Worked for 1s • 13:34", "", "")
+    screen.show(*first, "› typed by hand")
+    assert screen.extractor.read(working=True) == Extract()
+    screen.show(*first, "› typed by hand", "", "• Second")
+    assert screen.extractor.read(working=True) == Extract("• Second", ("typed by hand",))
+
+
 def test_the_start_up_screen_has_no_working_line() -> None:
     screen = codex()
     screen.show("  >_ OpenAI Codex (v1)", "", "• Working (0s • esc to interrupt)")
