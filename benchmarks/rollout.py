@@ -3,8 +3,9 @@
 Cold reading: a file made by repeating a recorded session, dropped from the page cache where the
 kernel allows it, read in a fresh parser. The recordings lack Codex's instructions, which make up
 most of a real file: `as recorded` is the file without them, the worst case; `real` has them filled
-in at their length (0.80 writes 2,755 characters with each turn). Following: from the end of a write
-to the callback.
+in at their length (0.80 writes 2,755 characters with each turn). Followed: the same as the server
+reads it, beside an event loop; what is told is let go, and the memory is what the process grew by.
+Following: from the end of a write to the callback.
 """
 
 from __future__ import annotations
@@ -45,6 +46,27 @@ def read_cold(path: Path) -> tuple[float, int]:
     begun = time.perf_counter()
     entries, _ = read_rollout(path)
     return path.stat().st_size / 1e6 / (time.perf_counter() - begun), len(entries)
+
+
+async def follow_cold(path: Path) -> tuple[float, float]:
+    """Megabytes a second until all of a file is told, and megabytes that the process grew by."""
+    size = await asyncio.to_thread(os.path.getsize, path)
+    done = asyncio.Event()
+    follower = RolloutFollower(path, lambda batch: done.set() if batch.caught_up else None)
+    before = resident()
+    begun = time.perf_counter()
+    follower.start()
+    await done.wait()
+    speed = size / 1e6 / (time.perf_counter() - begun)
+    grown = resident() - before
+    await follower.stop()
+    return speed, grown
+
+
+def resident() -> float:
+    """Megabytes of memory that this process has now."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 async def follow(path: Path, count: int) -> list[float]:
@@ -92,6 +114,11 @@ def main() -> int:
                 runs = [read_cold(path) for _ in range(RUNS)]
                 name = f"{version} {'real' if real else 'as recorded'}, {megabytes} MB, MB/s"
                 print(f"{name:36} {spread([speed for speed, _ in runs])}   {runs[0][1]} items")
+        make(path, VERSIONS[0], 2 * megabytes, real=False)
+        cold = [asyncio.run(follow_cold(path)) for _ in range(RUNS)]
+        name = f"{VERSIONS[0]} as recorded, {2 * megabytes} MB"
+        print(f"{name + ' followed, MB/s':36} {spread([speed for speed, _ in cold])}")
+        print(f"{'  memory, MB':36} {spread([grown for _, grown in cold])}")
         make(path, VERSIONS[-1], 0, real=False)
         taken = asyncio.run(follow(path, 200))
         print(f"{'a line written to its item, ms':36} {spread(taken)}")

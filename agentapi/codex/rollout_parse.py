@@ -15,13 +15,12 @@ from __future__ import annotations
 
 import json
 import logging
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from agentapi.codex import rollout_tools as tools
+from agentapi.codex.rollout_lines import Payload, Record, RolloutLines
 from agentapi.codex.rollout_usage import UsageMeter
 from agentapi.transcript_items import (
     AgentMessage,
@@ -39,37 +38,6 @@ from agentapi.transcript_items import (
     UserMessage,
 )
 
-Payload = Mapping[str, Any]
-
-# Lines known by their first bytes, because they are long, many, and say nothing that is not said
-# elsewhere: not even parsed. A compaction holds the whole history again, megabytes of it.
-_KNOWN = re.compile(
-    rb'\{"timestamp":"([^"]*)",(?:"ordinal":\d+,)?"type":"(?:'
-    rb'(?:world_state|token_usage_record)"'
-    rb'|response_item","payload":\{"type":"(?:message|reasoning|ghost_snapshot)"'
-    rb'|(compacted)")'
-)
-_decode = json.JSONDecoder().decode
-_scan = json.JSONDecoder().raw_decode
-_NO_ITEMS = frozenset(
-    {
-        "event_msg.thread_settings_applied",
-        "event_msg.thread_name_updated",
-        "event_msg.agent_reasoning_raw_content",
-        "event_msg.exec_command_begin",
-        "event_msg.patch_apply_begin",
-        "event_msg.mcp_tool_call_begin",
-        "event_msg.item_started",
-        "response_item.message",
-        "response_item.reasoning",
-        "response_item.ghost_snapshot",
-        "response_item.compaction",
-        "response_item.compaction_summary",
-        "token_usage_record",
-        "world_state",
-    }
-)
-
 _log = logging.getLogger(__name__)
 
 
@@ -80,7 +48,7 @@ class RolloutParser:
         self.session_id: str | None = None
         self.version: str | None = None
         self.usage = UsageMeter()
-        self._rest: list[bytes] = []  # the parts of a line without its end
+        self._lines = RolloutLines()
         self._entries: list[Entry] = []  # what the bytes of this feed changed
         self._count = 0
         self._turn = 0
@@ -94,58 +62,18 @@ class RolloutParser:
     def feed(self, data: bytes) -> list[Entry]:
         """The entries that these bytes add or change, in order; an incomplete line waits for its
         end. Never raises for what the bytes are."""
-        *lines, rest = data.split(b"\n")
-        if lines:
-            lines[0] = b"".join((*self._rest, lines[0]))
-            self._rest.clear()
-        self._rest.append(rest)
-        for line in lines:
-            self._line(line)
+        for record in self._lines.feed(data):
+            self._take(record)
         entries, self._entries = self._entries, []
         return entries
 
-    # -- lines -------------------------------------------------------------------------------
-
-    def _line(self, line: bytes) -> None:
-        if not line or ((match := _KNOWN.match(line)) and self._known(match)):
-            return
-        try:
-            text = line.decode("utf-8", "replace")
-            value, end = _scan(text)
-            if end != len(text):
-                value = _decode(text)
-        except (ValueError, RecursionError) as error:
-            if line.isspace():
-                return
-            self._other("unreadable", {"error": str(error), "line": repr(line[:200])})
-            return
-        if not isinstance(value, dict):
-            self._other("unreadable", value)
-            return
-        self._time = value.get("timestamp")
-        payload = value.get("payload")
-        self._record(str(value.get("type")), payload if isinstance(payload, dict) else {}, value)
-
-    def _known(self, match: re.Match[bytes]) -> bool:
-        """Deal with a line by its first bytes, where that is enough."""
-        if match[2] is not None:
-            self._time = match[1].decode("ascii", "replace")
-            self._on_compaction({})
-        return True
-
-    def _record(self, kind: str, payload: Payload, line: Payload) -> None:
-        name = kind
-        if kind in ("event_msg", "response_item"):
-            name = f"{kind}.{payload.get('type')}"
-        if name == "event_msg.item_completed":
-            item = payload.get("item")
-            payload = item if isinstance(item, dict) else {}
-            name = f"item.{payload.get('type')}"
-        handler = _HANDLERS.get(name)
+    def _take(self, record: Record) -> None:
+        self._time = record.time
+        handler = _HANDLERS.get(record.name)
         if handler is not None:
-            handler(self, payload)
-        elif name not in _NO_ITEMS:
-            self._other(name, payload or line)
+            handler(self, record.payload)
+        else:
+            self._other(record.name, record.payload or record.line)
 
     def _other(self, name: str, data: object) -> None:
         if name not in self._unknown:
@@ -162,7 +90,7 @@ class RolloutParser:
         return entry
 
     def _change(self, entry: Entry, item: Item, *, partial: bool) -> Entry:
-        changed = replace(entry, item=item, partial=partial)
+        changed = Entry(entry.index, entry.turn, entry.time, item, partial)
         if changed != entry:
             self._entries.append(changed)
         return changed

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from agentapi.codex.quick_json import loads
 from agentapi.transcript_items import ToolCall
 
 SHELLS = ("exec_command", "shell_command", "shell", "local_shell", "container.exec")
@@ -206,7 +207,7 @@ def _object(text: str) -> dict[str, Any]:
     if not text.startswith("{"):
         return {}
     try:
-        value = json.loads(text)
+        value = loads(text)
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}

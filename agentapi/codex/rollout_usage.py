@@ -37,7 +37,7 @@ class UsageMeter:
         self._told: object = None  # the total as the last line had it
         self._total: Counts | None = None
         self._before: Counts = dict.fromkeys(COUNTS, 0)  # the total when the turn began
-        self._last: Counts | None = None
+        self._used: int | None = None  # the context, by the last answer
         self._limits: dict[str, object] | None = None
 
     def turn_started(self, window: object = None) -> None:
@@ -61,7 +61,8 @@ class UsageMeter:
         if total is None:
             return False
         self._told, self._total = told, total
-        self._last = _counts(info.get("last_token_usage")) or self._last
+        if isinstance(last := info.get("last_token_usage"), dict):
+            self._used = _count(last.get("total_tokens")) or 0
         self._window = _count(info.get("model_context_window")) or self._window
         return True
 
@@ -69,7 +70,8 @@ class UsageMeter:
         """What is known; None before anything is."""
         if self._total is None:
             return None
-        turn = {name: max(0, self._total[name] - self._before[name]) for name in COUNTS}
+        before = self._before
+        turn = {name: max(0, count - before[name]) for name, count in self._total.items()}
         return {
             "model": self.model,
             "turn": turn,
@@ -79,8 +81,7 @@ class UsageMeter:
         }
 
     def _context(self) -> dict[str, int | None]:
-        window = self._window
-        used = self._last["total_tokens"] if self._last else None
+        window, used = self._window, self._used
         left = max(0, window - used) if window and used is not None else None
         percent = round(100 * left / window) if window and left is not None else None
         return {"window": window, "used": used, "left": left, "left_percent": percent}
@@ -89,11 +90,12 @@ class UsageMeter:
 def _counts(value: object) -> Counts | None:
     if not isinstance(value, dict):
         return None
-    return {name: _count(value.get(name)) or 0 for name in COUNTS}
+    get = value.get
+    return {name: count if type(count := get(name)) is int else 0 for name in COUNTS}
 
 
 def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return value if type(value) is int else None  # a bool is none
 
 
 def _limits(value: Mapping[str, Any]) -> dict[str, object] | None:

@@ -25,6 +25,7 @@ from agentapi.transcript_items import (
     Reasoning,
     ToolCall,
     Turn,
+    Usage,
     UserMessage,
 )
 
@@ -190,6 +191,32 @@ def test_rate_limits_are_told_and_not_forgotten() -> None:
     assert usage["context"] == {"window": 10, "used": 5, "left": 5, "left_percent": 50}
 
 
+def counted(total: int) -> dict[str, Any]:
+    """What a `token_count` line tells."""
+    counts = {"input_tokens": total, "output_tokens": 0, "total_tokens": total}
+    return {"total_token_usage": counts, "last_token_usage": counts, "model_context_window": 100}
+
+
+def test_a_count_that_is_written_again_is_told_once_and_a_new_one_is_told() -> None:
+    lines = [event("token_count", info=counted(total)) for total in (3, 3, 5, 3, 3, 5)]
+    told = [item.usage["total"] for item in parsed(*lines) if isinstance(item, Usage)]
+    assert [total["total_tokens"] for total in told] == [3, 5, 3, 5]  # type: ignore[index]
+
+
+def test_a_context_that_is_written_again_after_another_holds_again() -> None:
+    def context(model: str) -> bytes:
+        payload = {"model": model, "approval_policy": "on-request"}
+        line = {"timestamp": "2026-01-02T03:04:05Z", "type": "turn_context", "payload": payload}
+        return json.dumps(line, separators=(",", ":")).encode() + b"\n"
+
+    parser = RolloutParser()
+    models = []
+    for model in "aabba":
+        parser.feed(context(model))
+        models.append(parser.usage.model)
+    assert models == [*"aabba"]
+
+
 # -- any split, any bytes ------------------------------------------------------------------------
 
 
@@ -217,7 +244,7 @@ def event(kind: str, **members: Any) -> bytes:
         "type": "event_msg",
         "payload": {"type": kind, **members},
     }
-    return json.dumps(line).encode() + b"\n"
+    return json.dumps(line, separators=(",", ":")).encode() + b"\n"
 
 
 def item_line(kind: str, **members: Any) -> bytes:
@@ -259,6 +286,22 @@ def test_broken_lines_do_not_stop_the_reading() -> None:
         b"not json\n", b"\xff\xfe\n", b"[1]\n", b"\n", event("agent_message", message="on")
     )
     assert [type(item) for item in found] == [Other, Other, Other, AgentMessage]
+
+
+def test_bytes_that_are_no_utf8_and_half_characters_do_not_lose_a_line() -> None:
+    line = event("agent_message", message="MESSAGE")
+    found = parsed(
+        line.replace(b"MESSAGE", b"a\xff\xc3b"),
+        line.replace(b"MESSAGE", b"\\ud800 alone"),
+        line.replace(b'"MESSAGE"', b"NaN"),
+        event("novel", number=10**40),
+    )
+    assert found == [
+        AgentMessage("a\ufffd\ufffdb"),
+        AgentMessage("\ud800 alone"),
+        AgentMessage("nan"),
+        Other("event_msg.novel", {"type": "novel", "number": 10**40}),
+    ]
 
 
 JSON = st.recursive(
