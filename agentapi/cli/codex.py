@@ -40,6 +40,7 @@ from agentapi.drivers.tui import TuiDriver
 from agentapi.state import RestoredState
 from agentapi.storage import StateStore
 from agentapi.terminal import child_environment
+from agentapi.terminal.recording import Tape
 
 ORPHAN_LIMIT = 0.5
 """Seconds that the agent of a killed daemon has to end before the next one looks at its files."""
@@ -75,8 +76,11 @@ class CodexRun:
         self._prompt_known: asyncio.Future[str | None] | None = None
         self._driver: ResumingDriver
         self._codex: CodexDriver | None = None
+        self._tape = Tape(settings.server.record) if settings.server.record else None
         self._watch = SessionWatch(self._home, self._on_session)
-        self._transcript = RolloutFeed()
+        self._transcript = RolloutFeed(
+            lambda entries, anew=False: self._driver.recorded(entries, anew)
+        )
 
     # -- deciding ----------------------------------------------------------------------------
 
@@ -302,11 +306,17 @@ class CodexRun:
             "env": self._environment,
             "columns": server.term_width,
             "rows": server.term_height,
-            "record": server.record,
+            "record": self._tape,
         }
         if server.verbatim:
             return TuiDriver(profile_for("codex"), command, **terminal)
-        self._codex = CodexDriver(profile_for("codex"), command, link=server.codex_link, **terminal)
+        self._codex = CodexDriver(
+            profile_for("codex"),
+            command,
+            link=server.codex_link,
+            restarted=self._started,
+            **terminal,
+        )
         return self._codex
 
     async def _make(self, resume: bool) -> TuiDriver | CodexDriver:
@@ -398,7 +408,7 @@ class CodexRun:
             "workdir": str(self._settings.workdir),
             "resumed": self._resumed,
             "usage": self._codex.usage if self._codex is not None else None,
-            "link": self._codex.link if self._codex is not None else None,
+            "link": self._codex.link if self._codex is not None else "off: --verbatim",
         }
 
     async def _close(self) -> None:

@@ -18,7 +18,7 @@ from agentapi.cli.signals import Signals
 from agentapi.cli.sockets import beyond_loopback, urls
 from agentapi.cli.stdin_prompt import read_prompt, stdin_may_hold_prompt
 from agentapi.conversation.model import Level
-from agentapi.drivers.base import Driver, Exited
+from agentapi.drivers.base import Driver, Exited, TakesRecord
 from agentapi.drivers.tui import TuiDriver
 from agentapi.http.app import HttpOptions, create_app
 from agentapi.http.server import HttpServer
@@ -143,7 +143,7 @@ def _failure(ending: Exited) -> str:
 
 def _parts(settings: ServerSettings) -> Parts:
     store, driver = _store(settings), _driver(settings)
-    rollouts = _rollouts(settings)
+    rollouts = _rollouts(settings, driver)
     return Parts(
         driver=driver,
         store=store,
@@ -154,14 +154,14 @@ def _parts(settings: ServerSettings) -> Parts:
     )
 
 
-def _rollouts(settings: ServerSettings) -> RolloutFeed | None:
+def _rollouts(settings: ServerSettings, driver: Driver) -> RolloutFeed | None:
     """Codex's own record of the conversation, where the agent is Codex on a terminal."""
-    if settings.type != "codex" or settings.experimental_acp:
+    if settings.type != "codex" or not isinstance(driver, TakesRecord):
         return None
     from agentapi.codex.rollout_feed import WatchedRolloutFeed
 
     home = Path(os.environ.get("CODEX_HOME") or "~/.codex").expanduser().absolute()
-    return WatchedRolloutFeed(home)
+    return WatchedRolloutFeed(home, driver.recorded)
 
 
 def _store(settings: ServerSettings) -> StateStore | None:

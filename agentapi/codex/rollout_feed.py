@@ -1,25 +1,37 @@
-"""Feeds a transcript from the rollout that the agent writes now; see `TranscriptSource`."""
+"""Feeds a transcript from the rollout that the agent writes now; see `TranscriptSource`.
+
+Whoever drives the agent may be told, too: the turns of the record are evidence of its phase.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 from agentapi.codex.rollout import Batch, RolloutFollower
 from agentapi.codex.session_watch import SessionWatch
 from agentapi.codex.sessions import SessionMeta
 from agentapi.transcript import Feed, Transcript
-from agentapi.transcript_items import Source
+from agentapi.transcript_items import Entry, Source, Turn
 
 _log = logging.getLogger(__name__)
+
+
+class Recorded(Protocol):
+    """Takes the turns of a rollout, in its order; `anew`: what was told before is void."""
+
+    def __call__(self, entries: Sequence[Entry], anew: bool = False) -> None: ...
 
 
 class RolloutFeed:
     """Follows one rollout at a time: whoever learns its path calls `found`."""
 
-    def __init__(self) -> None:
+    def __init__(self, recorded: Recorded) -> None:
+        self._recorded = recorded
         self.session_id: str | None = None
         self.agent_version: str | None = None
         self._transcript: Transcript | None = None
@@ -56,6 +68,7 @@ class RolloutFeed:
         self._feed = None
         follower = RolloutFollower(self._path, lambda batch: self._take(follower, batch))
         self._follower = follower
+        self._recorded((), anew=True)
         follower.start()
 
     def _take(self, follower: RolloutFollower, batch: Batch) -> None:
@@ -68,6 +81,9 @@ class RolloutFeed:
         self._feed.put(batch.entries)
         parser = follower.parser
         self.session_id, self.agent_version = parser.session_id, parser.version
+        turns = [entry for entry in batch.entries if isinstance(entry.item, Turn)]
+        if turns or batch.restarted:
+            self._recorded(turns, anew=batch.restarted)
         self._feed.tell_usage(parser.usage.snapshot())
 
 
@@ -75,8 +91,8 @@ class WatchedRolloutFeed(RolloutFeed):
     """The same, learning by itself which rollout our own descendants write: Codex on its terminal,
     or the app-server beside it."""
 
-    def __init__(self, codex_home: Path) -> None:
-        super().__init__()
+    def __init__(self, codex_home: Path, recorded: Recorded) -> None:
+        super().__init__(recorded)
         self._watch = SessionWatch(codex_home, self._on_session)
 
     def bind(self, transcript: Transcript) -> None:

@@ -1,10 +1,10 @@
 """What the agent does, fused from everything that tells of it.
 
 The sources, strongest first: the link to Codex's app-server and OSC 7501 (the agent's own words),
-the window title, a desktop notification, the screen, a quiet time. A source votes with what it said
-since the turn began; the strongest that said anything decides, so that a weak source never
-overrides a strong one, and an agent without the strong ones is still understood. Before the vote,
-in this order:
+the rollout (its record of the session, `conversation.recorded`), the window title, a desktop
+notification, the screen, a quiet time. A source votes with what it said since the turn began; the
+strongest that said anything decides, so that a weak source never overrides a strong one, and an
+agent without the strong ones is still understood. Before the vote, in this order:
 
 | situation                                               | phase                           |
 |---------------------------------------------------------|---------------------------------|
@@ -17,7 +17,8 @@ in this order:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from agentapi.conversation.model import Dialog, Phase, PhaseState
@@ -28,10 +29,11 @@ class Source(IntEnum):
 
     LINK = 0
     OSC = 1
-    TITLE = 2
-    NOTIFICATION = 3
-    SCREEN = 4
-    QUIET = 5
+    ROLLOUT = 2
+    TITLE = 3
+    NOTIFICATION = 4
+    SCREEN = 5
+    QUIET = 6
 
     @property
     def label(self) -> str:
@@ -48,6 +50,8 @@ class Evidence:
     detail: str
     order: int
     """Counts all evidence, so that "since" can be asked without a clock."""
+    votes: bool = True
+    """Whether it is weighed against the others; else it may only open a turn."""
 
     @property
     def because(self) -> str:
@@ -60,6 +64,8 @@ class PhaseFusion:
 
     def __init__(self) -> None:
         self.evidence: dict[Source, Evidence] = {}
+        self.between_turns: Callable[[], None] = lambda: None
+        """Called when a turn of before is over: a source ended it, or a message is submitted."""
         self._order = 0
         self._turn = 0
         """Evidence of this order and later belongs to the turn."""
@@ -93,18 +99,20 @@ class PhaseFusion:
         """While starting: whether the agent works already, on a prompt of its command line."""
         return self._may_settle and self._works
 
-    def note(self, source: Source, phase: Phase, detail: str) -> None:
+    def note(self, source: Source, phase: Phase, detail: str, votes: bool = True) -> None:
         """A source speaks."""
         before = self.evidence.get(source)
-        said_before = before and (before.phase, before.detail) == (phase, detail)
-        if before and said_before and before.order >= self._turn:
+        said = Evidence(source, phase, detail, self._order + 1, votes)
+        if before and before.order >= self._turn and replace(said, order=before.order) == before:
             return
         self._order += 1
-        self.evidence[source] = said = Evidence(source, phase, detail, self._order)
+        self.evidence[source] = said
         if phase is Phase.WORKING and self._state.phase is Phase.IDLE and self._may_open(source):
             self._turn = self._order
             self._opened = said.because
         self._decide()
+        if votes and phase is self._state.phase is Phase.IDLE:
+            self.between_turns()
 
     def withdraw(self, source: Source) -> None:
         """A source no longer says anything."""
@@ -132,6 +140,7 @@ class PhaseFusion:
     def submit(self) -> None:
         """A message is about to be submitted: what sources said before no longer counts."""
         self._turn = self._order + 1
+        self.between_turns()
 
     def begin(self, because: str) -> None:
         """The message was taken: a turn is open until a source says that it is over."""
@@ -149,35 +158,59 @@ class PhaseFusion:
         return said is not None and said.order >= self._turn
 
     @property
+    def deciding(self) -> Evidence | None:
+        """The evidence that decides whether the agent works."""
+        return min(self._votes(), key=lambda vote: vote.source, default=None)
+
+    @property
+    def record_alone(self) -> bool:
+        """Whether the turn goes on by the rollout's word alone, and another source says that it is
+        over: the end may never be written, on a full disk for example."""
+        said = self.deciding
+        if said is None or said.source is not Source.ROLLOUT or said.phase is not Phase.WORKING:
+            return False
+        others = [vote.phase for vote in self._votes() if vote is not said]
+        return Phase.IDLE in others and Phase.WORKING not in others
+
+    @property
     def _may_settle(self) -> bool:
         return not self._started and self._composer and self._dialog is None
 
     @property
+    def _strongest(self) -> Evidence | None:
+        """Of all evidence, whenever it was given: before the first turn nothing is old."""
+        voting = [said for said in self.evidence.values() if said.votes]
+        return min(voting, key=lambda said: said.source, default=None)
+
+    @property
     def _works(self) -> bool:
-        strongest = min(self.evidence.values(), key=lambda said: said.source, default=None)
+        strongest = self._strongest
         return strongest is not None and strongest.phase is not Phase.IDLE
 
     def _may_open(self, source: Source) -> bool:
         """A turn that nobody submitted here is opened only by the strongest source that this
-        agent has for the beginning of turns."""
-        return all(
-            other >= source
-            for other in (Source.LINK, Source.OSC, Source.TITLE)
-            if other in self.evidence
-        )
+        agent has for the beginning of turns. The rollout is later than the title, which need not
+        wait for it, but it knows better than a screen that is painted late."""
+        better = {Source.LINK, Source.OSC, Source.TITLE}
+        record = self.evidence.get(Source.ROLLOUT)
+        if record is not None and record.votes and source is Source.SCREEN:
+            better.add(Source.ROLLOUT)
+        return all(other >= source for other in better if other in self.evidence)
 
     def _votes(self) -> list[Evidence]:
         """A dialog's evidence is no vote: `_blocked` has weighed it."""
         return [
             said
             for said in self.evidence.values()
-            if said.order >= self._turn and said.phase is not Phase.BLOCKED
+            if said.votes and said.order >= self._turn and said.phase is not Phase.BLOCKED
         ]
 
     def _decide(self) -> None:
-        self._state = self._fused()
+        before, self._state = self._state, self._fused()
         if self._state.phase is Phase.IDLE:
             self._opened = ""
+            if before.phase is not Phase.IDLE:
+                self.between_turns()
 
     def _fused(self) -> PhaseState:
         if self._exited:
@@ -186,8 +219,7 @@ class PhaseFusion:
             return blocked
         if not self._started:
             return PhaseState(Phase.STARTING, self._why_starting())
-        if votes := self._votes():
-            said = min(votes, key=lambda vote: vote.source)
+        if (said := self.deciding) is not None:
             return PhaseState(said.phase, said.because)
         if self._opened:
             return PhaseState(Phase.WORKING, self._opened)
@@ -209,7 +241,6 @@ class PhaseFusion:
     def _why_starting(self) -> str:
         if not self._composer:
             return "no input box yet"
-        strongest = min(self.evidence.values(), key=lambda said: said.source, default=None)
-        if strongest is not None and strongest.phase is not Phase.IDLE:
+        if (strongest := self._strongest) is not None and self._works:
             return strongest.because
         return "the input box has only just appeared"

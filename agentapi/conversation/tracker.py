@@ -91,8 +91,10 @@ class Tracker:
         self._see()
         if reading.working:
             self.fusion.note(Source.SCREEN, Phase.WORKING, "working line")
-        elif reading.interrupted:
+        elif reading.interrupted and not self._extractor.expecting:
             self.fusion.note(Source.SCREEN, Phase.IDLE, "interrupted")
+        elif reading.ended and not self._extractor.expecting:
+            self.fusion.note(Source.SCREEN, Phase.IDLE, "end of the turn")
         else:
             self.fusion.withdraw(Source.SCREEN)
 
@@ -102,27 +104,33 @@ class Tracker:
         self._asked = dialog
         self._see()
 
-    def read(self, open_turn: bool = False) -> list[Said]:
+    def read(self, open_turn: bool = False, ended: bool = False) -> list[Said]:
         """What the frames so far add to the conversation. `open_turn`: the turn may be over, but
-        its end is still being painted."""
+        its end is still being painted; `ended`: now it is."""
         if not self.fusion.started:
             return self._tell(self._with_dialog(self._extractor.startup()))
         if self.state.phase is not Phase.IDLE:
             self._final = self._late = False
         if self._final:
             return []
-        extract = self._extractor.read(open_turn or self.state.phase is not Phase.IDLE)
+        working = open_turn or self.state.phase is not Phase.IDLE
+        extracts = self._extractor.read(working, turn_over=ended and not working)
         said: list[Said] = []
-        for text in extract.typed:
-            self._said = None
-            said.append(Said(text, by_user=True))
-        if self._late and not (extract.text or "").startswith(self._said or ""):
-            return said
-        if extract.text is not None and not self._submitted:
-            text = self._with_dialog(extract.text)
-            if text or self._said is not None:  # no words yet are no message yet
-                said += self._tell(text)
+        for extract in extracts:
+            if extract.typed is not None:
+                self._said = None
+                said.append(Said(extract.typed, by_user=True))
+            elif extract.text is not None and not self._submitted:
+                said += self._grown(extract.text, last=extract is extracts[-1])
         return said
+
+    def _grown(self, text: str, last: bool) -> list[Said]:
+        """What the agent says now. What comes late may only lengthen it, and before its first
+        words there is no message."""
+        if self._late and not text.startswith(self._said or ""):
+            return []
+        text = self._with_dialog(text) if last else text
+        return self._tell(text) if text or self._said is not None else []
 
     @property
     def complete(self) -> bool:
@@ -136,11 +144,15 @@ class Tracker:
     @property
     def needs_quiet(self) -> bool:
         """Whether nothing better than a quiet time would tell the next change of the phase."""
+        fusion = self.fusion
         if not self.profile.has_composer:
             return self.state.phase is not Phase.IDLE
+        if self.state.phase is not Phase.WORKING:
+            return False
+        if (said := fusion.deciding) is not None and said.source is Source.ROLLOUT:
+            return fusion.record_alone
         strong = (Source.LINK, Source.OSC, Source.TITLE, Source.NOTIFICATION)
-        known = any(source in self.fusion.evidence for source in strong)
-        return self.state.phase is Phase.WORKING and not known
+        return not any(source in fusion.evidence for source in strong)
 
     def fell_quiet(self, seconds: float) -> None:
         """No output for that long."""
@@ -150,6 +162,7 @@ class Tracker:
             self.fusion.see(True, None)
         elif self.reading.working or self.reading.composer is None:
             return
+        self.fusion.withdraw(Source.ROLLOUT)
         self.fusion.note(Source.QUIET, Phase.IDLE, f"no output for {seconds:g} s")
         self.fusion.settle()
 
@@ -178,6 +191,19 @@ class Tracker:
             self.fusion.heard(Source.NOTIFICATION)
             and said is not None
             and (said.phase is Phase.IDLE)
+        )
+
+    @property
+    def taken(self) -> bool:
+        """Whether the submitted message stands in the conversation, of an agent that announces
+        nothing: a dialog may open before its working line is painted."""
+        strong = (Source.LINK, Source.OSC, Source.TITLE)
+        announces = any(source in self.fusion.evidence for source in strong)
+        return (
+            self._submitted
+            and not announces
+            and self.profile.has_composer
+            and (not self._extractor.expecting)
         )
 
     @property

@@ -7,12 +7,12 @@ these events into messages with ids, keeps them and tells the clients.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from agentapi.conversation.model import Level, PhaseState
-from agentapi.transcript_items import Item
+from agentapi.transcript_items import Entry, Item
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,3 +189,12 @@ class Driver(Protocol):
     async def stop(self, grace: float) -> None:
         """End the agent: SIGINT to its process group, SIGKILL after `grace` seconds. Returns once
         it is reaped. Idempotent."""
+
+
+@runtime_checkable
+class TakesRecord(Protocol):
+    """A driver that takes the agent's own record of its session for evidence of the phase."""
+
+    def recorded(self, entries: Sequence[Entry], anew: bool = False) -> None:
+        """What was read of the record, in its order; late perhaps, and the past too. `anew`: what
+        was read before is void, another record begins or the same from its first line."""

@@ -36,6 +36,7 @@ from agentapi.drivers.codex_tui import LinkedTui
 from agentapi.drivers.evidence import SourceSaid
 from agentapi.drivers.tui import TuiDriver
 
+from agentapi.transcript_items import Entry
 RESTARTS = 2
 """How often a lost link is made again in one run."""
 RESTART_GRACE = 1.0
@@ -143,6 +144,11 @@ class CodexDriver:
         return self._tui.evidence() if self._tui is not None else ()
 
     def watch(self, listener: Callable[[bytes], None]) -> Callable[[], None]:
+    def recorded(self, entries: Sequence[Entry], anew: bool = False) -> None:
+        """What the rollout says of turns; see `TakesRecord`."""
+        if self._tui is not None:
+            self._tui.recorded(entries, anew)
+
         """Pass every byte of the terminal to `listener`; returns the unsubscriber."""
         self._watchers[listener] = self._tui.watch(listener) if self._tui else _nothing
         return lambda: self._watchers.pop(listener, _nothing)()

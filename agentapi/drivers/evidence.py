@@ -80,7 +80,8 @@ class EvidenceLog:
         self._waiting.cancel()
 
     def _counts(self, said: Evidence) -> bool:
-        return self._fusion.evidence.get(said.source) is said and self._fusion.heard(said.source)
+        stands = self._fusion.evidence.get(said.source) is said
+        return stands and said.votes and self._fusion.heard(said.source)
 
     def _disagreeing(self) -> list[tuple[Evidence, Evidence]]:
         """The pairs that say different things of the same turn and were not logged yet. What is
@@ -88,7 +89,7 @@ class EvidenceLog:
         votes = [
             said
             for source, said in sorted(self._fusion.evidence.items())
-            if said.phase is not Phase.BLOCKED and self._fusion.heard(source)
+            if said.phase is not Phase.BLOCKED and said.votes and self._fusion.heard(source)
         ]
         return [
             (one, other)

@@ -33,6 +33,7 @@ from agentapi.drivers.base import (
 )
 from agentapi.drivers.evidence import SourceSaid
 from agentapi.drivers.timer import Timer
+from agentapi.transcript_items import Entry
 
 RETRY_INTERVAL = 3.0
 """Seconds between two attempts while a program that we cannot see has the session."""
@@ -56,6 +57,9 @@ class Program(Driver, Protocol):
 
     def evidence(self) -> Sequence[SourceSaid]:
         """What each source said last of the phase."""
+
+    def recorded(self, entries: Sequence[Entry], anew: bool = False) -> None:
+        """What the agent's record says of turns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +154,10 @@ class ResumingDriver:
     def evidence(self) -> Sequence[SourceSaid]:
         """What each source said last of the phase; see `TellsEvidence`."""
         return self._program.evidence()
+
+    def recorded(self, entries: Sequence[Entry], anew: bool = False) -> None:
+        """What the agent's record says of turns; see `TakesRecord`."""
+        self._program.recorded(entries, anew)
 
     def repaint(self) -> bytes:
         """See `Driver.repaint`."""

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agentapi.agents.profile import AgentProfile
 from agentapi.conversation.model import Level, Phase, PhaseState
+from agentapi.conversation.recorded import RecordedTurns
 from agentapi.conversation.status import Source
 from agentapi.conversation.tracker import Said, Tracker
 from agentapi.drivers.base import (
@@ -31,9 +33,10 @@ from agentapi.drivers.timer import Timer
 from agentapi.drivers.typist import Typist
 from agentapi.frames import Frame
 from agentapi.terminal import Emulator, ExitStatus, PtyProcess
+from agentapi.transcript_items import Entry
 
 if TYPE_CHECKING:
-    from agentapi.terminal.recording import Recorder
+    from agentapi.terminal.recording import Recorder, Tape
 
 READ_INTERVAL = 0.025
 """Seconds between two readings of the conversation."""
@@ -75,10 +78,12 @@ class TuiDriver:
         env: Mapping[str, str],
         columns: int = 80,
         rows: int = 1000,
-        record: Path | None = None,
+        record: Path | Tape | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.profile = profile
         self.tracker = Tracker(profile)
+        self._turns = RecordedTurns(self.tracker.fusion, clock)
         self._heard = EvidenceLog(self.tracker.fusion)
         self._argv = list(argv)
         self._cwd, self._env = cwd, env
@@ -112,10 +117,9 @@ class TuiDriver:
         """Start the program. Raises `OSError` when it cannot be started."""
         await self.start_detached(sink)
         if self._record is not None:
-            from agentapi.terminal.recording import Recorder
+            from agentapi.terminal.recording import Tape
 
-            self._recorder = Recorder(
-                self._record,
+            self._recorder = Tape.of(self._record).run(
                 self._emulator.columns,
                 self._emulator.rows,
                 on_error=lambda why: self._emit(Noticed(Level.WARNING, why)),
@@ -196,6 +200,14 @@ class TuiDriver:
     def evidence(self) -> Sequence[SourceSaid]:
         """What each source said last of the phase; see `TellsEvidence`."""
         return self._heard.told()
+
+    def recorded(self, entries: Sequence[Entry], anew: bool = False) -> None:
+        """Take what the agent's record says of turns; see `TakesRecord`."""
+        if anew:
+            self._turns.forget()
+        for entry in entries:
+            self._turns.take(entry)
+            self._evaluate()
 
     def repaint(self) -> bytes:
         """Bytes that paint the screen on a fresh terminal of the same size."""
@@ -329,7 +341,11 @@ class TuiDriver:
                 self.begin(self.tracker.state.because)
             elif self.tracker.announced_end:
                 self.begin("a turn too short to be seen")
+            elif self.tracker.taken:
+                self.begin("the message stands in the conversation")
         fusion = self.tracker.fusion
+        if self.tracker.needs_quiet:
+            self._quiet.start()
         if fusion.ready or fusion.at_work:
             self._settling.start()
         else:
@@ -381,7 +397,8 @@ class TuiDriver:
         `ended` in our eyes too, its status line may stand on the screen."""
         if ended or self._frame.version != self._read_version:
             self._read_version = self._frame.version
-            self._say(self.tracker.read(self._reported.phase is Phase.WORKING and not ended))
+            open_turn = self._reported.phase is Phase.WORKING and not ended
+            self._say(self.tracker.read(open_turn, ended))
 
     def _say(self, said: Sequence[Said]) -> None:
         for part in said:

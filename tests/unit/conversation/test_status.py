@@ -23,7 +23,8 @@ def started() -> PhaseFusion:
 
 
 def play(fusion: PhaseFusion, steps: list[Step]) -> None:
-    """Apply steps: ("submit",), ("begin",), ("dialog", shown), (source, phase)."""
+    """Apply steps: ("submit",), ("begin",), ("dialog", shown), ("withdraw", source), (source,
+    phase); ("opens", source) and ("late", source) are a beginning and an end without a vote."""
     for step in steps:
         match step:
             case ("submit",):
@@ -34,15 +35,20 @@ def play(fusion: PhaseFusion, steps: list[Step]) -> None:
                 fusion.see(composer=not shown, dialog=DIALOG if shown else None)
             case ("withdraw", Source() as source):
                 fusion.withdraw(source)
+            case ("opens", Source() as source):
+                fusion.note(source, Phase.WORKING, "working", votes=False)
+            case ("late", Source() as source):
+                fusion.note(source, Phase.IDLE, "idle", votes=False)
             case (Source() as source, Phase() as phase):
                 fusion.note(source, phase, phase.value)
             case _:
                 raise AssertionError(step)
 
 
-LINK, OSC, TITLE, NOTE, SCREEN, QUIET = (
+LINK, OSC, ROLLOUT, TITLE, NOTE, SCREEN, QUIET = (
     Source.LINK,
     Source.OSC,
+    Source.ROLLOUT,
     Source.TITLE,
     Source.NOTIFICATION,
     Source.SCREEN,
@@ -129,6 +135,91 @@ TABLE: list[tuple[str, list[Step], Phase, str]] = [
         "osc",
     ),
     ("the screen does not either", [(OSC, IDLE), (SCREEN, WORK)], IDLE, "osc"),
+    (
+        "the rollout is weaker than the link",
+        [("submit",), (LINK, WORK), (ROLLOUT, WORK), (ROLLOUT, IDLE)],
+        WORK,
+        "link: working",
+    ),
+    (
+        "the rollout is weaker than osc",
+        [("submit",), (OSC, WORK), (OSC, IDLE), (ROLLOUT, WORK)],
+        IDLE,
+        "osc 7501: idle",
+    ),
+    (
+        "the rollout is stronger than title, notification and screen",
+        [("submit",), (ROLLOUT, WORK), (TITLE, WORK), (TITLE, IDLE), (NOTE, IDLE), (SCREEN, IDLE)],
+        WORK,
+        "rollout: working",
+    ),
+    (
+        "its end, too",
+        [("submit",), (TITLE, WORK), (SCREEN, WORK), (ROLLOUT, WORK), (ROLLOUT, IDLE)],
+        IDLE,
+        "rollout: idle",
+    ),
+    (
+        "a rollout that tells no ends only opens: the title ends the turn",
+        [("submit",), ("opens", ROLLOUT), (TITLE, WORK), (TITLE, IDLE)],
+        IDLE,
+        "title: idle",
+    ),
+    (
+        "and so does a quiet time",
+        [("submit",), ("opens", ROLLOUT), ("begin",), (QUIET, IDLE)],
+        IDLE,
+        "quiet: idle",
+    ),
+    ("a turn that it alone tells of", [("opens", ROLLOUT)], WORK, "rollout: working"),
+    (
+        "a turn at the terminal, told by a rollout that tells ends",
+        [(ROLLOUT, IDLE), (ROLLOUT, WORK)],
+        WORK,
+        "rollout: working",
+    ),
+    (
+        "it opens none where osc is known",
+        [(OSC, IDLE), (ROLLOUT, WORK)],
+        IDLE,
+        "osc 7501: idle",
+    ),
+    (
+        "nor where the link is known",
+        [(LINK, IDLE), ("opens", ROLLOUT)],
+        IDLE,
+        "link: idle",
+    ),
+    (
+        "the title need not wait for it",
+        [(ROLLOUT, IDLE), (TITLE, WORK)],
+        WORK,
+        "title: working",
+    ),
+    (
+        "a working line painted after the recorded end opens nothing",
+        [("submit",), (ROLLOUT, WORK), (ROLLOUT, IDLE), (SCREEN, WORK)],
+        IDLE,
+        "rollout: idle",
+    ),
+    (
+        "an end that is read too late is no vote",
+        [("submit",), ("begin",), ("late", ROLLOUT)],
+        WORK,
+        "message sent",
+    ),
+    (
+        "another session's rollout: what the one before said is void",
+        [("submit",), (ROLLOUT, WORK), (TITLE, IDLE), ("withdraw", ROLLOUT)],
+        IDLE,
+        "title: idle",
+    ),
+    (
+        "a dialog blocks whatever the rollout says",
+        [("submit",), (TITLE, BLOCK), ("dialog", True), (ROLLOUT, WORK)],
+        BLOCK,
+        "title: blocked",
+    ),
 ]
 
 
@@ -201,7 +292,7 @@ STEPS = st.lists(
         st.just(("submit",)),
         st.just(("begin",)),
         st.tuples(st.just("dialog"), st.booleans()),
-        st.tuples(st.just("withdraw"), SOURCES),
+        st.tuples(st.sampled_from(["withdraw", "opens", "late"]), SOURCES),
         st.tuples(SOURCES, st.sampled_from([IDLE, WORK, BLOCK])),
     ),
     max_size=30,
@@ -215,6 +306,33 @@ def test_the_strongest_source_of_a_turn_has_the_last_word(steps: list[Step]) -> 
     assert fusion.state.phase is IDLE
     play(fusion, [(OSC, WORK), (TITLE, WORK), (SCREEN, WORK), (QUIET, WORK), (NOTE, WORK)])
     assert fusion.state.phase is IDLE
+
+
+def test_the_record_alone_is_told_apart_from_one_that_others_agree_with() -> None:
+    fusion = started()
+    play(fusion, [("submit",), (ROLLOUT, WORK)])
+    assert not fusion.record_alone
+    play(fusion, [(TITLE, WORK), (NOTE, IDLE)])
+    assert not fusion.record_alone
+    play(fusion, [(TITLE, IDLE)])
+    assert fusion.record_alone
+    play(fusion, [(OSC, WORK)])
+    assert not fusion.record_alone
+
+
+def test_it_is_told_when_a_turn_is_over() -> None:
+    fusion = started()
+    over: list[Phase] = []
+    fusion.between_turns = lambda: over.append(fusion.state.phase)
+    play(fusion, [("submit",)])
+    assert over == [IDLE]
+    play(fusion, [(TITLE, WORK), ("late", ROLLOUT), (NOTE, IDLE)])
+    assert over == [IDLE]
+    play(fusion, [(TITLE, IDLE)])
+    assert set(over[1:]) == {IDLE}
+    seen = len(over)
+    play(fusion, [(NOTE, BLOCK), (NOTE, IDLE)])  # a turn too short to be seen otherwise
+    assert len(over) > seen
 
 
 @given(STEPS)
