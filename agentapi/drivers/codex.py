@@ -15,7 +15,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agentapi.agents.profile import AgentProfile
 from agentapi.codex.launch import REMOTE, known_flags, without_daemon
@@ -35,8 +35,11 @@ from agentapi.drivers.base import (
 from agentapi.drivers.codex_tui import LinkedTui
 from agentapi.drivers.evidence import SourceSaid
 from agentapi.drivers.tui import TuiDriver
-
 from agentapi.transcript_items import Entry
+
+if TYPE_CHECKING:
+    from agentapi.terminal.recording import Tape
+
 RESTARTS = 2
 """How often a lost link is made again in one run."""
 RESTART_GRACE = 1.0
@@ -46,7 +49,8 @@ log = logging.getLogger(__name__)
 
 
 class CodexDriver:
-    """One Codex. `link` is `auto` (where it can be had), `on` (or the start fails) or `off`."""
+    """One Codex. `link` is `auto` (where it can be had), `on` (or the start fails) or `off`;
+    `restarted` is told the new `pid` when Codex was started again."""
 
     transport = "pty"
 
@@ -59,11 +63,14 @@ class CodexDriver:
         env: Mapping[str, str],
         columns: int = 80,
         rows: int = 1000,
-        record: Path | None = None,
+        record: Path | Tape | None = None,
         link: str = "off",
+        restarted: Callable[[int], None] = lambda pid: None,
     ) -> None:
         self._profile, self._command = profile, list(command)
-        self._cwd, self._env, self._record = cwd, env, record
+        self._cwd, self._env = cwd, env
+        self._record = _tape(record)
+        self._restarted = restarted
         self._size = (columns, rows)
         self._wanted = link
         self._tui: TuiDriver | None = None
@@ -143,12 +150,12 @@ class CodexDriver:
         """What each source said last of the phase; see `TellsEvidence`."""
         return self._tui.evidence() if self._tui is not None else ()
 
-    def watch(self, listener: Callable[[bytes], None]) -> Callable[[], None]:
     def recorded(self, entries: Sequence[Entry], anew: bool = False) -> None:
         """What the rollout says of turns; see `TakesRecord`."""
         if self._tui is not None:
             self._tui.recorded(entries, anew)
 
+    def watch(self, listener: Callable[[bytes], None]) -> Callable[[], None]:
         """Pass every byte of the terminal to `listener`; returns the unsubscriber."""
         self._watchers[listener] = self._tui.watch(listener) if self._tui else _nothing
         return lambda: self._watchers.pop(listener, _nothing)()
@@ -222,13 +229,12 @@ class CodexDriver:
 
     def _place(self) -> dict[str, Any]:
         columns, rows = self._size
-        record, self._record = self._record, None  # a second run must not write over the first
         return {
             "cwd": self._cwd,
             "env": self._env,
             "columns": columns,
             "rows": rows,
-            "record": record,
+            "record": self._record,
         }
 
     async def _run(self, tui: TuiDriver) -> None:
@@ -288,6 +294,9 @@ class CodexDriver:
             reason = f"Codex could not be started again: {error}"
             self._sink(PhaseChanged(PhaseState(Phase.EXITED, reason)))
             self._sink(Exited(1, None, reason))
+        else:
+            if self.pid is not None:
+                self._restarted(self.pid)
         finally:
             self._restarting = None
 
@@ -306,6 +315,15 @@ class CodexDriver:
         if isinstance(tui, LinkedTui):
             with contextlib.suppress(OSError):
                 await tui.link.end()
+
+
+def _tape(record: Path | Tape | None) -> Tape | None:
+    """What all runs are recorded on."""
+    if record is None:
+        return None
+    from agentapi.terminal.recording import Tape
+
+    return Tape.of(record)
 
 
 def _nothing() -> None:

@@ -1,7 +1,7 @@
 """Recordings of a terminal as asciicast v2 files, which asciinema and its players read too.
 
 A header line, then one line an event: `[seconds, "o", text]` for output, `"i"` for input, `"r"`
-with `COLUMNSxROWS` for a resize.
+with `COLUMNSxROWS` for a resize, `"m"` for a marker.
 """
 
 from __future__ import annotations
@@ -13,6 +13,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TextIO
+
+RESET = "\x1bc"
+"""Clears a terminal, with all its modes (RIS)."""
+AGAIN = "started again"
+"""The marker between two runs of a program in one recording."""
 
 
 class Event(NamedTuple):
@@ -40,20 +45,28 @@ class Recorder:
         on_error: Callable[[str], None],
         with_input: bool = False,
         clock: Callable[[], float] = time.monotonic,
+        begun: float | None = None,
     ) -> None:
-        """Start a recording; an older file at `path` is replaced. Raises `OSError` when the file
-        cannot be made."""
+        """Start a recording; an older file at `path` is replaced, or gone on with where this is
+        another run of a recording that began when the clock said `begun`. Raises `OSError` when
+        the file cannot be made."""
         self._path = path
         self._on_error = on_error
         self._with_input = with_input
         self._clock = clock
-        self._begin = clock()
+        self.begun = clock() if begun is None else begun
+        """The clock's time at the beginning."""
         self._decoders = {
             kind: codecs.getincrementaldecoder("utf-8")("replace") for kind in ("o", "i")
         }
-        self._file: TextIO | None = path.open("w", encoding="utf-8")
-        header = {"version": 2, "width": columns, "height": rows, "timestamp": int(time.time())}
-        self._write(header | {"env": {"TERM": "xterm-256color"}})
+        self._file: TextIO | None = path.open("w" if begun is None else "a", encoding="utf-8")
+        if self._file.tell() == 0:
+            header = {"version": 2, "width": columns, "height": rows, "timestamp": int(time.time())}
+            self._write(header | {"env": {"TERM": "xterm-256color"}})
+        else:
+            self._event("m", AGAIN)
+            self._event("r", f"{columns}x{rows}")
+            self._event("o", RESET)
 
     def output(self, data: bytes) -> None:
         """The program wrote."""
@@ -78,7 +91,7 @@ class Recorder:
     def _event(self, kind: str, data: str) -> None:
         """Write one event. A character that a read cut in two waits for its other half."""
         if data:
-            self._write([round(self._clock() - self._begin, 6), kind, data])
+            self._write([round(self._clock() - self.begun, 6), kind, data])
 
     def _write(self, value: object) -> None:
         if self._file is None:
@@ -97,6 +110,37 @@ class Recorder:
         except OSError:
             pass  # the same trouble again: closing flushes what could not be written
         self._on_error(f"the recording {self._path} ends here: {error.strerror or error}")
+
+
+class Tape:
+    """One recording of all runs of an agent, one after the other on one time line: a marker and a
+    cleared terminal stand before each but the first."""
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self._path, self._clock = path, clock
+        self._begun: float | None = None
+        self._full = False
+
+    @classmethod
+    def of(cls, record: Path | Tape) -> Tape:
+        """The tape, or one for this file."""
+        return record if isinstance(record, Tape) else cls(record)
+
+    def run(self, columns: int, rows: int, on_error: Callable[[str], None]) -> Recorder | None:
+        """The recorder of the next run, as `Recorder`; None when an earlier one could not be
+        written to its end. Raises `OSError`."""
+        if self._full:
+            return None
+
+        def end(why: str) -> None:
+            self._full = True
+            on_error(why)
+
+        clock, begun = self._clock, self._begun
+        recorder = Recorder(self._path, columns, rows, on_error=end, clock=clock, begun=begun)
+        if begun is None:
+            self._begun = recorder.begun
+        return recorder
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,6 +128,8 @@ async def _replay(
         elif kind == "i" and text == "\r" and pasted is not None:
             driver.typist.submitting(pasted)
             pasted = None
+        elif kind == "m":  # what follows is another run of the program
+            break
         elif kind == "r":
             columns, rows = text.split("x")
             await driver.resize(int(columns), int(rows))

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from agentapi.terminal.recording import Event, Recorder, read_recording
+from agentapi.terminal import Emulator
+from agentapi.terminal.recording import AGAIN, RESET, Event, Recorder, Tape, read_recording
 
 
 class Clock:
@@ -112,6 +113,70 @@ def test_a_write_error_ends_it_with_one_warning(tmp_path: Path) -> None:
     assert str(path) in warnings[0]
     assert "File too large" in warnings[0]
     assert read_recording(path).events, "what was written before is readable"
+
+
+def test_runs_of_one_tape_follow_each_other_on_one_time_line(tmp_path: Path) -> None:
+    path, clock = tmp_path / "a.cast", Clock()
+    path.write_text("of an earlier recording\n")
+    tape = Tape(path, clock)
+    assert Tape.of(tape) is tape
+    for seconds, text, columns in ((1, b"one", 80), (2, b"two", 90)):
+        run = tape.run(columns, 24, on_error=pytest.fail)
+        assert run is not None
+        clock.now += seconds
+        run.output(text)
+        run.close()
+        clock.now += 10
+    read = read_recording(path)
+    assert (read.columns, read.rows) == (80, 24)
+    assert read.events == (
+        Event(1, "o", "one"),
+        Event(11, "m", AGAIN),
+        Event(11, "r", "90x24"),
+        Event(11, "o", RESET),
+        Event(13, "o", "two"),
+    )
+
+
+def test_a_second_run_begins_on_a_cleared_terminal(tmp_path: Path) -> None:
+    tape = Tape(tmp_path / "a.cast")
+    for text in (b"\x1b[?1049h\x1b[31mold\x1b[5;9r\x1b[?25l", b"new"):
+        run = tape.run(80, 24, on_error=pytest.fail)
+        assert run is not None
+        run.output(text)
+        run.close()
+    emulator = Emulator(80, 24)
+    emulator.feed(read_recording(tmp_path / "a.cast").output())
+    assert "\n".join(emulator.screen_lines()).strip() == "new"
+
+
+def test_a_run_after_the_file_was_removed_begins_a_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.cast"
+    tape = Tape(path)
+    for text in (b"one", b"two"):
+        run = tape.run(80, 24, on_error=pytest.fail)
+        assert run is not None
+        run.output(text)
+        run.close()
+        if text == b"one":
+            path.unlink()
+    assert read_recording(path).output() == b"two"
+
+
+def test_a_tape_that_could_not_be_written_to_its_end_is_not_gone_on_with(tmp_path: Path) -> None:
+    path = tmp_path / "a.cast"
+    warnings: list[str] = []
+    tape = Tape(path)
+    with full_disk(400):
+        run = tape.run(80, 24, on_error=warnings.append)
+        assert run is not None
+        for _ in range(50):
+            run.output(b"some output that fills the file\r\n")
+        run.close()
+    written = path.read_bytes()
+    assert len(warnings) == 1
+    assert tape.run(80, 24, on_error=warnings.append) is None
+    assert path.read_bytes() == written
 
 
 def test_it_cannot_begin_where_no_file_can_be(tmp_path: Path) -> None:
