@@ -12,23 +12,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
-import tempfile
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from asyncinotify import Inotify, Mask
 
+from agentapi.codex.link_folder import LinkFolder
 from agentapi.terminal.strays import Strays
 
 START_LIMIT = 10.0
 """Seconds until the socket is there (0.2 to 0.4 s measured)."""
 GRACE = 1.0
 """Seconds from SIGTERM to SIGKILL."""
-SOCKET_PATH_LIMIT = 107
-"""Bytes of a Unix socket's path (unix(7): 108 with the NUL)."""
 _LAST_LINES = 12
 _GUARD = """
 exec 3<&0 </dev/null
@@ -50,7 +47,7 @@ class ServerFailed(OSError):
 class AppServer:
     """One running app-server. Made by `start`; call `end`."""
 
-    def __init__(self, folder: Path, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, folder: LinkFolder, process: asyncio.subprocess.Process) -> None:
         self._folder, self._process = folder, process
         self.pid = process.pid
         """Also the id of its process group and session."""
@@ -70,12 +67,12 @@ class AppServer:
         limit: float = START_LIMIT,
     ) -> AppServer:
         """Start `command(socket)` and wait until the socket is there. Raises `OSError`."""
-        folder = private_folder(env)
+        folder = LinkFolder.make(env)
         try:
             with Inotify() as watch:
-                watch.add_watch(folder, Mask.CREATE)
+                watch.add_watch(folder.path, Mask.CREATE)
                 process = await asyncio.create_subprocess_exec(
-                    *("/bin/sh", "-c", _GUARD, "sh", *command(folder / "s")),
+                    *("/bin/sh", "-c", _GUARD, "sh", *command(folder.socket)),
                     cwd=cwd,
                     env=dict(env),
                     stdin=asyncio.subprocess.PIPE,
@@ -86,14 +83,14 @@ class AppServer:
                 server = cls(folder, process)
                 await server._wait_for_socket(watch, limit)
         except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
+            folder.remove()
             raise
         return server
 
     @property
     def socket(self) -> Path:
         """Where it listens."""
-        return self._folder / "s"
+        return self._folder.socket
 
     def on_exit(self, tell: Callable[[str], None]) -> None:
         """Be told how it ended, unless it was ended by `end`."""
@@ -113,7 +110,7 @@ class AppServer:
         self._signal(signal.SIGKILL)
         await asyncio.shield(self._life)
         self._strays.kill()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.remove()
 
     async def _wait_for_socket(self, watch: Inotify, limit: float) -> None:
         seen = asyncio.create_task(_created(watch, self.socket))
@@ -152,21 +149,6 @@ class AppServer:
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
-
-
-def private_folder(env: Mapping[str, str]) -> Path:
-    """A new folder for the socket, 0700: in the user's runtime folder where that is short enough
-    for a socket's path, else among the temporary ones."""
-    for parent in (env.get("XDG_RUNTIME_DIR"), None):
-        if parent is None or _suits(parent):
-            with contextlib.suppress(OSError):
-                return Path(tempfile.mkdtemp(prefix="agentapi-", dir=parent))
-    return Path(tempfile.mkdtemp(prefix="agentapi-", dir="/tmp"))
-
-
-def _suits(parent: str) -> bool:
-    room = len(os.fsencode(parent)) + len("/agentapi-12345678/s")
-    return Path(parent).is_absolute() and room <= SOCKET_PATH_LIMIT
 
 
 async def _created(watch: Inotify, path: Path) -> None:
