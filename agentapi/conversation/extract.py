@@ -18,12 +18,12 @@ from agentapi.frames import Frame
 
 @dataclass(frozen=True, slots=True)
 class Extract:
-    """What one frame adds to the conversation."""
+    """A piece of the conversation as a frame shows it: either of the two."""
 
     text: str | None = None
-    """The agent's message after the last user message; None while it has not begun."""
-    typed: tuple[str, ...] = ()
-    """User messages that appeared without our sending them (somebody typed at the terminal)."""
+    """The agent's message after the last user message."""
+    typed: str | None = None
+    """A user message that appeared without our sending it (somebody typed at the terminal)."""
 
 
 class Extractor(Protocol):
@@ -48,8 +48,9 @@ class Extractor(Protocol):
     def abandon(self) -> None:
         """The message was not taken: go on as before `prepare`."""
 
-    def read(self, working: bool) -> Extract:
-        """What stands on the page now."""
+    def read(self, working: bool, turn_over: bool = False) -> list[Extract]:
+        """What stands on the page now, in order; nothing while that cannot be known. `turn_over`:
+        a turn has just ended."""
 
     @property
     def expecting(self) -> bool:
@@ -95,8 +96,8 @@ class MarkedExtractor:
             profile.starts_echo, lambda lines: profile.clean(lines, self._bright, working=True)
         )
         self._bright: dict[str, str] = {}
-        self._window: tuple[str, ...] = ()
-        """The last frame's rows of the conversation, without faint characters."""
+        self._frame = Frame(0, 0, 0, (), (), (0, 0), False)
+        """The last frame that showed the conversation."""
         self._anchor: int | None = None
         """The number of the line that begins the last user message."""
         self._floor = 0
@@ -110,6 +111,8 @@ class MarkedExtractor:
         """Whether the terminal got another size since then."""
         self._turn_over = True
         """Whether the agent was idle since then."""
+        self._closed = False
+        """Whether what the agent said to it was read at the end of the turn."""
         self._seen: set[str] = set()
         """The echoes so far, without blanks."""
         self._echoed = ""
@@ -121,7 +124,7 @@ class MarkedExtractor:
         if shown:
             self._page.update(frame, reading.transcript)  # trims with what was bright before
             self._bright = bright_lines(frame, reading.transcript)
-            self._window = frame.bright[: reading.transcript]
+            self._frame = frame
         else:
             self._page.scroll(frame)
         self._torn = self._torn or self._page.torn
@@ -143,7 +146,7 @@ class MarkedExtractor:
         """Go back to the last mark on the screen. Behind the mark of a composer that was left
         standing there are only the faint characters of its placeholder."""
         mark = self._last_mark(self._page.top)
-        if mark < 0 or len(self._window[mark - self._page.top]) <= len("› "):
+        if mark < 0 or len(self._frame.bright[mark - self._page.top]) <= len("› "):
             return False
         self._floor = mark
         return True
@@ -166,45 +169,74 @@ class MarkedExtractor:
         """Whether the next mark has not shown yet."""
         return self._expected is not None
 
-    def read(self, working: bool) -> Extract:
+    def read(self, working: bool, turn_over: bool = False) -> list[Extract]:
         """The text below the last mark. A finished message stays as it is when the terminal gets
         another size, which may show less of it."""
         self._begun = self._begun or working
         if self._expected is not None and self._begun and not working:
             self._adopt_screen()
         if self._expected is not None or (self._resized and not working):
-            return Extract()
-        typed: tuple[str, ...] = ()
+            return []
+        unknown = turn_over and self._turn_over  # the turn's user message was not read yet
         self._turn_over = self._turn_over or not working
-        mark = self._last_mark(self._page.first if self._torn else self._floor)
-        if mark >= 0:
-            echo = self._echo(mark)
-            if self._torn and self._is_last(echo):
-                self._adopt(mark, echo)
-            elif self._torn and squeeze(echo) in self._seen:
-                return Extract()  # an older part of the history: the rest is still being painted
-            elif working and not self._ends(mark):
-                return Extract()  # neither the user's next words nor what the agent said before
-            elif working:
-                moved = not self._turn_over and squeeze(echo) == self._echoed
-                self._adopt(mark, echo)
-                typed = () if moved else (echo,)
-        elif self._torn:
-            return Extract()
+        if self._torn:
+            return self._read_torn(working)
+        found: list[Extract] = []
+        marks = self._new_marks()
+        while marks and (working or unknown) and self._ends(marks[0]):
+            found += self._adopt_typed(marks.pop(0))
+            unknown = False
+        if not marks or (not working and marks[0] > self._page.top):
+            found.append(self._below(working, marks))
+        self._closed = self._closed or turn_over
+        return found
+
+    def _read_torn(self, working: bool) -> list[Extract]:
+        """Only the last mark counts: above it the history may be painted again."""
+        mark = self._last_mark(self._page.first)
+        if mark < 0:
+            return []
+        echo = self._echo(mark)
+        if self._is_last(echo):
+            self._adopt(mark, echo)
+        elif squeeze(echo) in self._seen:
+            return []  # an older part of the history: the rest is still being painted
+        elif working and self._ends(mark):
+            return [*self._adopt_typed(mark), self._below(working, [])]
+        elif working:
+            return []
+        return [self._below(working, [])]
+
+    def _adopt_typed(self, mark: int) -> list[Extract]:
+        """The next user message, behind what the agent said last before it."""
+        echo = self._echo(mark)
+        moved = not self._turn_over and squeeze(echo) == self._echoed
+        shown = self._anchor is not None and not self._torn and mark > self._page.top
+        before = [Extract(self._text(False, mark))] if shown and not self._closed else []
+        self._adopt(mark, echo)
+        return [] if moved else [*before, Extract(typed=echo)]
+
+    def _below(self, working: bool, marks: Sequence[int]) -> Extract:
+        """What the agent says: all below the last user message, up to words that were typed but
+        whose turn is not known yet."""
         if self._anchor is None:
             return Extract(self._startup_text())
-        return Extract(self._text(working), typed)
+        return Extract(self._text(working, marks[0] if marks else None))
 
     def _adopt_expected(self) -> None:
-        mark = self._last_mark(self._page.first if self._torn else self._floor)
-        if mark < 0:
+        marks = self._marks(self._page.first if self._torn else self._floor)
+        if not marks:
             self._adopt_end()
             return
-        echo = self._echo(mark)
-        if self._torn and squeeze(echo)[:40] != squeeze(self._expected or "")[:40]:
-            return
-        self._expected = None
-        self._adopt(mark, echo)
+        wanted = squeeze(self._expected or "")[:40]
+        # Of a history that is painted again the last one counts, else the first that fits; a
+        # message that is shown otherwise than it was sent (a tab, a long paste) fits none.
+        candidates = marks[-1:] if self._torn else marks
+        fitting = [mark for mark in candidates if squeeze(self._echo(mark))[:40] == wanted]
+        if fitting or not self._torn:
+            self._expected = None
+            mark = [*fitting, marks[-1]][0]
+            self._adopt(mark, self._echo(mark))
 
     def _adopt_end(self) -> None:
         """Of a message that is higher than the alternate screen only the end may ever show."""
@@ -235,11 +267,23 @@ class MarkedExtractor:
 
     def _adopt(self, mark: int, echo: str) -> None:
         self._anchor, self._floor = mark, mark + 1
-        self._turn_over = False
+        self._turn_over = self._closed = False
         if not (self._torn and self._is_last(echo)):
             self._echoed = squeeze(echo)
             self._seen.add(self._echoed)
         self._page.forget(mark)
+
+    def _new_marks(self) -> list[int]:
+        """The user messages that were not sent by us. More than two at once are a history that
+        was painted late: only the last of them is new."""
+        marks = self._marks(self._floor)
+        return marks if len(marks) <= 2 else marks[-1:]
+
+    def _marks(self, start: int) -> list[int]:
+        """The lines from number `start` on that begin a user message."""
+        start = max(start, self._page.first)
+        lines = self._page.lines(start)
+        return [start + n for n, line in enumerate(lines) if self._profile.starts_echo(line)]
 
     def _last_mark(self, start: int) -> int:
         start = max(start, self._page.first)
@@ -263,11 +307,13 @@ class MarkedExtractor:
         lines = self._profile.clean(self._page.lines(self._page.first), self._bright, working=True)
         return joined(self._profile.clean_startup(lines))
 
-    def _text(self, working: bool) -> str:
-        lines = self._page.lines(self._anchor or 0)
+    def _text(self, working: bool, end: int | None = None) -> str:
+        """What the agent says below the last user message, up to line number `end`."""
+        lines = self._page.lines(self._anchor or 0, end)
         if lines and self._profile.starts_echo(lines[0]):
             lines = lines[self._profile.echo_length(lines) :]
-        return joined(self._profile.clean(lines, self._bright, working))
+        bright = self._bright if end is None else bright_lines(self._frame, end - self._page.top)
+        return joined(self._profile.clean(lines, bright, working))
 
 
 class PlainExtractor:
@@ -316,14 +362,14 @@ class PlainExtractor:
         self._start, self._before, self._typed = self._earlier
         self._typing = False
 
-    def read(self, working: bool) -> Extract:
+    def read(self, working: bool, turn_over: bool = False) -> list[Extract]:
         """The lines between those at the top and at the bottom that were there before."""
         if self._typed is None and not self._typing:
-            return Extract(self.startup())
+            return [Extract(self.startup())]
         if self._typed is None or (self._resized and not working):
-            return Extract()
+            return []
         fresh = added_lines(self._before, self._page.lines(self._start))
-        return Extract(joined(self._profile.clean(without_echo(fresh, self._typed), {})))
+        return [Extract(joined(self._profile.clean(without_echo(fresh, self._typed), {})))]
 
     @property
     def expecting(self) -> bool:

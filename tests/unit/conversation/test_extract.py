@@ -34,7 +34,8 @@ class Screen:
         marked = isinstance(self.extractor, MarkedExtractor)
         rows = (*lines, *COMPOSER) if marked else lines
         rows += ("",) * (self.rows - len(rows))
-        bright = tuple("›" if row == "› Ask Codex" else row for row in rows)
+        faint = {"› Ask Codex": "›", "  Worked for 1s • 13:34": ""}
+        bright = tuple(faint.get(row, row) for row in rows)
         cursor = (2, len(lines) + 1)
         alternate = self.alternate
         frame = Frame(0, 80, self.rows, rows, bright, cursor, alternate, pushed, cleared)
@@ -56,17 +57,27 @@ def ask(screen: Screen, text: str) -> None:
     screen.extractor.expect(text)
 
 
+def text(screen: Screen, working: bool) -> str:
+    """What the agent says."""
+    return screen.extractor.read(working)[-1].text or ""
+
+
+def typed(screen: Screen, working: bool) -> list[str]:
+    """What somebody typed."""
+    return [part.typed for part in screen.extractor.read(working) if part.typed is not None]
+
+
 def test_the_agents_words_stand_below_the_echo() -> None:
     screen = codex()
     ask(screen, "hi")
     screen.show("  >_ OpenAI Codex (v1)", "", "› hi", "", "• Hello", "  there")
-    assert screen.extractor.read(working=True) == Extract("• Hello\n  there")
+    assert screen.extractor.read(working=True) == [Extract("• Hello\n  there")]
 
 
 def test_until_the_echo_shows_nothing_is_said() -> None:
     screen = codex()
     ask(screen, "hi")
-    assert screen.extractor.read(working=True) == Extract()
+    assert screen.extractor.read(working=True) == []
 
 
 def test_the_same_question_twice_has_two_answers() -> None:
@@ -76,11 +87,11 @@ def test_the_same_question_twice_has_two_answers() -> None:
     screen.show(*first)
     ask(screen, "hi")
     screen.show(*first)
-    assert screen.extractor.read(working=True).text is None
+    assert screen.extractor.read(working=True) == []
     screen.show(*first, "", "› hi")
-    assert screen.extractor.read(working=True).text == ""
+    assert text(screen, working=True) == ""
     screen.show(*first, "", "› hi", "", "• Hello")
-    assert screen.extractor.read(working=True).text == "• Hello"
+    assert text(screen, working=True) == "• Hello"
 
 
 def test_an_answer_that_scrolled_off_is_whole() -> None:
@@ -88,14 +99,17 @@ def test_an_answer_that_scrolled_off_is_whole() -> None:
     ask(screen, "hi")
     screen.show("› hi", "", "• 1", "  2")
     screen.show("  2", "  3", pushed=("› hi", "", "• 1"))
-    assert screen.extractor.read(working=True).text == "• 1\n  2\n  3"
+    assert text(screen, working=True) == "• 1\n  2\n  3"
 
 
 def test_what_somebody_types_at_the_terminal_is_a_user_message() -> None:
     screen = codex()
     screen.show("› typed by hand", "  in two lines", "", "• Yes")
-    assert screen.extractor.read(working=False).typed == ()
-    assert screen.extractor.read(working=True) == Extract("• Yes", ("typed by hand\nin two lines",))
+    assert typed(screen, working=False) == []
+    assert screen.extractor.read(working=True) == [
+        Extract(typed="typed by hand\nin two lines"),
+        Extract("• Yes"),
+    ]
 
 
 def test_a_mark_that_moved_within_its_turn_is_not_a_second_message() -> None:
@@ -104,19 +118,22 @@ def test_a_mark_that_moved_within_its_turn_is_not_a_second_message() -> None:
     screen.show("› one", "", "• Fir")
     screen.extractor.read(working=True)
     screen.show("", "", "› one", "", "• First")
-    assert screen.extractor.read(working=True) == Extract("• First")
+    assert screen.extractor.read(working=True) == [Extract("• First")]
     screen.extractor.read(working=False)
     screen.show("", "", "› one", "", "• First", "", "› one", "", "• Second")
-    assert screen.extractor.read(working=True).typed == ("one",)
+    assert typed(screen, working=True) == ["one"]
 
 
 def test_the_first_words_of_an_answer_are_not_the_users() -> None:
     """Codex marks a block as the agent's only when its first line is whole."""
     screen = codex()
     screen.show("› typed by hand", "", "  An")
-    assert screen.extractor.read(working=True).typed == ()
+    assert typed(screen, working=True) == []
     screen.show("› typed by hand", "", "• An answer")
-    assert screen.extractor.read(working=True) == Extract("• An answer", ("typed by hand",))
+    assert screen.extractor.read(working=True) == [
+        Extract(typed="typed by hand"),
+        Extract("• An answer"),
+    ]
 
 
 def test_words_typed_by_hand_do_not_lengthen_the_message_before_them() -> None:
@@ -124,12 +141,58 @@ def test_words_typed_by_hand_do_not_lengthen_the_message_before_them() -> None:
     screen = codex()
     ask(screen, "one")
     screen.show("› one", "", "• First")
-    assert screen.extractor.read(working=False) == Extract("• First")
+    assert screen.extractor.read(working=False, turn_over=True) == [Extract("• First")]
     first = ("› one", "", "• First", "", "  Worked for 1s • 13:34", "", "")
     screen.show(*first, "› typed by hand")
-    assert screen.extractor.read(working=True) == Extract()
+    assert screen.extractor.read(working=True) == []
     screen.show(*first, "› typed by hand", "", "• Second")
-    assert screen.extractor.read(working=True) == Extract("• Second", ("typed by hand",))
+    assert screen.extractor.read(working=True) == [
+        Extract(typed="typed by hand"),
+        Extract("• Second"),
+    ]
+
+
+def test_a_message_that_follows_at_once_ends_the_one_before() -> None:
+    """Codex sends what somebody typed in mid-turn as soon as the turn is over."""
+    screen = codex()
+    ask(screen, "one")
+    first = ("› one", "", "• First", "", "")
+    screen.show(*first, "› two", "")
+    assert screen.extractor.read(working=False, turn_over=True) == [Extract("• First")]
+    screen.show(*first, "› two", "", "• Second")
+    assert screen.extractor.read(working=True) == [Extract(typed="two"), Extract("• Second")]
+
+
+def test_two_messages_in_one_frame_are_two() -> None:
+    screen = codex()
+    ask(screen, "one")
+    screen.show("› one", "", "• First", "", "", "› two", "", "• Second", "", "› three", "", "• 3")
+    assert screen.extractor.read(working=True) == [
+        *(Extract("• First"), Extract(typed="two")),
+        *(Extract("• Second"), Extract(typed="three"), Extract("• 3")),
+    ]
+
+
+def test_a_turn_that_is_over_at_first_sight_has_its_user_message() -> None:
+    screen = codex()
+    ask(screen, "one")
+    first = ("› one", "", "• First", "", "")
+    screen.show(*first)
+    assert screen.extractor.read(working=False, turn_over=True) == [Extract("• First")]
+    screen.show(*first, "› two", "", "• Second")
+    assert screen.extractor.read(working=False) == [Extract("• First")]
+    assert screen.extractor.read(working=False, turn_over=True) == [
+        Extract(typed="two"),
+        Extract("• Second"),
+    ]
+
+
+def test_a_history_that_is_painted_late_is_not_typed() -> None:
+    screen = codex()
+    history = ("› one", "", "• 1", "", "› two", "", "• 2", "", "› three", "", "• 3", "")
+    screen.show(*history)
+    screen.show(*history, "› now", "", "• 4")
+    assert screen.extractor.read(working=True) == [Extract(typed="now"), Extract("• 4")]
 
 
 def test_the_start_up_screen_has_no_working_line() -> None:
@@ -146,35 +209,35 @@ def test_a_history_that_is_painted_again_is_not_new() -> None:
     screen.extractor.read(working=True)
     ask(screen, "two")
     screen.show("› one", "", "• First", "", "› two", "", "• Sec")
-    assert screen.extractor.read(working=True).text == "• Sec"
+    assert text(screen, working=True) == "• Sec"
     screen.show("  >_ OpenAI Codex (v1)", "", "› one", cleared=True)
-    assert screen.extractor.read(working=True) == Extract()
+    assert screen.extractor.read(working=True) == []
     screen.show("› one", "", "• First", "", "› two", "", "• Second", pushed=("  >_",))
-    assert screen.extractor.read(working=True) == Extract("• Second")
+    assert screen.extractor.read(working=True) == [Extract("• Second")]
 
 
 def test_a_finished_message_outlives_a_smaller_terminal() -> None:
     screen = codex()
     ask(screen, "one")
     screen.show("› one", "", "• First")
-    assert screen.extractor.read(working=True).text == "• First"
+    assert text(screen, working=True) == "• First"
     screen.rows = 8
     screen.show("  First")
-    assert screen.extractor.read(working=False) == Extract()
+    assert screen.extractor.read(working=False) == []
     screen.show("› one", "", "• Fir")
-    assert screen.extractor.read(working=False) == Extract()
+    assert screen.extractor.read(working=False) == []
     ask(screen, "two")
     screen.show("› one", "", "• Fir")
-    assert screen.extractor.read(working=True) == Extract()
+    assert screen.extractor.read(working=True) == []
     screen.show("› two", "", "• Second", pushed=("› one", "", "• Fir"))
-    assert screen.extractor.read(working=True).text == "• Second"
+    assert text(screen, working=True) == "• Second"
 
 
 def test_a_prompt_that_looks_like_output_is_not_output() -> None:
     screen = codex()
     ask(screen, "a\n\n• b\n› c")
     screen.show("› a", "", "  • b", "  › c", "", "", "• Answer")
-    assert screen.extractor.read(working=True).text == "• Answer"
+    assert text(screen, working=True) == "• Answer"
 
 
 def test_an_answer_that_looks_like_furniture_is_kept() -> None:
@@ -182,7 +245,7 @@ def test_an_answer_that_looks_like_furniture_is_kept() -> None:
     ask(screen, "x")
     quoted = ("• › y", "  Worked for 6s • 20:10", "  • Working (3s • esc to interrupt)")
     screen.show("› x", "", *quoted)
-    assert screen.extractor.read(working=False).text == "\n".join(quoted)
+    assert text(screen, working=False) == "\n".join(quoted)
 
 
 def test_a_plain_programs_answer_is_what_was_not_there() -> None:
@@ -190,7 +253,7 @@ def test_a_plain_programs_answer_is_what_was_not_there() -> None:
     screen.show("$")
     ask(screen, "echo hi")
     screen.show("$ echo hi", "hi", "$")
-    assert screen.extractor.read(working=True).text == "hi"
+    assert text(screen, working=True) == "hi"
 
 
 def test_the_same_answer_twice_is_shown_twice() -> None:
@@ -198,7 +261,7 @@ def test_the_same_answer_twice_is_shown_twice() -> None:
     screen.show("$ echo hi", "hi", "$")
     ask(screen, "echo hi")
     screen.show("$ echo hi", "hi", "$ echo hi", "hi", "$")
-    assert screen.extractor.read(working=True).text == "hi"
+    assert text(screen, working=True) == "hi"
 
 
 def test_a_message_that_was_not_taken_changes_nothing() -> None:
@@ -208,7 +271,7 @@ def test_a_message_that_was_not_taken_changes_nothing() -> None:
     screen.show("$ one", "1", "$")
     screen.extractor.prepare()
     screen.extractor.abandon()
-    assert screen.extractor.read(working=True).text == "1"
+    assert text(screen, working=True) == "1"
 
 
 LINES = st.lists(st.sampled_from(["", "a", "b", "c c"]), max_size=8)
@@ -249,15 +312,15 @@ def test_the_answer_to_a_message_higher_than_the_screen_is_kept() -> None:
     screen = codex()
     end = tall(screen)[-8:]
     screen.show(*end, "", "• Working (0s • esc to interrupt)")
-    assert screen.extractor.read(working=True).text == ""
+    assert text(screen, working=True) == ""
     screen.show(*end[1:], "", "• The", "  answer")
-    assert screen.extractor.read(working=True).text == "• The\n  answer"
+    assert text(screen, working=True) == "• The\n  answer"
 
 
 def test_an_answer_that_is_higher_than_the_screen_as_well_is_not_lost() -> None:
     screen = codex()
     tall(screen)
     screen.show(*(f"  line {number}" for number in range(1, 11)))
-    assert screen.extractor.read(working=True) == Extract()
+    assert screen.extractor.read(working=True) == []
     screen.show(*(f"  line {number}" for number in range(2, 11)), "  the end")
-    assert (screen.extractor.read(working=False).text or "").endswith("line 10\n  the end")
+    assert text(screen, working=False).endswith("line 10\n  the end")
