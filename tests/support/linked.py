@@ -24,7 +24,9 @@ from agentapi.drivers.codex_tui import LinkedTui
 from agentapi.scripted import Say, ScriptedModel
 from agentapi.transcript_items import AgentMessage, Item, UserMessage
 from tests.support.codex import CodexHome, codex_binary, codex_home
+from tests.support.replay import conversation
 from tests.support.server import all_gone
+from tests.support.two_paths import Run, compare
 
 PATIENCE = 30.0
 """Seconds after which a test gives up waiting: the machine may be busy."""
@@ -112,11 +114,15 @@ class Linked:
     @property
     def items(self) -> list[Item]:
         """The items in their last version, in the order in which they first came."""
+        return list(self._by_id.values())
+
+    @property
+    def _by_id(self) -> dict[str, Item]:
         found: dict[str, Item] = {}
         for event in self.events:
             if isinstance(event, ItemChanged):
                 found[event.id] = event.item
-        return list(found.values())
+        return found
 
     @property
     def said(self) -> list[str]:
@@ -132,6 +138,17 @@ class Linked:
     def sent(self) -> list[str]:
         """What the model answered, in messages, to the byte."""
         return [s.text for reply in self.model.replies for s in reply if isinstance(s, Say)]
+
+    def run(self) -> Run:
+        """What was told, to be compared with what the screen alone tells."""
+        whole = {e.id for e in self.events if isinstance(e, ItemChanged) and not e.partial}
+        exact = [
+            ("user" if isinstance(item, UserMessage) else "agent", item.text)
+            for number, item in self._by_id.items()
+            if isinstance(item, UserMessage | AgentMessage) and number in whole
+        ]
+        cut = self.phase not in (Phase.IDLE, Phase.BLOCKED)
+        return Run(self.phases, conversation(self.events), exact, cut=cut)
 
     @property
     def ended(self) -> bool:
@@ -158,6 +175,7 @@ async def linked(
     """A driver that is ready; at the end no process is left with `folder` in its environment."""
     async with ScriptedModel() as model:
         home = codex_home(folder, model.url, **home_options)
+        record = record or folder / "run.cast"
         env = home.environment() | {"XDG_CACHE_HOME": str(Path.home() / ".cache")}
         driver = CodexDriver(
             profile_for("codex"),
@@ -173,6 +191,9 @@ async def linked(
             await driver.start(running.take)
             await running.until(lambda: "idle" in running.phases, "the start")
             yield running
+            run = running.run()
         finally:
             await driver.stop(2)
         await all_gone(folder)
+        if link == "on":
+            await compare(record, run)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import selectors
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -86,15 +86,20 @@ class Replayed:
     @property
     def conversation(self) -> list[tuple[str, str]]:
         """(role, text) of each message, as the session would number them."""
-        messages: list[tuple[str, str]] = []
-        for _, event in self.events:
-            if isinstance(event, UserText):
-                messages.append(("user", event.text))
-            elif isinstance(event, AgentText):
-                if messages and messages[-1][0] == "agent":
-                    messages.pop()
-                messages.append(("agent", event.text))
-        return messages
+        return conversation(event for _, event in self.events)
+
+
+def conversation(events: Iterable[DriverEvent]) -> list[tuple[str, str]]:
+    """(role, text) of each message that a driver told, as the session would number them."""
+    messages: list[tuple[str, str]] = []
+    for event in events:
+        if isinstance(event, UserText):
+            messages.append(("user", event.text))
+        elif isinstance(event, AgentText):
+            if messages and messages[-1][0] == "agent":
+                messages.pop()
+            messages.append(("agent", event.text))
+    return messages
 
 
 Edit = Callable[[bytes], bytes]
