@@ -13,14 +13,15 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from agentapi.conversation.model import Message, PhaseState, Role
 from agentapi.drivers import acp_text
 from agentapi.history import History
-from agentapi.transcript import Transcript, TranscriptItem
+from agentapi.transcript import Transcript
+from agentapi.transcript_changes import TranscriptItem
 from agentapi.transcript_items import (
     AgentMessage,
     Error,
@@ -38,8 +39,6 @@ INTERRUPTED = "■ Conversation interrupted"
 _GOOD = ("completed", "running")
 """What a tool may be; whatever else it is, it failed."""
 _PATCHED = re.compile(r"^(?:\*\*\* )?(add|update|delete)(?: file:)? (.+)$", re.I | re.M)
-_LIVE = (Source.LINK, Source.SCREEN)
-"""The sources of what is behind the last item that stays."""
 
 
 @dataclass(slots=True)
@@ -51,6 +50,8 @@ class _Question:
     words: str
     item: int = 0
     """Its item's id in the transcript; 0 as long as it is not there."""
+    settled: bool = False
+    """Whether that id stays; one that the link alone told may become another item's."""
     exact: bool = False
     """Whether its answer has exact text."""
 
@@ -74,11 +75,14 @@ class ExactMessages:
     @property
     def complete(self) -> bool:
         """Whether the transcript has told all of the last answer: the turn's end, or, as not every
-        version writes that, the last text that the screen shows."""
+        version writes that, the last text that the screen shows; and whether it is recorded, if
+        anything is."""
         if not self._questions:
             return True
         self._transcript.flush()
         items = self._answer(self._questions[-1])
+        if self._transcript.recorded and any(item.source is Source.LINK for item in items):
+            return False
         return _ended(items) or _ends_with_text(items)
 
     def asked(self, message: Message) -> None:
@@ -143,26 +147,35 @@ class ExactMessages:
         return -1
 
     def _find(self) -> Iterable[int]:
-        """The places of questions that are in the transcript now and were not before."""
+        """The places of questions that are elsewhere in the transcript than they were before."""
         place = len(self._questions)
-        while place and not self._questions[place - 1].item:
+        while place and not self._questions[place - 1].settled:
             place -= 1
         if place == len(self._questions):
             return
         after = self._questions[place - 1].item if place else 0
+        found = dict(self._match(place, after))
+        for number in range(place, len(self._questions)):
+            question, item = self._questions[number], found.get(number)
+            question.settled = item is not None and item.source is not Source.LINK
+            before, question.item = question.item, item.id if item is not None else 0
+            if question.item != before:
+                yield number
+
+    def _match(self, place: int, after: int) -> Iterator[tuple[int, TranscriptItem]]:
+        """The items of the questions from a place on, among those behind the id `after`."""
         for item in self._transcript.behind(after):
             if not self._is_news(item) or not isinstance(item.item, UserMessage):
                 continue
             words = _words(item.item.text)
             for number in range(place, len(self._questions)):
                 if self._questions[number].words == words:
-                    self._questions[number].item = item.id
+                    yield number, item
                     place = number + 1
-                    yield number
                     break
 
     def _is_news(self, item: TranscriptItem) -> bool:
-        told = item.source not in _LIVE
+        told = item.source is not Source.SCREEN
         return told and (item.time is None or item.time >= self._since)
 
     def _answer(self, question: _Question) -> list[TranscriptItem]:
@@ -177,7 +190,7 @@ class ExactMessages:
                 begins = item.item.event == "started"
             elif isinstance(item.item, UserMessage) and (begins or not last):
                 break
-            if last or item.source not in _LIVE:
+            if last or item.source is not Source.SCREEN:
                 found.append(item)
         return found
 
@@ -187,7 +200,7 @@ class ExactMessages:
         last = question is self._questions[-1]
         ended = _ended(items)
         if ended:  # what the screen has beyond is only painted otherwise
-            items = [item for item in items if item.source not in _LIVE]
+            items = [item for item in items if item.source is not Source.SCREEN]
         text = ""
         if ended or (last and self._working) or _ends_with_text(items):
             text = answer_text(items)

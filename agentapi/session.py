@@ -26,7 +26,6 @@ from agentapi.drivers.base import (
     Driver,
     DriverEvent,
     Exited,
-    ItemChanged,
     Noticed,
     PhaseChanged,
     ScreenChanged,
@@ -43,7 +42,8 @@ from agentapi.screen_feed import ScreenFeed
 from agentapi.state import NullStore, RestoredState, State, Store
 from agentapi.stats import SessionStats
 from agentapi.transcript import Transcript
-from agentapi.transcript_items import AgentMessage
+from agentapi.transcript_events import tell_live
+from agentapi.transcript_items import Source
 
 INTERRUPT_LIMIT = 10.0
 """Seconds that an interrupted turn has to be over in our eyes, too."""
@@ -98,7 +98,9 @@ class AgentSession:
         self._restored = history or RestoredState()
         self.resumed = bool(self._restored.messages)
         self._history = History(self.hub, clock, self._save)
-        self.transcript = Transcript(opening=driver.transport == "pty")
+        on_terminal = driver.transport == "pty"
+        source = Source.SCREEN if on_terminal else Source.ACP
+        self.transcript = Transcript(opening=on_terminal, source=source)
         self._opening = True  # no user message yet in this run
         self._phase = PhaseState(Phase.STARTING, "not started yet")
         self.phase_since = self.started_at = self.active_at = clock()
@@ -301,12 +303,12 @@ class AgentSession:
                 self._on_user_text(text)
             case PhaseChanged(state):
                 self._on_phase(state)
-            case ItemChanged(turn, id, AgentMessage(text)):
-                self.transcript.live(turn, id, text)
             case Noticed(level, message):
                 self.notice(level, message)
             case Exited():
                 self._on_exit(event)
+            case _:
+                tell_live(self.transcript, event)
 
     def _ends_turn(self, state: PhaseState) -> bool:
         return state.phase is Phase.IDLE and self._phase.phase in (Phase.WORKING, Phase.BLOCKED)
@@ -343,8 +345,7 @@ class AgentSession:
             self._phase_left = asyncio.Event()
             self._phase_changed(state)
         self._phase = state
-        if state.phase is Phase.STARTING:
-            self.transcript.unlink()
+        self.transcript.ask(state.dialog, idle=state.phase in (Phase.IDLE, Phase.EXITED))
         self._transcribe()
         if self._exact is not None:
             self._exact.phase(state.phase in (Phase.WORKING, Phase.BLOCKED))

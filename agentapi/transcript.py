@@ -1,71 +1,48 @@
 """The transcript of a session: what was said and done, each item with an id that stays.
 
-Exact sources (Codex's rollout; later the link and ACP) put items by their place in what the source
-tells; the screen fills in what no exact source has told yet:
+An exact source (Codex's rollout) puts items by their place in what it tells. What is told of a turn
+before it is recorded comes behind them:
 
-    ids      1 … n                                    n + 1
-             exact items, as the source orders them   the end of the screen's text, partial
+    ids      1 … n                                    n + 1 …
+             exact items, as the source orders them   what is told live, in the order it is told
 
-The item behind the last exact one is always the screen's: what it shows beyond the exact items
-while the agent works. The next exact item takes that id, whichever it is; when it is no message,
-the partial text moves behind it. So ids need not be kept anywhere: a source that tells the same
-again after a restart gives the same ids. Without any exact source (other agents than Codex, or
-before the source is known) all items are the screen's, one for each message.
+The next exact item takes the id n + 1, whichever it is. Its live counterpart is gone from behind
+then (`agentapi.transcript_live` knows which that is), and what else is there moves on by one, or
+stays where it was when the two orders agree, as they mostly do. So the id of an exact item is
+final, that of a live one is its place so far; and ids need not be kept anywhere: a source that
+tells the same again after a restart gives the same ids.
 
-Where a link tells the agent's messages live, they are what is behind the last exact item, and not
-the screen's (`agentapi.transcript_live`); the exact item of each takes its place, and its id.
-
-Every change of an item has a sequence number, which grows with each and also over restarts (it
-begins at the clock's milliseconds). A subscriber is not queued for: it has the number of the last
-change that it got, and is given the newest state of what changed since, in the order of the
-numbers. So a slow one costs nothing, and a number is all that a client needs to go on later.
+Live is what Codex's link tells, every item as it starts, grows and ends. Without a link it is the
+end of the screen's text beyond the exact items, as one partial message while the agent works. A
+dialog that waits for the user is live in any case. Without any exact source the items are what the
+link tells, or the screen's, one for each message (other agents than Codex).
 
 A source is written for `Transcript.open`: it puts `Entry` values, tells the usage, and closes.
 """
 
 from __future__ import annotations
 
-import asyncio
-import time
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Protocol
 
-from agentapi.conversation.model import Message, Role
-from agentapi.events import BATCH, encode, rfc3339
+from agentapi.conversation.model import Dialog, Message, Role
 from agentapi.throttle import Throttle
-from agentapi.transcript_items import AgentMessage, Entry, Item, Source, Turn, UserMessage, body
-from agentapi.transcript_live import Live
+from agentapi.transcript_changes import Changes, TranscriptItem, TranscriptSubscription
+from agentapi.transcript_items import (
+    AgentMessage,
+    Entry,
+    Item,
+    Source,
+    Turn,
+    UserMessage,
+)
+from agentapi.transcript_live import Live, Told, with_told
 from agentapi.transcript_tail import Tail
 
 INTERVAL = 0.025
 """Seconds between two changes of a partial item."""
-
-
-@dataclass(frozen=True, slots=True)
-class TranscriptItem:
-    """One item. Ids ascend from 1."""
-
-    id: int
-    turn: int
-    time: datetime | None
-    item: Item
-    partial: bool
-    source: Source
-
-    def wire(self) -> dict[str, object]:
-        """The item as `GET /transcript` has it."""
-        return {
-            "id": self.id,
-            "turn": self.turn,
-            "time": None if self.time is None else rfc3339(self.time),
-            "kind": self.item.kind.value,
-            "partial": self.partial,
-            "source": self.source.value,
-            **body(self.item),
-        }
 
 
 class TranscriptSource(Protocol):
@@ -81,23 +58,28 @@ class TranscriptSource(Protocol):
 class Transcript:
     """The items, and the changes of them. Lives on one event loop."""
 
-    def __init__(self, *, opening: bool = False) -> None:
-        """`opening`: the first message of the screen is the start-up screen, which is no item."""
+    def __init__(self, *, opening: bool = False, source: Source = Source.SCREEN) -> None:
+        """`opening`: the first message of the screen is the start-up screen, which is no item.
+        `source` is where the conversation comes from as long as nothing exact tells it."""
         self.usage: dict[str, object] | None = None
         """Tokens, context, rate limits, where a source tells (`agentapi.codex.rollout_usage`)."""
         self._opening = opening
+        self._source = source
         self._items: list[TranscriptItem] = []
         self._exact = 0  # how many of them an exact source told
+        self._growing: dict[int, TranscriptItem] = {}  # those that it may still change
         self._feed: Feed | None = None
         self._tail = Tail()
         self._live = Live()
-        self._turn_open = False  # whether the exact items are within a turn
+        self._linked = False
+        self._before_link = 0  # messages of the screen that are not the link's to tell
+        self._recorded: Callable[[Path], None] = lambda path: None
         self._listener: Callable[[list[int]], None] = lambda ids: None
         self._told = 0
         self._screen: Sequence[Message] = ()
         self._working = False
         self._changes = Changes()
-        self._growth = Throttle(INTERVAL, self._show_screen)
+        self._growth = Throttle(INTERVAL, self._show)
 
     # -- reading -----------------------------------------------------------------------------
 
@@ -105,6 +87,11 @@ class Transcript:
     def items(self) -> tuple[TranscriptItem, ...]:
         """All items."""
         return tuple(self._items)
+
+    @property
+    def recorded(self) -> bool:
+        """Whether an exact source tells: what a link tells becomes exact in a moment."""
+        return self._feed is not None
 
     def page(self, after: int = 0, limit: int | None = None) -> tuple[list[TranscriptItem], int]:
         """Up to `limit` items behind the id `after`, and what to ask for next: the last id."""
@@ -154,27 +141,30 @@ class Transcript:
             )
             if number >= self._exact:
                 self._exact = number + 1
-                self._note(entry)
-            self._set(number, made)
-        self._show_screen()
+                self._cover(entry)
+                self._live.record(number, made.turn, entry)
+            else:
+                self._live.grow(number, partial=entry.partial)
+            self._growing.pop(number, None)
+            if entry.partial:
+                self._growing[number] = made
+            self._set(number, with_told(made, self._live.beyond(number)))
+        self._show()
 
-    def _note(self, entry: Entry) -> None:
+    def _cover(self, entry: Entry) -> None:
         """Tell the tail what a new exact item covers of the screen."""
         if isinstance(entry.item, UserMessage) or (
             isinstance(entry.item, Turn) and entry.item.event == "started"
         ):
             self._tail.begin()
         self._tail.learn(entry.item)
-        if isinstance(entry.item, Turn):
-            self._turn_open = entry.item.event == "started"
-        elif isinstance(entry.item, AgentMessage):
-            self._live.covered(entry.item.text)
 
     def _restart(self, feed: Feed) -> None:
         self._exact = feed.base
-        self._cut(feed.base)
+        self._growing.clear()
+        self._live.restart()
         self._tail.begin()
-        self._tell()
+        self._show()
 
     # -- the screen --------------------------------------------------------------------------
 
@@ -192,65 +182,110 @@ class Transcript:
     def restore(self, messages: Sequence[Message]) -> None:
         """The conversation that an earlier run left."""
         self._screen = messages
-        self._show_screen()
+        self._show()
 
-    def live(self, turn: str, message: str, text: str) -> None:
-        """A link tells how far a message of the agent's has come; both ids are the agent's own."""
-        self._live.tell(turn, message, text)
-        self._growth.call()
+    # -- the link ----------------------------------------------------------------------------
+
+    def when_recorded(self, listener: Callable[[Path], None]) -> None:
+        """Tell `listener` where the agent records a session, as soon as the link says so."""
+        self._recorded = listener
+
+    def linked(self, record: Path | None = None) -> None:
+        """A link tells of a session from now on, and the screen nothing; the agent records it in
+        `record`, once it has something to record."""
+        if not self._linked:
+            self._linked = True
+            self._before_link = len(self._screen)
+        if record is not None:
+            self._recorded(record)
 
     def unlink(self) -> None:
-        """No link tells anything any more, or another one will."""
-        self._live = Live()
+        """No link tells anything any more: the screen does, until there is another link."""
+        self._linked = False
+        self._live.forget()
+        self._growth.call()
 
-    def _show_screen(self) -> None:
+    def live(self, turn: str, id: str, item: Item, *, partial: bool) -> None:
+        """The link tells how far an item has come; both ids are the agent's own."""
+        self.linked()
+        self._live.tell(Told(turn, id, item, partial, Source.LINK, _now()))
+        if partial:
+            self._growth.call()
+        else:
+            self._growth.now()
+
+    def live_usage(self, usage: Mapping[str, object]) -> None:
+        """The link tells the tokens so far."""
+        self._live.tell_usage(usage, _now())
+        self._growth.call()
+
+    def ask(self, dialog: Dialog | None, *, idle: bool) -> None:
+        """The dialog that is open now, if any; `idle` says that no turn is."""
+        on_link = self._linked and dialog is not None and not any(c.key for c in dialog.choices)
+        if self._live.ask(dialog, Source.LINK if on_link else self._source, _now()):
+            self._growth.now()
+        if idle and self._live.idle():
+            self._growth.call()
+
+    # -- showing -----------------------------------------------------------------------------
+
+    def _show(self) -> None:
+        for number, made in self._growing.items():
+            self._set(number, with_told(made, self._live.beyond(number)))
+        length = self._exact
         if self._feed is None:
-            self._show_messages()
-        elif self._live.heard:
-            self._show_live()
-        elif not (self._working and self._show_tail()):
-            self._cut(self._exact)
+            length = self._show_messages()
+        elif not self._linked and self._working and self._show_tail():
+            length += 1
+        self._cut(self._show_live(length))
         self._tell()
 
-    def _show_live(self) -> None:
-        texts = self._live.rest() if self._turn_open else []
-        for number, text in enumerate(texts, self._exact):
-            self._set_growing(number, text, datetime.now(UTC), Source.LINK)
-        self._cut(self._exact + len(texts))
+    def _show_live(self, length: int) -> int:
+        """What is told behind the first `length` items; the number of all."""
+        turn = self._items[length - 1].turn if length else 0
+        new: dict[str, int] = {}  # turns that are not recorded yet
+        for number, told in self._live.rest():
+            if not number and told.turn:
+                number = turn + new.setdefault(told.turn, len(new) + 1)
+            self._set(
+                length,
+                TranscriptItem(
+                    length + 1, number or turn, told.time, told.item, told.partial, told.source
+                ),
+            )
+            length += 1
+        return length
 
-    def _show_messages(self) -> None:
-        messages = self._screen[1:] if self._opening else self._screen
+    def _show_messages(self) -> int:
+        messages = self._screen[: self._before_link] if self._linked else self._screen
+        messages = messages[1:] if self._opening else messages
+        grows = self._working and not self._linked
         turn = 0
         for number, message in enumerate(messages):
             user = message.role is Role.USER
             turn += user
             item = UserMessage(message.content) if user else AgentMessage(message.content)
-            partial = not user and self._working and number == len(messages) - 1
+            partial = grows and not user and number == len(messages) - 1
             self._set(
-                number,
-                TranscriptItem(number + 1, turn, message.time, item, partial, Source.SCREEN),
+                number, TranscriptItem(number + 1, turn, message.time, item, partial, self._source)
             )
-        self._cut(len(messages))
+        return len(messages)
 
     def _show_tail(self) -> bool:
-        """Whether the screen shows more than the exact items, and that is now the last item."""
+        """Whether the screen shows more than the exact items: a message that grows behind them."""
         last = self._screen[-1] if self._screen else None
         if last is None or last.role is not Role.AGENT or self._exact == 0:
             return False
         text = self._tail.rest(last.content)
         if not text:
             return False
-        self._set_growing(self._exact, text, last.time, Source.SCREEN)
+        turn, time = self._items[self._exact - 1].turn, last.time
+        shown = self._items[self._exact] if len(self._items) > self._exact else None
+        if shown is not None and isinstance(shown.item, AgentMessage) and shown.time is not None:
+            time = shown.time  # it appeared then
+        made = TranscriptItem(self._exact + 1, turn, time, AgentMessage(text), True, self._source)
+        self._set(self._exact, made)
         return True
-
-    def _set_growing(self, number: int, text: str, time: datetime, source: Source) -> None:
-        """A message behind the exact items; its time is the one that it appeared at."""
-        before = self._items[self._exact - 1]
-        shown = self._items[number] if len(self._items) > number else None
-        if shown is not None and shown.partial and shown.time is not None:
-            time = shown.time
-        item = AgentMessage(text)
-        self._set(number, TranscriptItem(number + 1, before.turn, time, item, True, source))
 
     # -- changes -----------------------------------------------------------------------------
 
@@ -303,106 +338,5 @@ class Feed:
         self._transcript.usage = usage
 
 
-class Changes:
-    """Which item changed when: a log of ids by ascending numbers, of each only the last change."""
-
-    def __init__(self) -> None:
-        self._numbers: list[int] = []
-        self._ids: list[int] = []
-        self._last: dict[int, int] = {}  # of each id, the number of its last change
-        self.first = self.latest = int(time.time() * 1000)
-        """The numbers of this run are those behind `first`."""
-        self.closed = False
-        self._waiters: set[asyncio.Future[None]] = set()
-
-    def add(self, item_id: int) -> None:
-        """An item changed, appeared or was withdrawn."""
-        self.latest += 1
-        self._last[item_id] = self.latest
-        self._numbers.append(self.latest)
-        self._ids.append(item_id)
-        if len(self._numbers) > 2 * len(self._last) + 1000:
-            self._compact()
-        self._wake()
-
-    def since(self, number: int) -> Iterator[tuple[int, int]]:
-        """(number, id) of each last change behind `number`."""
-        for position in range(bisect_right(self._numbers, number), len(self._numbers)):
-            if self._last[self._ids[position]] == self._numbers[position]:
-                yield self._numbers[position], self._ids[position]
-
-    async def wait(self, number: int) -> None:
-        """Return when there is a change behind `number`, or none will come any more."""
-        while self.latest <= number and not self.closed:
-            waiter = asyncio.get_running_loop().create_future()
-            self._waiters.add(waiter)
-            try:
-                await waiter
-            finally:
-                self._waiters.discard(waiter)
-
-    def close(self) -> None:
-        """No change will come any more."""
-        self.closed = True
-        self._wake()
-
-    def _wake(self) -> None:
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(None)
-
-    def _compact(self) -> None:
-        kept = sorted((number, item_id) for item_id, number in self._last.items())
-        self._numbers = [number for number, _ in kept]
-        self._ids = [item_id for _, item_id in kept]
-
-
-class TranscriptSubscription:
-    """One subscriber: it holds no more than a number."""
-
-    on_overflow: Callable[[], None] | None = None
-    """Never called: nobody can fall behind."""
-
-    def __init__(
-        self,
-        changes: Changes,
-        find: Callable[[int], TranscriptItem | None],
-        after: int | None,
-    ) -> None:
-        self._changes = changes
-        self._find = find
-        self._closed = False
-        # A number of an earlier run says nothing of this one's changes: all of them are sent.
-        known = after is not None and changes.first <= after <= changes.latest
-        self._after = after if known and after is not None else 0
-
-    async def take(self, at_most: int = BATCH) -> bytes:
-        """The next frames, joined: at least one, and about `at_most` bytes. Empty at the end."""
-        while not self._closed:
-            if frames := self._batch(at_most):
-                return frames
-            if self._changes.closed:
-                break
-            await self._changes.wait(max(self._after, self._changes.first))
-        return b""
-
-    def close(self) -> None:
-        """Take no more."""
-        self._closed = True
-
-    def _batch(self, at_most: int) -> bytes:
-        frames: list[bytes] = []
-        size = 0
-        for number, item_id in self._changes.since(self._after):
-            frames.append(frame(number, item_id, self._find(item_id)))
-            self._after = number
-            size += len(frames[-1])
-            if size >= at_most:
-                break
-        return b"".join(frames)
-
-
-def frame(number: int, item_id: int, item: TranscriptItem | None) -> bytes:
-    """A change as a server-sent event: `item` with the item, or `withdrawn` with its id."""
-    name, data = ("item", item.wire()) if item is not None else ("withdrawn", {"id": item_id})
-    return b"id: %d\nevent: %b\ndata: %b\n\n" % (number, name.encode(), encode(data))
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,7 +1,7 @@
 """The items of a transcript: what a user and an agent said and did, exactly.
 
-A leaf module: the sources that make items (Codex's rollout, the screen, later the link and ACP) and
-the transcript that numbers them need not know one another.
+A leaf module: the sources that make items (Codex's rollout and link, the screen) and the transcript
+that numbers them need not know one another.
 """
 
 from __future__ import annotations
@@ -97,9 +97,15 @@ class Approval:
 
     kind: ClassVar[Kind] = Kind.APPROVAL
     command: str
+    """The command line or the patch; empty for other questions."""
     reason: str = ""
     decision: str = "pending"
-    """`pending`, `approved` (by the user or by a rule) or `declined`."""
+    """`pending`, `approved` (by the user or by a rule) or `declined`; `answered` once the dialog
+    is gone and nothing tells yet how it was decided."""
+    title: str = ""
+    """What the dialog asks, as long as it is open or just answered."""
+    dialog: str = ""
+    """Its id for `POST /approval`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +183,9 @@ class Entry:
     item: Item
     partial: bool = False
     """Whether the item is still growing."""
+    key: str = ""
+    """The agent's own id of the item, unique in its turn; of a turn's beginning, the turn's. Empty
+    where the source has none."""
 
 
 def body(item: Item) -> dict[str, object]:

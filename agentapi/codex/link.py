@@ -73,6 +73,7 @@ class CodexLink:
         self._questions: dict[RequestId, Question] = {}
         self._begun: asyncio.Future[None] | None = None
         self._usage = LinkUsage()
+        self._plans = 0
         self._silence: asyncio.TimerHandle | None = None
         self._checking: asyncio.Task[None] | None = None
         self._over = False
@@ -228,8 +229,9 @@ class CodexLink:
         elif method == "serverRequest/resolved":
             self._resolved(params.get("requestId"))
         elif method == "turn/plan/updated":
-            turn = str(params.get("turnId"))
-            self._emit(ItemSeen(turn, f"plan-{turn}", plan_update(params), partial=False))
+            self._plans += 1
+            item = plan_update(params)
+            self._emit(ItemSeen(str(params.get("turnId")), f"plan {self._plans}", item, False))
         elif not self._counted(method, params):
             self._note_strange(method, params)
 
@@ -271,7 +273,8 @@ class CodexLink:
         """The TUI works on this thread now."""
         self._turn = None
         self._note_model(thread)
-        self._emit(Followed(thread["id"]))
+        path = thread.get("path")
+        self._emit(Followed(thread["id"], Path(path) if isinstance(path, str) else None))
         self._thread.subscribe(once=True)
         self._status(thread.get("status"))
 

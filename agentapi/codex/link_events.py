@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from agentapi.conversation.model import Dialog, Phase
 from agentapi.transcript_items import Item
@@ -29,6 +30,8 @@ class Followed:
     """The TUI's thread is known, or it is another one now."""
 
     thread: str
+    record: Path | None = None
+    """Its rollout, which is there once it has a turn."""
 
 
 @dataclass(frozen=True, slots=True)

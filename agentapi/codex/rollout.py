@@ -53,6 +53,22 @@ def read_rollout(path: Path) -> tuple[list[Entry], RolloutParser]:
     return list(entries.values()), parser
 
 
+async def _existing(folder: Path) -> None:
+    """Wait until there is this folder: Codex makes it with a day's first session."""
+    from asyncinotify import Inotify, Mask
+
+    while (above := _above(folder)) is not None:
+        with Inotify() as inotify:
+            inotify.add_watch(above, Mask.CREATE | Mask.MOVED_TO | Mask.ONLYDIR)
+            if _above(folder) == above:
+                await inotify.get()
+
+
+def _above(folder: Path) -> Path | None:
+    """The nearest folder above one that does not exist; None when it does."""
+    return None if folder.is_dir() else next(p for p in folder.parents if p.is_dir())
+
+
 def _parse(parser: RolloutParser, data: bytes) -> list[Entry]:
     """Feed many bytes. Next to nothing of what they become is garbage, and looking for it over and
     over takes a quarter of the time."""
@@ -102,6 +118,7 @@ class RolloutFollower:
 
         here = Mask.CREATE | Mask.MOVED_TO | Mask.DELETE | Mask.MOVED_FROM | Mask.ONLYDIR
         try:
+            await _existing(self.path.parent)
             with Inotify() as inotify:
                 # A watch of the folder tells of a file that comes or is replaced, one of the file
                 # that it grows: a folder's watch would also wake for every other session's growth.

@@ -41,12 +41,15 @@ class RolloutFeed:
         self._ending: set[asyncio.Task[None]] = set()
 
     def bind(self, transcript: Transcript) -> None:
-        """Tell this transcript."""
+        """Tell this transcript, also what the link says is recorded."""
         self._transcript = transcript
+        transcript.when_recorded(self.found)
         self._follow()
 
     def found(self, path: Path) -> None:
-        """The agent's session is in this rollout now; the same path again changes nothing."""
+        """The agent's session is in this rollout now, or will be; the same path again changes
+        nothing."""
+        path = path.resolve()
         if path != self._path:
             self._path = path
             self._follow()

@@ -83,14 +83,15 @@ class RolloutParser:
 
     # -- entries -----------------------------------------------------------------------------
 
-    def _add(self, item: Item, *, partial: bool = False) -> Entry:
-        entry = Entry(self._count, self._turn, _time(self._time), item, partial)
+    def _add(self, item: Item, *, partial: bool = False, key: object = None) -> Entry:
+        name = key if isinstance(key, str) else ""
+        entry = Entry(self._count, self._turn, _time(self._time), item, partial, name)
         self._count += 1
         self._entries.append(entry)
         return entry
 
     def _change(self, entry: Entry, item: Item, *, partial: bool) -> Entry:
-        changed = Entry(entry.index, entry.turn, entry.time, item, partial)
+        changed = Entry(entry.index, entry.turn, entry.time, item, partial, entry.key)
         if changed != entry:
             self._entries.append(changed)
         return changed
@@ -108,15 +109,15 @@ class RolloutParser:
         self._asks = payload.get("approval_policy") not in (None, "never")
 
     def _on_turn_started(self, payload: Payload) -> None:
-        self._begin_turn(payload.get("model_context_window"))
+        self._begin_turn(payload.get("model_context_window"), payload.get("turn_id"))
         self._open = True
 
-    def _begin_turn(self, window: object = None) -> None:
+    def _begin_turn(self, window: object = None, key: object = None) -> None:
         self._settle_calls("aborted")
         self._turn += 1
         self._compacted = False
         self.usage.turn_started(window)
-        self._add(Turn("started"))
+        self._add(Turn("started"), key=key)
 
     def _on_turn_complete(self, payload: Payload) -> None:
         failure = payload.get("error")
@@ -139,18 +140,18 @@ class RolloutParser:
         self._user(str(payload.get("message", "")))
 
     def _on_user_item(self, payload: Payload) -> None:
-        self._user(_content(payload))
+        self._user(_content(payload), payload.get("id"))
 
-    def _user(self, text: str) -> None:
+    def _user(self, text: str, key: object = None) -> None:
         if not self._open:
             self._begin_turn()
-        self._add(UserMessage(text))
+        self._add(UserMessage(text), key=key)
 
     def _on_agent(self, payload: Payload) -> None:
         self._add(AgentMessage(str(payload.get("message", ""))))
 
     def _on_agent_item(self, payload: Payload) -> None:
-        self._add(AgentMessage(_content(payload)))
+        self._add(AgentMessage(_content(payload)), key=payload.get("id"))
 
     def _on_reasoning(self, payload: Payload) -> None:
         self._add(Reasoning(str(payload.get("text", ""))))
@@ -159,10 +160,10 @@ class RolloutParser:
         parts = payload.get("summary_text")
         text = "\n\n".join(map(str, parts)) if isinstance(parts, list) else ""
         if text:
-            self._add(Reasoning(text))
+            self._add(Reasoning(text), key=payload.get("id"))
 
     def _on_plan_item(self, payload: Payload) -> None:
-        self._add(Plan(str(payload.get("text", ""))))
+        self._add(Plan(str(payload.get("text", ""))), key=payload.get("id"))
 
     # -- tools -------------------------------------------------------------------------------
 
@@ -189,7 +190,8 @@ class RolloutParser:
         approval = None
         if reason is not None:
             approval = self._add(Approval(call.command, reason), partial=True)
-        made = _Call(self._add(call, partial=call.status == "running"), call, approval)
+        entry = self._add(call, partial=call.status == "running", key=call_id)
+        made = _Call(entry, call, approval)
         if made.entry.partial:
             self._calls[call_id] = made
         return made

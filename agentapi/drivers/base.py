@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from agentapi.conversation.model import Level, PhaseState
@@ -70,9 +71,17 @@ class Exited:
 
 @dataclass(frozen=True, slots=True)
 class SessionKnown:
-    """The agent's own id of its session became known, or is another one now."""
+    """The agent's own id of its session became known, or is another one now: a link tells its
+    items."""
 
     id: str
+    record: Path | None = None
+    """Where the agent records it, once there is something to record."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkEnded:
+    """No link tells items, until another `SessionKnown`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +123,7 @@ DriverEvent = (
     | ScreenChanged
     | Exited
     | SessionKnown
+    | LinkEnded
     | TurnChanged
     | ItemChanged
     | UsageChanged

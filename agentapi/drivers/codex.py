@@ -26,6 +26,7 @@ from agentapi.drivers.base import (
     Busy,
     DriverEvent,
     Exited,
+    LinkEnded,
     Noticed,
     PhaseChanged,
     SessionKnown,
@@ -201,6 +202,7 @@ class CodexDriver:
 
     async def _start_alone(self, command: Sequence[str], why: str) -> None:
         self.link = f"off: {why}"
+        self._sink(LinkEnded())
         words = await without_daemon(command, self._env)
         tui = TuiDriver(self._profile, words, **self._place())
         await self._run(tui)
@@ -272,6 +274,7 @@ class CodexDriver:
         if self._stopping or tui is not self._tui or tui.phase is Phase.EXITED:
             return
         log.warning("the link to Codex's app-server is lost: %s", why)
+        self._sink(LinkEnded())
         first = why.partition("\n")[0]
         self._sink(Noticed(Level.WARNING, f"Codex is started again, because {first}"))
         self._restarting = asyncio.create_task(self._restart(tui), name="codex: restart")

@@ -146,8 +146,8 @@ class LinkedTui(TuiDriver):
     def linked(self, event: LinkEvent) -> None:
         """Take what the link tells."""
         match event:
-            case Followed(thread):
-                self._emit(SessionKnown(thread))
+            case Followed(thread, record):
+                self._emit(SessionKnown(thread, record))
             case Standing(phase, detail):
                 if phase is not Phase.IDLE:
                     self._begin_sent(f"link: {detail}")

@@ -19,7 +19,8 @@ from agentapi.drivers.base import Busy, ItemChanged, UserText
 from agentapi.events import Subscription
 from agentapi.exact import answer_text, tool_title
 from agentapi.session import AgentSession, State
-from agentapi.transcript import Feed, TranscriptItem
+from agentapi.transcript import Feed
+from agentapi.transcript_changes import TranscriptItem
 from agentapi.transcript_items import (
     AgentMessage,
     Entry,
@@ -60,7 +61,10 @@ class Rollout:
         numbers = range(self._count, self._count + len(items))
         self._count += len(items)
         self._feed.put(
-            [Entry(n, 1, time, item, partial) for n, item in zip(numbers, items, strict=True)]
+            [
+                Entry(n, 1, time, item, partial, "t1" if item == BEGUN else "")
+                for n, item in zip(numbers, items, strict=True)
+            ]
         )
 
     def change(self, number: int, item: Item) -> None:

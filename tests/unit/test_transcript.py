@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentapi.conversation.model import Message, Role
-from agentapi.transcript import Changes, Transcript, TranscriptSubscription
+from agentapi.transcript import Transcript
+from agentapi.transcript_changes import Changes, TranscriptSubscription
 from agentapi.transcript_items import (
     AgentMessage,
     Entry,

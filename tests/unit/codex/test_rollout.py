@@ -169,10 +169,23 @@ async def test_another_session_that_grows_wakes_nobody(followed: Followed) -> No
     assert len(followed.batches) == told + 1
 
 
-async def test_a_folder_that_does_not_exist_is_logged_and_ends(
+async def test_a_folder_that_does_not_exist_yet_is_waited_for(followed: Followed) -> None:
+    path = followed.path
+    followed.follower.path = followed.path = path.parent / "2026/11/21" / path.name
+    followed.follower.start()
+    await asyncio.sleep(0)
+    for folder in (path.parent / "2026", path.parent / "2026/11", path.parent / "2026/11/21"):
+        folder.mkdir()
+        await asyncio.sleep(0)
+    followed.append(line("one"))
+    await followed.until("one")
+
+
+async def test_what_cannot_be_watched_is_logged_and_ends(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    follower = RolloutFollower(tmp_path / "missing/rollout-x.jsonl", lambda _: None)
+    no_name = "x" * 300
+    follower = RolloutFollower(tmp_path / no_name / "rollout-x.jsonl", lambda _: None)
     follower.start()
     async with asyncio.timeout(PATIENCE):
         await follower.wait()
