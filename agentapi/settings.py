@@ -230,8 +230,8 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "verbatim",
-        "Run the agent's command line exactly as given; else Codex gets --no-daemon where its"
-        " version knows it.",
+        "Run the agent's command line exactly as given, without the link; else Codex gets"
+        " --no-daemon where its version knows it.",
         values.truth,
         False,
     ),
@@ -340,6 +340,7 @@ def server_settings(
         raise SettingsError("the agent's program is an empty word")
     found["type"] = found["type"] or type_of_program(command[0] if command else "")
     _settle_state(found)
+    _check_link(found)
     if found["experimental_acp"] and found["print_openapi"]:
         raise SettingsError("--experimental-acp and --print-openapi exclude each other")
     found["auth_token"] = _token(found.pop("auth_token_file"), found["auth_token"])
@@ -413,6 +414,24 @@ def _settle_state(found: dict[str, Any]) -> None:
             found[name] = with_file
     if with_file and found["experimental_acp"]:
         raise SettingsError("--experimental-acp and --state-file exclude each other")
+
+
+def _check_link(found: Mapping[str, Any]) -> None:
+    """`--codex-link on` is not silently off."""
+    if found["codex_link"] != "on" or found["print_openapi"]:
+        return
+    if found["verbatim"]:
+        raise SettingsError(
+            "--verbatim and --codex-link on exclude each other: the link adds words to Codex's"
+            " command line (--codex-link auto gives way)"
+        )
+    if found["experimental_acp"]:
+        raise SettingsError("--experimental-acp and --codex-link on exclude each other")
+    if found["type"] != "codex":
+        raise SettingsError(
+            f"--codex-link on: the agent's type is {found['type']}, and only codex has a link:"
+            " give --type codex, or --codex-link auto"
+        )
 
 
 def _token(file: Path | None, text: str) -> str | None:

@@ -139,9 +139,8 @@ def codex_settings(
         "state-file": str(Tracker(session_file, workdir).data_file("state.json"))
     }
     missing = _missing(defaults, flags, environment)
-    server = server_settings(
-        {**flags, **{name: defaults[name] for name in missing}}, environment, [found["codex"]]
-    )
+    flags = {**flags, **{name: defaults[name] for name in missing}, "type": "codex"}
+    server = server_settings(flags, environment, [found["codex"]])
     prompt = _prompt(found["prompt"], found["prompt_file"]) or server.initial_prompt.strip()
     files: dict[str, Any] = {
         name: _absolute(file)
@@ -149,7 +148,7 @@ def codex_settings(
         if (file := getattr(server, name)) is not None
     }
     return CodexSettings(
-        server=replace(server, type="codex", initial_prompt="", **files),
+        server=replace(server, initial_prompt="", **files),
         workdir=workdir,
         prompt=_reported(prompt) if found["report_tasks"] else prompt,
         resume=found["continue"],

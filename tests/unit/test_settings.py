@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentapi.agents import AGENT_TYPES
+from agentapi.codex.options import codex_settings
 from agentapi.settings import (
     OPTIONS,
     ServerSettings,
@@ -160,6 +161,34 @@ def test_an_agent_is_needed_but_for_the_openapi_document() -> None:
     with pytest.raises(SettingsError, match="empty"):
         settings(command=("",))
     assert settings(command=(), print_openapi="true").print_openapi
+
+
+@pytest.mark.parametrize(
+    ("others", "because"),
+    [
+        ({"verbatim": "true"}, "--verbatim and --codex-link on exclude each other"),
+        ({"experimental_acp": "true"}, "--experimental-acp and --codex-link on exclude each other"),
+        ({"type": "claude"}, "type is claude, and only codex has a link"),
+    ],
+)
+def test_a_link_that_is_asked_for_and_cannot_be_is_an_error(
+    others: dict[str, Any], because: str
+) -> None:
+    with pytest.raises(SettingsError, match=because):
+        settings(codex_link="on", **others)
+    with pytest.raises(SettingsError, match=because):
+        settings({"AGENTAPI_CODEX_LINK": "on"}, **others)
+    assert settings(codex_link="auto", **others).codex_link == "auto"
+
+
+def test_agentapi_codex_is_of_codex_s_type_whatever_its_program_is_called(tmp_path: Path) -> None:
+    flags = {"workdir": str(tmp_path), "codex": "/opt/my-codex", "codex-link": "on"}
+    made = codex_settings(flags, {"AGENTAPI_TYPE": "claude"}, ())
+    assert (made.server.type, made.server.codex_link) == ("codex", "on")
+    with pytest.raises(SettingsError, match="--verbatim and --codex-link on"):
+        codex_settings({**flags, "verbatim": "true"}, {}, ())
+    del flags["codex-link"]
+    assert codex_settings({**flags, "verbatim": "true"}, {}, ()).server.verbatim
 
 
 def test_the_chat_path_has_one_slash_in_front_and_none_behind() -> None:
