@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from agentapi.agents.profile import AgentProfile, Reading
+from agentapi.agents.profile import AgentProfile, Reading, squeeze
 from agentapi.conversation.extract import Extractor, MarkedExtractor, PlainExtractor
 from agentapi.conversation.model import Dialog, Phase, PhaseState
 from agentapi.conversation.status import PhaseFusion, Source
@@ -45,6 +45,8 @@ class Tracker:
         self._dialogs = 0
         self._dialog: Dialog | None = None
         self._asked: Dialog | None = None
+        self._decided: Dialog | None = None
+        """The dialog on the screen whose question is decided: it will go."""
         self._ready = False
         self._final = False
         """Whether the agent's last message is finished."""
@@ -57,6 +59,11 @@ class Tracker:
     def state(self) -> PhaseState:
         """The phase, its reason and its dialog."""
         return self.fusion.state
+
+    @property
+    def knows_turns(self) -> bool:
+        """Whether the agent tells of each turn's beginning and end in its own words."""
+        return any(source in self.fusion.evidence for source in (Source.LINK, Source.OSC))
 
     @property
     def announces(self) -> bool:
@@ -101,6 +108,8 @@ class Tracker:
     def ask(self, dialog: Dialog | None) -> None:
         """The agent's own word on the question that it asks: more exact than what the screen shows
         of it. None when it is decided."""
+        if dialog is None and self._asked is not None:
+            self._decided = self._dialog
         self._asked = dialog
         self._see()
 
@@ -113,8 +122,8 @@ class Tracker:
             self._final = self._late = False
         if self._final:
             return []
-        working = open_turn or self.state.phase is not Phase.IDLE
-        extracts = self._extractor.read(working, turn_over=ended and not working)
+        working = not ended and (open_turn or self.state.phase is not Phase.IDLE)
+        extracts = self._extractor.read(working, turn_over=ended)
         said: list[Said] = []
         for extract in extracts:
             if extract.typed is not None:
@@ -245,11 +254,10 @@ class Tracker:
 
     def _see(self) -> None:
         """What the screen shows apart from work, and what the agent asks."""
-        dialog, shown = self._asked, self._dialog
-        if dialog and shown and len(dialog.choices) == len(shown.choices):
-            pairs = zip(dialog.choices, shown.choices, strict=True)
-            keyed = tuple(replace(choice, key=other.key) for choice, other in pairs)
-            dialog = replace(dialog, choices=keyed)
+        dialog = self._asked
+        shown = self._dialog if self._dialog is not self._decided else None
+        if dialog and shown:
+            dialog = _keyed(dialog, shown)
         self.fusion.see(self._ready, dialog or shown)
 
     def _known(self, dialog: Dialog | None) -> None:
@@ -259,3 +267,12 @@ class Tracker:
         elif self._dialog is None or replace(self._dialog, id="") != dialog:
             self._dialogs += 1
             self._dialog = replace(dialog, id=f"dialog-{self._dialogs}")
+
+
+def _keyed(asked: Dialog, shown: Dialog) -> Dialog:
+    """A question with the keys of its choices, where the screen shows the same one."""
+    if squeeze(asked.title) != squeeze(shown.title):
+        return asked
+    keys = {squeeze(choice.label): choice.key for choice in shown.choices}
+    choices = (replace(one, key=keys.get(squeeze(one.label), "")) for one in asked.choices)
+    return replace(asked, choices=tuple(choices))

@@ -108,6 +108,8 @@ class TuiDriver:
         self._draining = Timer(DRAIN, self._drained, limit=DRAIN_CAP)
         self._standing = Timer(DRAIN_CAP, self.tracker.stand)
         self._complete = False
+        self._ended_by: PhaseState | None = None
+        """What ended the turn whose last words are still being painted."""
         self._settling = Timer(profile.settle, self._settle)
         self._quiet = Timer(profile.quiet, self._fell_quiet)
 
@@ -356,18 +358,28 @@ class TuiDriver:
 
     def _report(self) -> None:
         """Tell a change of the phase, after the text that belongs before it."""
-        state = self.tracker.state
+        state, ended = self.tracker.state, self._ended_by
+        self._ended_by = None
+        if ended and state.phase is Phase.WORKING and self.tracker.knows_turns:
+            self._end_turn(ended)  # the next one begins before the screen shows its end
         if state == self._reported:
             self._draining.cancel()
             return
-        turn_over = self._reported.phase is Phase.WORKING and state.phase is not Phase.WORKING
-        if turn_over:
+        if self._reported.phase is Phase.WORKING and state.phase is not Phase.WORKING:
             if not self._all_painted():
+                self._ended_by = state if state.phase is Phase.IDLE else None
                 return
-            self._read(ended=True)
             if state.phase is Phase.IDLE:
-                self._say(self.tracker.finish())
-                self._standing.restart()
+                self._end_turn(state)
+                return
+            self._read(again=True)
+        self._tell(state)
+
+    def _end_turn(self, state: PhaseState) -> None:
+        """Tell the turn's last words, then that it is over."""
+        self._read(again=True, ended=True)
+        self._say(self.tracker.finish())
+        self._standing.restart()
         self._tell(state)
 
     def _tell(self, state: PhaseState) -> None:
@@ -392,12 +404,12 @@ class TuiDriver:
         self._complete = True
         self._evaluate()
 
-    def _read(self, ended: bool = False) -> None:
-        """Read the conversation from the frame, unless it was read already. Until a turn has
-        `ended` in our eyes too, its status line may stand on the screen."""
-        if ended or self._frame.version != self._read_version:
+    def _read(self, again: bool = False, ended: bool = False) -> None:
+        """Read the conversation from the frame, unless it was read already and not `again`. Until
+        a turn has `ended` in our eyes too, its status line may stand on the screen."""
+        if again or self._frame.version != self._read_version:
             self._read_version = self._frame.version
-            open_turn = self._reported.phase is Phase.WORKING and not ended
+            open_turn = self._reported.phase is Phase.WORKING and not again
             self._say(self.tracker.read(open_turn, ended))
 
     def _say(self, said: Sequence[Said]) -> None:

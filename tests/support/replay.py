@@ -106,14 +106,25 @@ Edit = Callable[[bytes], bytes]
 
 
 def replay(
-    path: Path, profile: AgentProfile | None = None, edit: Edit = lambda data: data
+    path: Path,
+    profile: AgentProfile | None = None,
+    edit: Edit = lambda data: data,
+    run: int = 0,
 ) -> Replayed:
-    """Replay an asciicast file. A paste and the Enter after it are taken for a message of ours;
-    `edit` may change the output first (to take a signal away, for example)."""
-    header, *lines = path.read_text(encoding="utf-8").splitlines()
+    """Replay an asciicast file, or one `run` of a program that was started several times. A paste
+    and the Enter after it are taken for a message of ours; `edit` may change the output first (to
+    take a signal away, for example)."""
+    header, *lines = path.read_text(encoding="utf-8").split("\n")
     head = json.loads(header)
-    entries = [json.loads(line) for line in lines]
-    return run_virtual(_replay(head, entries, profile or profile_for("codex"), edit))
+    if lines and lines[-1]:
+        lines.pop()  # whoever wrote it was killed
+    runs: list[list[list[Any]]] = [[]]
+    for entry in (json.loads(line) for line in lines if line):
+        if entry[1] == "m":
+            runs.append([])
+        else:
+            runs[-1].append(entry)
+    return run_virtual(_replay(head, runs[run], profile or profile_for("codex"), edit))
 
 
 async def _replay(
@@ -124,8 +135,9 @@ async def _replay(
     loop = asyncio.get_running_loop()
     await driver.start_detached(lambda event: result.events.append((loop.time(), event)))
     pasted: str | None = None
+    begun = entries[0][0] if entries else 0.0
     for time, kind, text in entries:
-        await asyncio.sleep(max(0.0, time - loop.time()))
+        await asyncio.sleep(max(0.0, time - begun - loop.time()))
         if kind == "o":
             driver.feed(edit(text.encode()))
         elif kind == "i" and text.startswith("\x1b[200~"):
@@ -133,8 +145,6 @@ async def _replay(
         elif kind == "i" and text == "\r" and pasted is not None:
             driver.typist.submitting(pasted)
             pasted = None
-        elif kind == "m":  # what follows is another run of the program
-            break
         elif kind == "r":
             columns, rows = text.split("x")
             await driver.resize(int(columns), int(rows))

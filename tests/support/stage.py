@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from agentapi.agents import profile_for
-from agentapi.drivers.base import AgentText, DriverEvent, PhaseChanged
+from agentapi.drivers.base import AgentText, DriverEvent, PhaseChanged, UserText
 from agentapi.drivers.tui import TuiDriver
 from tests.support.replay import run_virtual
 
@@ -84,6 +84,14 @@ class Stage:
     def said(self) -> list[str]:
         """The agent's texts."""
         return [event.text for _, event in self.events if isinstance(event, AgentText)]
+
+    def told(self) -> list[str]:
+        """The texts of both sides and the phases, in the order in which they were told."""
+        return [
+            event.text if isinstance(event, UserText | AgentText) else event.state.phase.value
+            for _, event in self.events
+            if isinstance(event, UserText | AgentText | PhaseChanged)
+        ]
 
     def phases(self) -> list[str]:
         """The phases."""

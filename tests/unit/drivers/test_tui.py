@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from agentapi.drivers.base import AgentText, PhaseChanged, ScreenChanged, UserText
+from agentapi.drivers.base import ScreenChanged
 from agentapi.drivers.tui import DRAIN, DRAIN_CAP, READ_INTERVAL, SYNC_LIMIT
 from tests.support.stage import BEGIN, DONE, END, IDLE, WORKING, Stage, play
 
@@ -53,12 +53,30 @@ def test_the_users_words_come_before_the_answer_and_the_answer_before_the_end() 
         await asyncio.sleep(1)
 
     stage = play(script)
-    told = [
-        event.text if isinstance(event, UserText | AgentText) else event.state.phase.value
-        for _, event in stage.events
-        if isinstance(event, UserText | AgentText | PhaseChanged)
+    assert stage.told()[-4:] == ["hi", "working", "• Hello you", "idle"]
+
+
+def test_a_turn_that_begins_before_the_end_of_the_last_one_is_painted() -> None:
+    """What somebody typed ahead: Codex sends it as soon as it is idle."""
+
+    async def script(stage: Stage) -> None:
+        await stage.ready()
+        stage.submit("one")
+        stage.driver.feed(WORKING)
+        stage.paint("› one", "", "• First")
+        first = ("› one", "", "• First", "", "\x1b[2m  Worked for <1s\x1b[22m", "", "")
+        stage.paint(*first, "› two")
+        stage.driver.feed(DONE + WORKING)
+        stage.paint(*first, "› two", "", "• Second")
+        await asyncio.sleep(READ_INTERVAL * 2)
+        stage.driver.feed(DONE)
+        await asyncio.sleep(1)
+
+    stage = play(script)
+    assert stage.told()[-8:] == [
+        *("one", "working", "• First", "idle"),
+        *("working", "two", "• Second", "idle"),
     ]
-    assert told[-4:] == ["hi", "working", "• Hello you", "idle"]
 
 
 def test_an_end_that_is_not_painted_is_told_after_a_pause() -> None:
@@ -202,10 +220,5 @@ def test_a_turn_that_is_over_before_it_was_seen_is_told_as_one() -> None:
         stage.paint("› hi", "", "• Hello")
         await asyncio.sleep(DRAIN_CAP + 1)
 
-    stage = play(script)
-    told = [
-        event.text if isinstance(event, UserText | AgentText) else event.state.phase.value
-        for _, event in stage.events
-        if isinstance(event, UserText | AgentText | PhaseChanged)
-    ]
+    told = play(script).told()
     assert told[told.index("hi") :] == ["hi", "working", "• Hello", "idle"]

@@ -1,0 +1,53 @@
+"""The state machine over screen and evidence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from agentapi.agents import profile_for
+from agentapi.conversation.model import Phase
+from agentapi.conversation.status import Source
+from agentapi.conversation.tracker import Tracker
+from agentapi.frames import Frame
+
+BANNER = ("  >_ OpenAI Codex (v1)", "")
+COMPOSER = ("› ", "", "  gpt · ~/x")
+DIALOG = (
+    *("  Would you like to run the following command?", "", "  $ touch x", ""),
+    *("› 1. Yes, proceed (y)", "  2. No (esc)", "", "  Press enter to confirm or esc to cancel"),
+)
+
+
+def frame(*lines: str) -> Frame:
+    return Frame(0, 80, 20, (*lines, *("",) * (20 - len(lines))), lines, (2, 0), False)
+
+
+def asking() -> Tracker:
+    """Codex with a link, in a turn, whose question stands on the screen."""
+    tracker = Tracker(profile_for("codex"))
+    tracker.take(frame(*BANNER, *COMPOSER))
+    tracker.fusion.note(Source.LINK, Phase.IDLE, "idle")
+    tracker.settle()
+    tracker.fusion.note(Source.LINK, Phase.WORKING, "active")
+    tracker.take(frame(*BANNER, *DIALOG))
+    assert tracker.state.dialog is not None
+    tracker.ask(replace(tracker.state.dialog, id="request-1"))
+    return tracker
+
+
+def test_a_decided_question_that_is_still_painted_blocks_nothing() -> None:
+    tracker = asking()
+    assert tracker.state.phase is Phase.BLOCKED
+    tracker.ask(None)
+    tracker.fusion.note(Source.LINK, Phase.WORKING, "goes on")
+    assert tracker.state.phase is Phase.WORKING
+    tracker.fusion.note(Source.LINK, Phase.IDLE, "idle")
+    assert tracker.state.phase is Phase.IDLE
+
+
+def test_the_next_question_blocks_again() -> None:
+    tracker = asking()
+    tracker.ask(None)
+    tracker.take(frame(*BANNER, *COMPOSER))
+    tracker.take(frame(*BANNER, *DIALOG))
+    assert tracker.state.phase is Phase.BLOCKED
