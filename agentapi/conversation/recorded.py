@@ -44,26 +44,27 @@ class RecordedTurns:
         """The next entry of the record; only turns say anything."""
         match entry.item:
             case Turn("started") if entry.time is not None:
-                self._started(entry.time)
+                self._started(entry.turn, entry.time)
             case Turn(event) if event != "started" and self._in_run:
-                self._ended(event, entry.time)
+                self._ended(entry.turn, event, entry.time)
 
     def forget(self) -> None:
         """Another record comes, or the same one from its beginning."""
         self._begun = self._in_run = self._tells_ends = False
         self._fusion.withdraw(Source.ROLLOUT)
 
-    def _started(self, time: datetime) -> None:
+    def _started(self, turn: int, time: datetime) -> None:
         self._in_run = time >= self._run
         self._begun = time >= self._since
         if self._begun:
-            self._fusion.note(Source.ROLLOUT, Phase.WORKING, "turn started", self._tells_ends)
+            detail = f"turn {turn} started"
+            self._fusion.note(Source.ROLLOUT, Phase.WORKING, detail, self._tells_ends)
 
-    def _ended(self, event: str, time: datetime | None) -> None:
+    def _ended(self, turn: int, event: str, time: datetime | None) -> None:
         ours = self._begun and self._fusion.heard(Source.ROLLOUT)
         self._begun = self._in_run = False
         self._tells_ends = self._tells_ends or event != "aborted"  # which alone even 0.80 writes
-        self._fusion.note(Source.ROLLOUT, Phase.IDLE, f"turn {event}", ours)
+        self._fusion.note(Source.ROLLOUT, Phase.IDLE, f"turn {turn} {event}", ours)
         if ours and time is not None:
             self._since = time  # the next turn may have begun long before this line was read
 

@@ -19,6 +19,7 @@ class Stage:
         self.now = BEGIN
         self.fusion = PhaseFusion()
         self.record = RecordedTurns(self.fusion, lambda: self.now)
+        self._turns = 0
         self.fusion.see(True, None)
         self.fusion.settle()
 
@@ -33,7 +34,8 @@ class Stage:
         time = None if seconds is None else self.at(seconds)
         if time is not None:  # Codex cuts off what is less than a millisecond
             time = time.replace(microsecond=time.microsecond // 1000 * 1000)
-        self.record.take(Entry(0, 1, time, Turn(event)))
+        self._turns += event == "started"
+        self.record.take(Entry(0, self._turns, time, Turn(event)))
 
     def turn(self, begin: float, end: float) -> None:
         """A whole turn that was submitted here and told in time."""
@@ -62,9 +64,9 @@ def test_a_turn_of_the_record_opens_and_ends_the_turn_that_was_submitted() -> No
     stage.fusion.submit()
     stage.passes(0.01)
     stage.line("started", 0.005)
-    assert (stage.phase, stage.because) == (Phase.WORKING, "rollout: turn started")
+    assert (stage.phase, stage.because) == (Phase.WORKING, "rollout: turn 1 started")
     stage.line("completed", 0.02)
-    assert (stage.phase, stage.because) == (Phase.IDLE, "rollout: turn completed")
+    assert (stage.phase, stage.because) == (Phase.IDLE, "rollout: turn 1 completed")
 
 
 def test_a_turn_that_begins_in_the_millisecond_of_the_submit_is_its_own() -> None:
@@ -88,7 +90,7 @@ def test_the_first_beginning_opens_but_does_not_vote_until_an_end_was_seen() -> 
     stage.line("started", 1)
     assert stage.counts
     stage.fusion.note(Source.TITLE, Phase.IDLE, "idle")
-    assert (stage.phase, stage.because) == (Phase.WORKING, "rollout: turn started")
+    assert (stage.phase, stage.because) == (Phase.WORKING, "rollout: turn 2 started")
 
 
 def test_a_version_that_writes_beginnings_and_aborts_alone_never_votes_that_it_works() -> None:
@@ -101,7 +103,10 @@ def test_a_version_that_writes_beginnings_and_aborts_alone_never_votes_that_it_w
         assert not stage.counts
         stage.passes(1)
         stage.line("aborted", second + 1)
-        assert (stage.phase, stage.because) == (Phase.IDLE, "rollout: turn aborted")
+        assert (stage.phase, stage.because) == (
+            Phase.IDLE,
+            f"rollout: turn {second // 2 + 1} aborted",
+        )
         stage.passes(1)
     stage.fusion.submit()
     stage.line("started", 6)
@@ -142,7 +147,7 @@ def test_an_end_that_is_read_after_the_next_submit_does_not_end_that_turn() -> N
     assert (stage.phase, stage.because) == (Phase.WORKING, "title: still working")
     assert not stage.counts
     stage.line("started", 3)
-    assert stage.because == "rollout: turn started"
+    assert stage.because == "rollout: turn 3 started"
 
 
 def test_a_whole_turn_that_is_read_after_the_next_submit_says_nothing_of_it() -> None:
@@ -183,7 +188,7 @@ def test_a_message_that_waited_in_the_agent_begins_the_moment_the_turn_before_en
     stage.line("completed", 1)
     assert stage.phase is Phase.IDLE
     stage.line("started", 1.001)
-    assert (stage.phase, stage.because) == (Phase.WORKING, "rollout: turn started")
+    assert (stage.phase, stage.because) == (Phase.WORKING, "rollout: turn 2 started")
 
 
 def test_a_turn_at_the_terminal_opens_and_ends() -> None:
@@ -192,7 +197,18 @@ def test_a_turn_at_the_terminal_opens_and_ends() -> None:
     stage.line("started", 4.99)
     assert stage.phase is Phase.WORKING
     stage.line("failed", 6)
-    assert (stage.phase, stage.because) == (Phase.IDLE, "rollout: turn failed")
+    assert (stage.phase, stage.because) == (Phase.IDLE, "rollout: turn 1 failed")
+
+
+def test_turns_at_the_terminal_open_one_after_the_other_though_no_end_is_written() -> None:
+    """0.80, with what else tells their ends."""
+    stage = Stage()
+    for second in (1, 3, 5):
+        stage.line("started", second)
+        assert stage.phase is Phase.WORKING
+        stage.passes(2)
+        stage.fusion.note(Source.NOTIFICATION, Phase.IDLE, "idle")
+        assert stage.because == "notification: idle"
 
 
 def test_another_record_makes_what_was_said_void() -> None:

@@ -1,0 +1,1 @@
+"""Codex under the daemon's own driver, with the time of each piece of evidence."""
