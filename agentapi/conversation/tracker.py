@@ -61,11 +61,6 @@ class Tracker:
         return self.fusion.state
 
     @property
-    def knows_turns(self) -> bool:
-        """Whether the agent tells of each turn's beginning and end in its own words."""
-        return any(source in self.fusion.evidence for source in (Source.LINK, Source.OSC))
-
-    @property
     def announces(self) -> bool:
         """Whether the agent told its state by OSC 7501."""
         return Source.OSC in self.fusion.evidence

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from agentapi.agents.profile import AgentProfile
 from agentapi.conversation.model import Level, Phase, PhaseState
 from agentapi.conversation.recorded import RecordedTurns
-from agentapi.conversation.status import Source
+from agentapi.conversation.status import Evidence, Source
 from agentapi.conversation.tracker import Said, Tracker
 from agentapi.drivers.base import (
     AgentText,
@@ -108,7 +108,7 @@ class TuiDriver:
         self._draining = Timer(DRAIN, self._drained, limit=DRAIN_CAP)
         self._standing = Timer(DRAIN_CAP, self.tracker.stand)
         self._complete = False
-        self._ended_by: PhaseState | None = None
+        self._ending: Evidence | None = None
         """What ended the turn whose last words are still being painted."""
         self._settling = Timer(profile.settle, self._settle)
         self._quiet = Timer(profile.quiet, self._fell_quiet)
@@ -358,16 +358,16 @@ class TuiDriver:
 
     def _report(self) -> None:
         """Tell a change of the phase, after the text that belongs before it."""
-        state, ended = self.tracker.state, self._ended_by
-        self._ended_by = None
-        if ended and state.phase is Phase.WORKING and self.tracker.knows_turns:
-            self._end_turn(ended)  # the next one begins before the screen shows its end
+        state, said = self.tracker.state, self.tracker.fusion.deciding
+        ended, self._ending = self._ending, None
+        if ended and said and said.source is ended.source and said.phase is Phase.WORKING:
+            self._end_turn(PhaseState(ended.phase, ended.because))  # painted behind the next one
         if state == self._reported:
             self._draining.cancel()
             return
         if self._reported.phase is Phase.WORKING and state.phase is not Phase.WORKING:
             if not self._all_painted():
-                self._ended_by = state if state.phase is Phase.IDLE else None
+                self._ending = said if state.phase is Phase.IDLE else None
                 return
             if state.phase is Phase.IDLE:
                 self._end_turn(state)
