@@ -9,6 +9,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +20,10 @@ from agentapi.transcript import Feed, Transcript
 from agentapi.transcript_items import Entry, Source, Turn
 
 _log = logging.getLogger(__name__)
+
+COPYING = timedelta(seconds=5)
+"""How long a fork may be busy repeating another session (two turns take 14 ms): with the time of
+the copy, so that nothing else tells an old turn, perhaps one that was cut, from one of now."""
 
 
 class Recorded(Protocol):
@@ -84,7 +89,7 @@ class RolloutFeed:
         self._feed.put(batch.entries)
         parser = follower.parser
         self.session_id, self.agent_version = parser.session_id, parser.version
-        turns = [entry for entry in batch.entries if isinstance(entry.item, Turn)]
+        turns = [entry for entry in batch.entries if _tells_turn(entry, parser.copied)]
         if turns or batch.restarted:
             self._recorded(turns, anew=batch.restarted)
         self._feed.tell_usage(parser.usage.snapshot())
@@ -111,3 +116,10 @@ class WatchedRolloutFeed(RolloutFeed):
 
     def _on_session(self, meta: SessionMeta, rollout: Path) -> None:
         self.found(rollout)
+
+
+def _tells_turn(entry: Entry, copied: datetime | None) -> bool:
+    """Whether an entry is a turn's, and not one that was copied at that time."""
+    if not isinstance(entry.item, Turn) or entry.time is None:
+        return False
+    return copied is None or entry.time >= copied + COPYING

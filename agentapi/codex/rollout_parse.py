@@ -47,6 +47,8 @@ class RolloutParser:
     def __init__(self) -> None:
         self.session_id: str | None = None
         self.version: str | None = None
+        self.copied: datetime | None = None
+        """When a fork began to repeat the lines of the session that it came from, dated anew."""
         self.usage = UsageMeter()
         self._lines = RolloutLines()
         self._entries: list[Entry] = []  # what the bytes of this feed changed
@@ -99,7 +101,9 @@ class RolloutParser:
     # -- the session and its turns -----------------------------------------------------------
 
     def _on_meta(self, payload: Payload) -> None:
-        if self.session_id is None:  # a fork repeats the lines of the session that it came from
+        if self.session_id is not None:
+            self.copied = _time(self._time)
+        else:
             self.session_id = str(payload.get("id") or payload.get("session_id") or "") or None
             self.version = str(payload.get("cli_version") or "") or None
 

@@ -1,0 +1,135 @@
+"""What the feed tells the driver: the turns of the rollout that the agent writes, and no others."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from agentapi.codex.rollout_feed import COPYING, RolloutFeed
+from agentapi.transcript import Transcript
+from agentapi.transcript_items import Entry, Turn
+
+PATIENCE = 10.0
+ROLLOUTS = Path(__file__).resolve().parents[2] / "recordings/rollouts"
+BEGIN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+ANEW = "anew"
+
+
+class Told:
+    """A feed, and what it told of turns."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.heard: list[str] = []
+        self._changed = asyncio.Event()
+        self.feed = RolloutFeed(self._recorded)
+        self.feed.bind(Transcript())
+
+    def _recorded(self, entries: Sequence[Entry], anew: bool = False) -> None:
+        self.heard += [ANEW] * anew
+        for entry in entries:
+            assert isinstance(entry.item, Turn)
+            self.heard.append(f"{entry.turn} {entry.item.event}")
+        self._changed.set()
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Wait until something holds of what was told."""
+        async with asyncio.timeout(PATIENCE):
+            while not holds():
+                self._changed.clear()
+                await self._changed.wait()
+
+    def write(self, name: str, *lines: str) -> Path:
+        """Write at the end of a rollout."""
+        path = self.folder / f"rollout-{name}.jsonl"
+        with path.open("a", encoding="utf-8") as file:
+            file.writelines(lines)
+        return path
+
+
+@pytest.fixture
+async def told(tmp_path: Path) -> AsyncIterator[Told]:
+    """A feed that follows nothing yet."""
+    made = Told(tmp_path)
+    yield made
+    await made.feed.stop()
+
+
+def meta(session: str, seconds: float = 0) -> str:
+    """The first line of a session."""
+    return _line("session_meta", {"id": session, "cli_version": "0.125.0"}, seconds)
+
+
+def event(kind: str, seconds: float = 1) -> str:
+    """A line of an event."""
+    return _line("event_msg", {"type": kind}, seconds)
+
+
+def _line(kind: str, payload: dict[str, str], seconds: float) -> str:
+    time = (BEGIN + timedelta(seconds=seconds)).isoformat()
+    return json.dumps({"timestamp": time, "type": kind, "payload": payload}) + "\n"
+
+
+async def test_turns_are_told_as_they_are_written(told: Told) -> None:
+    path = told.write("a", meta("a"), event("task_started"))
+    told.feed.found(path)
+    await told.until(lambda: told.heard == [ANEW, "1 started"])
+    told.write("a", event("agent_message"), event("task_complete"), event("task_started"))
+    await told.until(lambda: told.heard[2:] == ["1 completed", "2 started"])
+    told.feed.found(path)  # the same again
+    told.write("a", event("turn_aborted"))
+    await told.until(lambda: told.heard[4:] == ["2 aborted"])
+
+
+async def test_a_rollout_that_is_read_anew_says_so(told: Told) -> None:
+    path = told.write("a", meta("a"), event("task_started"), event("task_complete"))
+    told.feed.found(path)
+    await told.until(lambda: told.heard == [ANEW, "1 started", "1 completed"])
+    path.write_text(meta("a") + event("task_started"), encoding="utf-8")
+    await told.until(lambda: told.heard[3:] == [ANEW, "1 started"])
+
+
+async def test_another_session_takes_the_place_of_the_one_before(told: Told) -> None:
+    told.feed.found(told.write("a", meta("a"), event("task_started")))
+    await told.until(lambda: told.heard == [ANEW, "1 started"])
+    told.feed.found(told.write("b", meta("b")))
+    told.write("a", event("task_complete"))
+    told.write("b", event("task_started"))
+    await told.until(lambda: told.heard[2:] == [ANEW, "1 started"])
+
+
+async def test_the_turns_that_a_fork_repeats_are_not_told_as_news(told: Told) -> None:
+    """0.80 and 0.125 write them again with the time of the copy, and 0.80 may cut the last."""
+    path = told.write("fork", meta("fork"), meta("origin"), event("task_started", 0.01))
+    told.feed.found(path)
+    told.write("fork", event("task_complete", 0.02), event("task_started", 0.02))
+    later = COPYING.total_seconds() + 1
+    told.write("fork", event("task_started", later), event("task_complete", later))
+    await told.until(lambda: told.heard == [ANEW, "3 started", "3 completed"])
+
+
+@pytest.mark.parametrize("version", sorted(path.name for path in ROLLOUTS.glob("0.*")))
+@pytest.mark.parametrize("session", ["turns", "endings", "approvals"])
+async def test_what_a_version_writes_is_told(told: Told, version: str, session: str) -> None:
+    """0.80 writes no end but that of an interrupted turn; all others write each beginning and each
+    end, but the end of a turn in which Codex itself was ended."""
+    turns = len(json.loads((ROLLOUTS / version / f"{session}.json").read_text())["typed"])
+    told.feed.found(ROLLOUTS / version / f"{session}.jsonl")
+    await told.until(lambda: any(one.startswith(f"{turns} ") for one in told.heard))
+    heard = [one.split() for one in told.heard[1:]]
+    assert [turn for turn, event in heard if event == "started"] == sorted(
+        {turn for turn, _ in heard}, key=int
+    )
+    ends = [event for _, event in heard if event != "started"]
+    if version == "0.80.0":
+        assert set(ends) <= {"aborted"}
+    else:
+        assert [event == "started" for _, event in heard] == [
+            number % 2 == 0 for number in range(len(heard))
+        ]
+        assert ends.count("completed") >= turns - 2
