@@ -12,8 +12,9 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 
+from agentapi.agents.codex_dialog import read_dialog
 from agentapi.agents.profile import AgentProfile, Composer, Reading, Unsendable, squeeze
-from agentapi.conversation.model import Choice, Dialog, Phase
+from agentapi.conversation.model import Phase
 from agentapi.frames import Frame
 
 _SPINNER = re.compile(r"^[⠀-⣿]( |$)")
@@ -25,32 +26,10 @@ _WORKED = re.compile(
 _RULE = re.compile(r"^─(?: Worked for [^─]+ )?─+$")
 _TIP = re.compile(r"^  └ Tip: ")
 _BACKGROUND = re.compile(r"^  \d+ background terminals? running")
-_CHOICE = re.compile(r"^(?:  )?[›❯> ] (?P<number>\d)\. (?P<label>.*)$")
-_CHOSEN = re.compile(r"^(?:  )?[›❯>] \d\. ")
-_CONFIRM = re.compile(
-    r"^ .*\b(?:(?:enter|return) (?:to )?(?:confirm|continue|submit|select)"
-    r"|esc (?:to )?(?:cancel|go back|back|skip))\b",
-    re.IGNORECASE,
-)
 _COMMANDS = re.compile(r"^[› ] /\w[\w-]*  +\w")
 _MENTIONS = re.compile(r"^  .*\binsert · esc close · |^  no matches$|^  loading\.\.\.$")
 _PASTED = re.compile(r"\[Pasted Content (\d+) chars\](?: #\d+)?")
 _LOGO = re.compile(r"^[ ⠀-⣿]*[⠁-⣿][ ⠀-⣿]*$")
-_WELCOME = "  Welcome to Codex"
-_KEYS = {"esc": "\x1b", "enter": "\r", "space": " "}
-_KINDS = (  # words of a dialog -> its kind; the first that fits
-    ("run the following command", "command"),
-    ("make the following edits", "patch"),
-    ("trust", "trust"),
-    ("without asking for approval", "trust"),
-    ("update available", "update"),
-    ("sign in with", "login"),
-    ("api key", "login"),
-    ("network access", "permission"),
-    ("permission", "permission"),
-    ("unanswered", "question"),
-    ("mcp", "mcp"),
-)
 _MESSAGE_SIGNS = "!/@?#$"
 
 
@@ -60,7 +39,7 @@ class CodexProfile(AgentProfile):
     def read(self, frame: Frame) -> Reading:
         """Find transcript, composer, dialog and working line on a screen."""
         last = _last_filled(frame.lines, frame.rows)
-        if dialog := _read_dialog(frame.lines, last):
+        if dialog := read_dialog(frame.lines, last):
             top, value, text = dialog
             working = _working(frame.lines, _last_filled(frame.lines, top))
             return Reading(top, dialog=value, dialog_text=text, working=working)
@@ -267,76 +246,3 @@ def _is_tail_furniture(kept: Sequence[str], bright: Mapping[str, str], working: 
 def _is_end_mark(line: str, bright: Mapping[str, str]) -> bool:
     faint = not bright.get(line, line)
     return faint and bool(_WORKED.match(line) or _BACKGROUND.match(line))
-
-
-def _read_dialog(lines: Sequence[str], last: int) -> tuple[int, Dialog, str] | None:
-    """A dialog ends the screen with a line of its keys, below numbered choices, one of them
-    marked. Returns how many rows above it are conversation, the dialog and its text."""
-    if last < 0 or not _CONFIRM.match(lines[last]):
-        return None
-    first_choice = None
-    for row in range(last, max(-1, last - 40), -1):
-        if match := _CHOICE.match(lines[row]):
-            first_choice = row
-            if match["number"] == "1":
-                break
-    if first_choice is None or not any(_CHOSEN.match(x) for x in lines[first_choice : last + 1]):
-        return None
-    top = _dialog_top(lines, first_choice)
-    text = "\n".join(lines[top : last + 1])
-    dialog = _dialog(lines[top:first_choice], lines[first_choice:last], text)
-    above = 0 if lines[top].startswith(_WELCOME) else top  # a moving picture, no conversation
-    return above, dialog, text
-
-
-def _dialog_top(lines: Sequence[str], first_choice: int) -> int:
-    """Up to two blank lines in a row, or to the last block of the transcript, or to the welcome
-    below the moving picture of the first start."""
-    top = first_choice
-    while top > 0 and not lines[top - 1]:
-        top -= 1
-    while top > 0:
-        above = lines[top - 1]
-        if not above and (top < 2 or not lines[top - 2]):
-            break
-        if above and above[0] not in " >":
-            break
-        top -= 1
-        if above.startswith(_WELCOME):
-            break
-    while not lines[top]:
-        top += 1
-    return top
-
-
-def _dialog(head: Sequence[str], tail: Sequence[str], text: str) -> Dialog:
-    words = text.lower()
-    kind = next((kind for sign, kind in _KINDS if sign in words), "other")
-    paragraphs = [p.split("\n") for p in "\n".join(head).split("\n\n") if p.strip()]
-    flat = [" ".join(line.strip() for line in p) for p in paragraphs]
-    reason = next((p.removeprefix("Reason: ") for p in flat if p.startswith("Reason: ")), "")
-    command = next(
-        ("\n".join(line[4:] for line in p) for p in paragraphs if p[0].startswith("  $ ")), ""
-    )
-    title = next((p for p in flat if p.endswith("?")), flat[0] if flat else "")
-    return Dialog("", kind, title, reason=reason, command=command, choices=_choices(tail))
-
-
-def _choices(lines: Sequence[str]) -> tuple[Choice, ...]:
-    found: list[tuple[str, str]] = []
-    for line in lines:
-        if match := _CHOICE.match(line):
-            found.append((match["number"], match["label"].strip()))
-        elif found and line.startswith("     "):
-            number, label = found[-1]
-            found[-1] = (number, f"{label} {line.strip()}")
-    return tuple(Choice(number, *_split_key(label, number)) for number, label in found)
-
-
-def _split_key(label: str, number: str) -> tuple[str, str]:
-    """A choice shows its key in parentheses at its end; its number works as well."""
-    match = re.search(r" \((\w+)\)$", label)
-    if match is None:
-        return label, number
-    key = match[1]
-    return label[: match.start()], _KEYS.get(key, key if len(key) == 1 else number)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from agentapi import __version__
-from agentapi.codex.link_approval import Question, question
+from agentapi.codex.link_approval import KNOWN, question
 from agentapi.codex.link_command import CodexCommand
 from agentapi.codex.link_events import (
     QUIET,
@@ -36,6 +36,7 @@ from agentapi.codex.link_events import (
 )
 from agentapi.codex.link_growth import Growth
 from agentapi.codex.link_items import GROWING, plan_update, thread_item
+from agentapi.codex.link_question import OpenQuestions, Question
 from agentapi.codex.link_server import AppServer
 from agentapi.codex.link_thread import FollowedThread
 from agentapi.codex.link_usage import LinkUsage
@@ -70,7 +71,7 @@ class CodexLink:
         self._active = False
         self._thread = FollowedThread(self._ask, self._follow, self._note_model)
         self._growth = Growth(sink)
-        self._questions: dict[RequestId, Question] = {}
+        self._questions = OpenQuestions()
         self._begun: asyncio.Future[None] | None = None
         self._usage = LinkUsage()
         self._plans = 0
@@ -178,17 +179,20 @@ class CodexLink:
 
     def asks(self, dialog_id: str) -> Question | None:
         """The open question with this id."""
-        found = (q for q in self._questions.values() if q.dialog.id == dialog_id)
-        return next(found, None)
+        return self._questions.find(dialog_id)
 
     async def answer(self, asked: Question, choice: str) -> None:
-        """Answer a question. Raises `LookupError` for a choice that it does not have, `RpcLost`."""
-        result = asked.answers.get(choice)
-        if result is None:
-            raise LookupError(f"the dialog has no choice {choice!r}")
-        if self._rpc is None or asked.request not in self._questions:
+        """Answer a question; a form goes on with its next one, and is answered with its last.
+
+        Raises `LookupError` for a choice that it does not have, `RpcLost`."""
+        outcome = asked.choose(choice)
+        if self._rpc is None or self._questions.find(asked.dialog.id) is None:
             raise LookupError(f"no dialog {asked.dialog.id!r} is open")
-        await self._rpc.respond(asked.request, result)
+        if isinstance(outcome, Question):
+            self._questions.put(outcome)
+            self._tell_question()
+        else:
+            await self._rpc.respond(asked.request, outcome)
 
     def _ready(self) -> str:
         """The thread to send to."""
@@ -227,7 +231,8 @@ class CodexLink:
         elif method in ("turn/started", "turn/completed"):
             self._turn_event(method, params)
         elif method == "serverRequest/resolved":
-            self._resolved(params.get("requestId"))
+            if self._questions.decided(params.get("requestId")):
+                self._tell_question()
         elif method == "turn/plan/updated":
             self._plans += 1
             item = plan_update(params)
@@ -258,16 +263,16 @@ class CodexLink:
             return
         raw = self._growth.raw(str(params.get("itemId")))
         asked = question(number, method, params, raw)
-        if asked is None:
-            self._note_strange(method, params)
+        if asked is None:  # the screen shows it, or it is none
+            if method not in KNOWN:
+                self._note_strange(method, params)
             return
-        self._questions[number] = asked
-        self._emit(Asked(asked.dialog))
+        self._questions.put(asked)
+        self._tell_question()
 
-    def _resolved(self, number: object) -> None:
-        if isinstance(number, int | str) and self._questions.pop(number, None) is not None:
-            waiting = next(iter(self._questions.values()), None)
-            self._emit(Asked(waiting.dialog if waiting else None))
+    def _tell_question(self) -> None:
+        shown = self._questions.shown
+        self._emit(Asked(shown.dialog if shown is not None else None))
 
     def _follow(self, thread: Json) -> None:
         """The TUI works on this thread now."""
@@ -394,8 +399,7 @@ class CodexLink:
         self._sink(Lost(why))
 
     def _drop_questions(self) -> None:
-        if self._questions:
-            self._questions.clear()
+        if self._questions.drop():
             self._emit(Asked(None))
 
     def _note_strange(self, method: str, params: Json) -> None:

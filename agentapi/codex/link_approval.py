@@ -1,80 +1,85 @@
 """From the app-server's requests for a decision to dialogs, and from a choice to the answer. Pure.
 
-Only what the user decides is ever answered; a request of a kind that is not known here stays
-unanswered, and is decided in the terminal.
+Titles, labels and their order are those of Codex's own screen, so that a person there and a client
+here see the same question. Only what the user decides is ever answered; a request of a kind that
+is not known here stays unanswered, and is decided in the terminal.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from agentapi.agents.codex_dialog import RULE
+from agentapi.codex.link_forms import elicitation, user_input
 from agentapi.codex.link_items import changes_text, shell_words
+from agentapi.codex.link_question import Question, Result, asking
 from agentapi.codex.rpc import RequestId
-from agentapi.conversation.model import Choice, Dialog
 
 Json = Mapping[str, Any]
 
-_PLAIN = {
+_REFUSE = "No, and tell Codex what to do differently"
+_LABELS = {
     "accept": "Yes, proceed",
-    "acceptForSession": "Yes, and don't ask again in this session",
-    "decline": "No, continue without it",
-    "cancel": "No, and tell Codex what to do differently",
+    "acceptForSession": "Yes, and don't ask again for this command in this session",
+    "decline": "No, continue without running it",
+    "cancel": _REFUSE,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One request, what it asks, and what each choice answers."""
-
-    request: RequestId
-    dialog: Dialog
-    answers: Mapping[str, dict[str, Any]]
-    """The result to respond with, by the id of the choice."""
+_NETWORK_LABELS = _LABELS | {
+    "accept": "Yes, just this once",
+    "acceptForSession": "Yes, and allow this host for this conversation",
+}
+_PERMISSIONS: tuple[tuple[str, bool, Json], ...] = (
+    ("Yes, grant these permissions for this turn", True, {"scope": "turn"}),
+    (
+        "Yes, grant for this turn with strict auto review",
+        True,
+        {"scope": "turn", "strictAutoReview": True},
+    ),
+    ("Yes, grant these permissions for this session", True, {"scope": "session"}),
+    ("No, continue without permissions", False, {"scope": "turn"}),
+)
+"""Label, whether the permissions are granted, and the rest of the answer."""
+_TERMINAL = re.compile(r"^write_stdin --session-id (\d+)\b")
 
 
 def question(request: RequestId, method: str, params: Json, item: Json) -> Question | None:
     """What a request asks; `item` is the thread item that it is about, as far as it is known.
 
-    None for what is no question to the user, or none that this program knows."""
-    match method:
-        case "item/commandExecution/requestApproval":
-            return _command(request, params)
-        case "item/fileChange/requestApproval":
-            return _patch(request, params, item)
-        case "item/permissions/requestApproval":
-            return _permissions(request, params)
-        case "item/tool/requestUserInput":
-            return _user_input(request, params)
-        case "mcpServer/elicitation/request":
-            return _elicitation(request, params)
-    return None
+    None for what this program does not know, and for what is answered in the terminal only."""
+    if method == _PATCH:
+        return _patch(request, params, item)
+    asks = _QUESTIONS.get(method)
+    return asks(request, params) if asks is not None else None
 
 
 def _command(request: RequestId, params: Json) -> Question:
-    command = shell_words(params.get("command"))
+    command, reason = shell_words(params.get("command")), _text(params.get("reason"))
+    kind, title, labels = "command", "Would you like to run the following command?", _LABELS
     network = params.get("networkApprovalContext")
-    title = "Would you like to run the following command?"
-    kind = "command"
     if isinstance(network, dict):
-        kind, title = "permission", f"Do you want to allow access to {network.get('host')}?"
+        kind, labels = "permission", _NETWORK_LABELS
+        title = f'Do you want to approve network access to "{network.get("host")}"?'
+    elif params.get("kind") == "writeStdin" and (found := _TERMINAL.match(command)):
+        title = f"Would you like to send input to terminal {found[1]}?"
+    if rule := permission_rule(params.get("additionalPermissions")):
+        reason = f"{reason}\n{RULE}{rule}".lstrip("\n")
     given = params.get("availableDecisions")
     decisions = given if isinstance(given, list) and given else ["accept", "decline", "cancel"]
-    return _decide(
-        request,
-        decisions,
-        kind=kind,
-        title=title,
-        reason=_text(params.get("reason")),
-        command=command,
-    )
+    choices = [(_label(decision, labels), {"decision": decision}) for decision in decisions]
+    return asking(request, choices, kind=kind, title=title, reason=reason, command=command)
 
 
 def _patch(request: RequestId, params: Json, item: Json) -> Question:
-    return _decide(
+    choices: list[tuple[str, Result]] = [
+        ("Yes, proceed", {"decision": "accept"}),
+        ("Yes, and don't ask again for these files", {"decision": "acceptForSession"}),
+        (_REFUSE, {"decision": "cancel"}),
+    ]
+    return asking(
         request,
-        ["accept", "acceptForSession", "cancel"],
+        choices,
         kind="patch",
         title="Would you like to make the following edits?",
         reason=_text(params.get("reason")),
@@ -84,71 +89,56 @@ def _patch(request: RequestId, params: Json, item: Json) -> Question:
 
 def _permissions(request: RequestId, params: Json) -> Question:
     wanted = params.get("permissions")
-    granted = wanted if isinstance(wanted, dict) else {}
-    choices = [
-        ("Yes, for this turn", {"permissions": granted, "scope": "turn"}),
-        ("Yes, for this session", {"permissions": granted, "scope": "session"}),
-        ("No", {"permissions": {}, "scope": "turn"}),
+    choices: list[tuple[str, Result]] = [
+        (label, {"permissions": wanted if grants else {}, **more})
+        for label, grants, more in _PERMISSIONS
     ]
-    title = "Would you like to grant these permissions?"
-    reason = _text(params.get("reason"))
-    return _question(
-        request, choices, kind="permission", title=title, reason=reason, command=_plain(granted)
-    )
-
-
-def _user_input(request: RequestId, params: Json) -> Question:
-    """One question with options can be answered here; others only in the terminal."""
-    found = params.get("questions")
-    questions = [q for q in found if isinstance(q, dict)] if isinstance(found, list) else []
-    title = "\n".join(_text(q.get("question")) for q in questions)
-    choices: list[tuple[str, dict[str, Any]]] = []
-    if len(questions) == 1:
-        one = questions[0]
-        options = one.get("options")
-        for option in options if isinstance(options, list) else []:
-            label = _text(option.get("label")) if isinstance(option, dict) else ""
-            choices.append((label, {"answers": {one.get("id"): {"answers": [label]}}}))
-    return _question(request, choices, kind="question", title=title)
-
-
-def _elicitation(request: RequestId, params: Json) -> Question:
-    """A form with required fields can only be filled in in the terminal."""
-    schema = params.get("requestedSchema")
-    needs = schema.get("required") if isinstance(schema, dict) else None
-    answers = [("No", {"action": "decline"}), ("Cancel", {"action": "cancel"})]
-    choices: list[tuple[str, dict[str, Any]]] = [*answers]
-    if not needs and not params.get("url"):
-        choices.insert(0, ("Yes", {"action": "accept", "content": {}}))
-    return _question(
+    return asking(
         request,
         choices,
-        kind="mcp",
-        title=_text(params.get("message")),
-        reason=_text(params.get("serverName")),
+        kind="permission",
+        title="Would you like to grant these permissions?",
+        reason=_text(params.get("reason")),
+        command=permission_rule(wanted),
     )
 
 
-def _decide(request: RequestId, decisions: list[Any], **about: str) -> Question:
-    return _question(request, [(_label(d), {"decision": d}) for d in decisions], **about)
+def permission_rule(permissions: object) -> str:
+    """Permissions in the words of Codex's screen: ``network; write `/srv` ``."""
+    wanted = permissions if isinstance(permissions, dict) else {}
+    network, files = wanted.get("network"), wanted.get("fileSystem")
+    parts = ["network"] if isinstance(network, dict) and network.get("enabled") else []
+    for access, paths in _paths(files if isinstance(files, dict) else {}).items():
+        parts.append(f"{access} {', '.join(f'`{path}`' for path in paths)}")
+    return "; ".join(parts)
 
 
-def _question(
-    request: RequestId, choices: list[tuple[str, dict[str, Any]]], **about: str
-) -> Question:
-    numbered = {str(number): choice for number, choice in enumerate(choices, 1)}
-    dialog = Dialog(
-        id=f"request-{request}",
-        choices=tuple(Choice(number, label, "") for number, (label, _) in numbered.items()),
-        **about,
-    )
-    return Question(request, dialog, {number: result for number, (_, result) in numbered.items()})
+def _paths(files: Json) -> dict[str, list[str]]:
+    """The paths by the access that is wanted to them."""
+    found: dict[str, list[str]] = {}
+    entries = files.get("entries")
+    for entry in entries if isinstance(entries, list) else []:
+        if isinstance(entry, dict):
+            found.setdefault(_text(entry.get("access")), []).append(_path(entry.get("path")))
+    if not entries:
+        for access in ("read", "write"):
+            if isinstance(paths := files.get(access), list) and paths:
+                found[access] = [str(path) for path in paths]
+    return found
 
 
-def _label(decision: object) -> str:
-    """A decision in words, as Codex's own screen puts it."""
+def _path(path: object) -> str:
+    """A path, a pattern, or the name of a special place, whichever the entry has."""
+    if not isinstance(path, dict):
+        return str(path)
+    value = path.get("path") or path.get("pattern") or path.get("value")
+    return str(value.get("kind") if isinstance(value, dict) else value)
+
+
+def _label(decision: object, labels: Mapping[str, str]) -> str:
+    """A decision in words."""
     if isinstance(decision, str):
-        return _PLAIN.get(decision, decision)
+        return labels.get(decision, decision)
     if not isinstance(decision, dict):
         return str(decision)
     amendment = decision.get("acceptWithExecpolicyAmendment")
@@ -159,15 +149,21 @@ def _label(decision: object) -> str:
     policy = decision.get("applyNetworkPolicyAmendment")
     if isinstance(policy, dict):
         rule = policy.get("network_policy_amendment")
-        rule = rule if isinstance(rule, dict) else {}
-        yes = "Yes, and allow" if rule.get("action") == "allow" else "No, and block"
-        return f"{yes} {rule.get('host')} in the future"
+        allows = isinstance(rule, dict) and rule.get("action") == "allow"
+        return f"{'Yes, and allow' if allows else 'No, and block'} this host in the future"
     return next(iter(decision), "")
-
-
-def _plain(permissions: Json) -> str:
-    return ", ".join(f"{name}: {value}" for name, value in permissions.items() if value)
 
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
+
+
+_QUESTIONS: Mapping[str, Callable[[RequestId, Json], Question | None]] = {
+    "item/commandExecution/requestApproval": _command,
+    "item/permissions/requestApproval": _permissions,
+    "item/tool/requestUserInput": user_input,
+    "mcpServer/elicitation/request": elicitation,
+}
+_PATCH = "item/fileChange/requestApproval"
+KNOWN = frozenset((*_QUESTIONS, _PATCH))
+"""The requests that ask the user; what else a server may ask is not for us to answer."""

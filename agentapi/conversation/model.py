@@ -71,6 +71,8 @@ class Choice:
     label: str
     key: str
     """The keystroke that picks it; empty where none does."""
+    description: str = ""
+    """What the agent says of it besides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,11 @@ class Dialog:
     command: str = ""
     diff: str = ""
     choices: tuple[Choice, ...] = ()
+
+    def no_choice(self, wanted: str) -> str:
+        """What to say to somebody who wants a choice that the dialog does not have."""
+        known = ", ".join(f"{choice.id!r} ({choice.label})" for choice in self.choices)
+        return f"the dialog has no choice {wanted!r}; it has {known or 'none'}"
 
 
 @dataclass(frozen=True, slots=True)

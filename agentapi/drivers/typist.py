@@ -108,7 +108,9 @@ class Typist:
             raise LookupError(f"no dialog {dialog_id!r} is open")
         choice = next((choice for choice in dialog.choices if choice.id == choice_id), None)
         if choice is None:
-            raise LookupError(f"the dialog has no choice {choice_id!r}")
+            raise LookupError(dialog.no_choice(choice_id))
+        if not choice.key:
+            raise SendError("answer", f"no key picks {choice.label!r}: answer in the terminal")
         await self._driver.rest()
         if self._dialog() != dialog:
             raise LookupError(f"dialog {dialog_id!r} was answered already")

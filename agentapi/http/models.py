@@ -270,13 +270,14 @@ class ChoiceBody(Body):
     id: str
     label: str
     key: str = Field(description="The key that picks it in the terminal; empty where none does.")
+    description: str = Field(description="What the agent says of it besides; mostly empty.")
 
 
 class DialogBody(Body):
     """A question that only the user may answer."""
 
     id: str
-    kind: str = Field(description="`command`, `patch`, `permission`, `trust`, `login`, …")
+    kind: str = Field(description="`command`, `patch`, `permission`, `mcp`, `question`, …")
     title: str
     reason: str
     command: str

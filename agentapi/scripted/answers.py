@@ -9,8 +9,11 @@ A person at the demo and a test ask in the same words:
     run CMD                                a shell command, then a sentence about its output
     sleep 3                                a silent shell command of so many seconds
     approve CMD                            the same outside the sandbox: Codex asks the user
-    patch FILE                             a patch that adds a file
-    ask QUESTION                           a question with two answers (where Codex offers the tool)
+    widen CMD                              the same in the sandbox, with the network besides
+    permit PATH                            leave to write there and to use the network
+    patch FILE [60]                        a patch that adds a file of so many lines
+    ask QUESTION…                          questions with two answers (where Codex offers the tool)
+    tool SERVER NAME JSON                  a call of an MCP server's tool
     think                                  a reasoning summary, then an answer
     echo TEXT                              the whole prompt, back to the letter
     fail [STATUS]                          an HTTP error (400 by default: Codex does not retry it)
@@ -107,8 +110,8 @@ def _friendly(prompt: str) -> str:
 
 
 def _about(output: str) -> str:
-    if match := _ANSWERED.search(output):
-        return f"You chose {match[1]}."
+    if chosen := _ANSWERED.findall(output):
+        return f"You chose {' and '.join(sorted(chosen))}."
     lines = [line for line in _told(output).splitlines() if line.strip()]
     if re.search(r"reject|declin|denied|abort", output, re.IGNORECASE):
         return "The command was not run: it was declined."
@@ -136,18 +139,33 @@ def _slow(match: re.Match[str]) -> Reply:
 
 
 def _patch(match: re.Match[str]) -> Reply:
-    name = match[1]
-    text = f"*** Begin Patch\n*** Add File: {name}\n+first line\n+second line\n*** End Patch"
+    name, count = match[1], match[2]
+    lines = numbered(int(count)) if count else "first line\nsecond line"
+    added = "\n".join(f"+{line}" for line in lines.splitlines())
+    text = f"*** Begin Patch\n*** Add File: {name}\n{added}\n*** End Patch"
     return [Say("I am adding a file."), Patch(text)]
 
 
-def _question(match: re.Match[str]) -> Reply:
+def _questions(match: re.Match[str]) -> Reply:
     options = [
         {"label": "Red", "description": "the warm one"},
         {"label": "Blue", "description": "the cold one"},
     ]
-    question = {"id": "q1", "header": "Choice", "question": match[1], "options": options}
-    return [Call("request_user_input", {"questions": [question]})]
+    asked = re.findall(r"[^?]+\??", match[1])
+    questions = [
+        {"id": f"q{n}", "header": "Choice", "question": text.strip(), "options": options}
+        for n, text in enumerate(asked, 1)
+    ]
+    return [Call("request_user_input", {"questions": questions})]
+
+
+def _permit(match: re.Match[str]) -> Reply:
+    wanted = {"network": {"enabled": True}, "file_system": {"write": [match[1]]}}
+    return [Call("request_permissions", {"reason": "To try it.", "permissions": wanted})]
+
+
+def _tool(match: re.Match[str]) -> Reply:
+    return [Call(f"mcp__{match[1]}__{match[2]}", json.loads(match[3]))]
 
 
 _ANSWERS: list[tuple[str, Callable[[re.Match[str]], Reply]]] = [
@@ -157,8 +175,14 @@ _ANSWERS: list[tuple[str, Callable[[re.Match[str]], Reply]]] = [
     (r"run (.+)$", lambda m: [Shell(m[1])]),
     (r"sleep (\d+)$", lambda m: [Say("Waiting."), Shell(f"sleep {m[1]}; echo slept")]),
     (r"approve (.+)$", lambda m: [Shell(m[1], escalate="May I run this outside the sandbox?")]),
-    (r"patch (\S+)$", _patch),
-    (r"ask (.+)$", _question),
+    (
+        r"widen (.+)$",
+        lambda m: [Shell(m[1], "May I use the network?", {"network": {"enabled": True}})],
+    ),
+    (r"permit (\S+)$", _permit),
+    (r"patch (\S+)(?: (\d+))?$", _patch),
+    (r"ask (.+)$", _questions),
+    (r"tool (\S+) (\S+) (\{.*\})$", _tool),
     (r"think\b", lambda _: [Think("**Considering**\n\nTwo and two."), Say("Four.")]),
     (r"echo (.+)$", lambda m: [Say(m[0])]),
     (r"fail(?: (\d+))?$", lambda m: [Fail(int(m[1] or 400))]),

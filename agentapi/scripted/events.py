@@ -111,7 +111,7 @@ def tool_call(item_id: str, step: Shell | Patch | Call, request: Request) -> Ite
             "input": step.text,
         }
     name, arguments = _function(step, request)
-    return {
+    item = {
         "id": item_id,
         "type": "function_call",
         "status": "completed",
@@ -119,6 +119,9 @@ def tool_call(item_id: str, step: Shell | Patch | Call, request: Request) -> Ite
         "name": name,
         "arguments": json.dumps(arguments, ensure_ascii=False),
     }
+    if found := request.namespaced(name):
+        item["namespace"], item["name"] = found
+    return item
 
 
 def _function(step: Shell | Patch | Call, request: Request) -> tuple[str, dict[str, Any]]:
@@ -135,11 +138,18 @@ def _shell(step: Shell, request: Request) -> tuple[str, dict[str, Any]]:
     tool = request.shell_tool
     if tool is None:
         raise LookupError(f"the request offers no shell tool, only: {', '.join(request.tools)}")
-    escalation = (
-        {"sandbox_permissions": "require_escalated", "justification": step.escalate}
-        if step.escalate
-        else {}
-    )
+    escalation: dict[str, Any] = {}
+    if step.permissions:
+        escalation = {
+            "sandbox_permissions": "with_additional_permissions",
+            "additional_permissions": step.permissions,
+            "justification": step.escalate,
+        }
+    elif step.escalate:
+        escalation = {
+            "sandbox_permissions": "require_escalated",
+            "justification": step.escalate,
+        }
     if tool == "exec_command":
         # Without a long yield the tool returns while the command still runs in the background.
         return tool, {"cmd": step.command, "yield_time_ms": 30_000, **escalation}

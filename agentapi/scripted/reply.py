@@ -36,10 +36,12 @@ class Shell:
     """Run a command with whatever shell tool the request offers.
 
     `escalate` asks to leave the sandbox, giving the text as the justification: under
-    `approval_policy = "on-request"` Codex then asks the user."""
+    `approval_policy = "on-request"` Codex then asks the user. With `permissions` (a profile of
+    Codex's: `network`, `file_system`) it asks for these in the sandbox instead."""
 
     command: str
     escalate: str = ""
+    permissions: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

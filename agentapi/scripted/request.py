@@ -62,6 +62,17 @@ class Request:
                 return str(tool.get("type"))
         return None
 
+    def namespaced(self, name: str) -> tuple[str, str] | None:
+        """The namespace and the short name of a tool that stands in one, by its whole name; Codex
+        0.142 and later put an MCP server's tools into `mcp__SERVER`."""
+        for tool in self.body.get("tools") or []:
+            if isinstance(tool, dict) and tool.get("type") == "namespace":
+                space = str(tool.get("name"))
+                for inner in _flat(tool.get("tools")):
+                    if f"{space.rstrip('_')}__{inner.get('name')}" == name:
+                        return space, str(inner["name"])
+        return None
+
     def _input(self) -> list[dict[str, Any]]:
         value = self.body.get("input", [])
         if isinstance(value, str):

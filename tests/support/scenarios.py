@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
-from collections.abc import Awaitable, Callable, Sequence
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from agentapi.scripted import ScriptedModel
-from tests.support.codex import CodexHome, codex_command
+from tests.support.codex import PROJECT, CodexHome, codex_command
 from tests.support.terminal import Terminal
 
 WORKING = "esc to interrupt)"
+_FORM = re.compile(r"^  (?:Question|Field) \d/\d", re.MULTILINE)
 
 
 class Live:
@@ -163,12 +166,8 @@ def approval(prompt: str, *keys: str) -> Play:
 
 def is_approval(screen: str) -> bool:
     """Whether a dialog shows that asks for an approval or an answer."""
-    return (
-        "Would you like to" in screen
-        or "Question 1/1" in screen
-        or "Press enter to confirm" in screen
-        or "Yes, " in screen
-    )
+    signs = ("Would you like to", "Press enter to confirm", "Yes, ", "  Server: ")
+    return any(sign in screen for sign in signs) or bool(_FORM.search(screen))
 
 
 async def interrupt(live: Live) -> None:
@@ -286,6 +285,18 @@ LONG = "\n".join(f"{n:04d} " + "abcdefghij " * 6 for n in range(1, 43))[:3000]
 MULTI = "first line\nsecond line\n\n  indented after a blank line\nlast line"
 # A tool of the plan mode, here allowed in the default mode too.
 QUESTIONS = "[features]\ndefault_mode_request_user_input = true\n"
+PERMISSIONS = "[features]\nrequest_permissions_tool = true\nexec_permission_approvals = true\n"
+MCP_SERVER = f"""[mcp_servers.demo]
+command = {json.dumps(sys.executable)}
+args = [{json.dumps(str(PROJECT / "tests/recordings/rollouts/mcp_server.py"))}]
+"""
+WIPE = 'tool demo wipe {"path": "/srv/old"}'
+
+
+def form(name: str) -> str:
+    """The prompt that makes the MCP server ask for this form."""
+    return f'tool demo ask {{"form": "{name}"}}'
+
 
 BASE = [
     Scenario("start", start),
@@ -349,9 +360,35 @@ def _shaped(shape: str, base: Scenario) -> Scenario:
     return replace(base, name=f"{base.name}-{shape}", **SHAPES[shape])  # type: ignore[arg-type]
 
 
+def _dialogs() -> Iterator[Scenario]:
+    """Each kind of question that Codex asks, but those of `BASE`, answered by keys."""
+    for name, config, prompt, *keys in (
+        ("question-form", QUESTIONS, "ask Which colour? Which size?", "2", "1"),
+        ("permission", PERMISSIONS, "permit /srv/out", "y"),
+        ("permission-denied", PERMISSIONS, "permit /srv/out", "4"),
+        ("command-widened", PERMISSIONS, "widen touch x", "y"),
+        ("mcp-tool", MCP_SERVER, WIPE, "1"),
+        ("mcp-plain", MCP_SERVER, form("plain"), "2"),
+        ("mcp-choices", MCP_SERVER, form("choices"), "1", "1"),
+        ("mcp-words", MCP_SERVER, form("words"), "Ann", "\r"),
+        ("mcp-page", MCP_SERVER, form("page"), "2"),
+    ):
+        play = approval(prompt, *keys)
+        yield Scenario(name, play, approvals=True, config=config, since=(0, 125))
+
+
 SCENARIOS = [
     *BASE,
     *(_shaped(shape, base) for shape in SHAPES for base in BASE if base.name in CORE),
+    *_dialogs(),
+    Scenario("patch-long", approval("patch new.txt 60"), approvals=True),
+    Scenario(
+        "patch-long-inline-80x24",
+        approval("patch new.txt 60"),
+        size=(80, 24),
+        inline=True,
+        approvals=True,
+    ),
     Scenario("lines-2000-inline-80x24", prompts("lines 2000"), size=(80, 24), inline=True),
     Scenario("lines-2000-inline-80x1000", prompts("lines 2000"), inline=True),
 ]

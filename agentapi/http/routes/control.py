@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from aiohttp import web
 
 from agentapi.conversation.model import Dialog
@@ -11,6 +13,7 @@ from agentapi.http.options import SESSION
 from agentapi.http.problems import Problem
 from agentapi.http.replies import described, plain
 from agentapi.http.security import LOGIN, Token
+from agentapi.transcript_items import Item, ToolCall, Turn
 
 
 def add(app: web.Application) -> None:
@@ -28,11 +31,27 @@ async def session_info(request: web.Request) -> web.StreamResponse:
 
 async def approval(request: web.Request) -> web.StreamResponse:
     """The open dialog."""
-    dialog = request.app[SESSION].phase_state.dialog
-    return described(request, "ApprovalBody", {"open": None if dialog is None else shown(dialog)})
+    session = request.app[SESSION]
+    dialog = session.phase_state.dialog
+    newest_first = (told.item for told in reversed(session.transcript.items))
+    body = None if dialog is None else shown(dialog, exact_patch(newest_first))
+    return described(request, "ApprovalBody", {"open": body})
 
 
-def shown(dialog: Dialog) -> dict[str, object]:
+def exact_patch(items: Iterable[Item]) -> str:
+    """The patch that waits for leave, as the agent recorded it: a screen shows only as much of one
+    as fits. `items`: the newest first. Empty where none is recorded, or which one is not sure."""
+    waiting: list[str] = []
+    for item in items:
+        match item:
+            case Turn(event="started"):
+                break
+            case ToolCall(tool="apply_patch", status="running", command=patch):
+                waiting.append(patch)
+    return waiting[0] if len(waiting) == 1 else ""
+
+
+def shown(dialog: Dialog, patch: str) -> dict[str, object]:
     """A dialog as the wire has it."""
     return {
         "id": dialog.id,
@@ -40,9 +59,15 @@ def shown(dialog: Dialog) -> dict[str, object]:
         "title": dialog.title,
         "reason": dialog.reason,
         "command": dialog.command,
-        "diff": dialog.diff,
+        "diff": (patch or dialog.diff) if dialog.kind == "patch" else dialog.diff,
         "choices": [
-            {"id": choice.id, "label": choice.label, "key": choice.key} for choice in dialog.choices
+            {
+                "id": choice.id,
+                "label": choice.label,
+                "key": choice.key,
+                "description": choice.description,
+            }
+            for choice in dialog.choices
         ],
     }
 

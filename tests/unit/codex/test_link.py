@@ -1,4 +1,4 @@
-"""The link's pure parts: command lines, items, questions, usage."""
+"""The link's pure parts: command lines, items, usage."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentapi.codex.link_approval import question
 from agentapi.codex.link_command import CodexCommand
 from agentapi.codex.link_items import GrowingItem, shell_words, thread_item
 from agentapi.codex.link_usage import LinkUsage
@@ -89,39 +88,6 @@ def test_an_item_grows() -> None:
     output = GrowingItem("t", ToolCall("shell", output="x"))
     output.grow("y")
     assert output.current() == ToolCall("shell", output="xy")
-
-
-def test_a_command_asks_with_the_servers_own_decisions() -> None:
-    amended = {"acceptWithExecpolicyAmendment": {"execpolicy_amendment": ["git", "push"]}}
-    params = {
-        "command": "/bin/bash -lc 'git push'",
-        "reason": "why not",
-        "availableDecisions": ["accept", amended, "cancel"],
-    }
-    asked = question(7, "item/commandExecution/requestApproval", params, {})
-    assert asked is not None
-    assert (asked.dialog.command, asked.dialog.reason) == ("git push", "why not")
-    assert [choice.label for choice in asked.dialog.choices] == [
-        "Yes, proceed",
-        "Yes, and don't ask again for commands that start with `git push`",
-        "No, and tell Codex what to do differently",
-    ]
-    assert asked.answers["2"] == {"decision": amended}
-
-
-def test_a_form_with_required_fields_cannot_be_accepted_by_a_choice() -> None:
-    for schema, labels in (
-        ({"required": ["name"]}, ["No", "Cancel"]),
-        ({}, ["Yes", "No", "Cancel"]),
-    ):
-        params = {"message": "Who?", "requestedSchema": schema}
-        asked = question("a", "mcpServer/elicitation/request", params, {})
-        assert asked is not None
-        assert [choice.label for choice in asked.dialog.choices] == labels
-
-
-def test_an_unknown_request_is_no_question() -> None:
-    assert question(1, "attestation/generate", {}, {}) is None
 
 
 def test_usage_has_the_rollouts_shape() -> None:

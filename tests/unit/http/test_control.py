@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from agentapi.conversation.model import Choice, Dialog, Phase
 from agentapi.drivers.base import SendError
 from agentapi.drivers.evidence import SourceSaid
+from agentapi.http.routes.control import exact_patch, shown
+from agentapi.transcript_items import Item, ToolCall, Turn
 from tests.support.live import serving, settle
 
 DIALOG = Dialog(
@@ -18,7 +21,7 @@ DIALOG = Dialog(
     "it needs the network",
     "curl example",
     "",
-    (Choice("yes", "Yes", "1"), Choice("no", "No", "")),
+    (Choice("yes", "Yes", "1"), Choice("no", "No", "", "for now")),
 )
 
 
@@ -84,8 +87,8 @@ async def test_an_open_dialog_is_shown_and_answered() -> None:
             "command": "curl example",
             "diff": "",
             "choices": [
-                {"id": "yes", "label": "Yes", "key": "1"},
-                {"id": "no", "label": "No", "key": ""},
+                {"id": "yes", "label": "Yes", "key": "1", "description": ""},
+                {"id": "no", "label": "No", "key": "", "description": "for now"},
             ],
         }
         answer = await live.post("/approval", {"id": "d7", "choice": "no"})
@@ -112,6 +115,31 @@ async def test_answering_another_dialog_is_409(
         assert answer.status == 409
         assert word in answer.json["detail"]
         assert live.driver.answered == []
+
+
+PATCH = ToolCall("apply_patch", command="*** Begin Patch\n*** End Patch")
+STARTED = Turn("started")
+
+
+@pytest.mark.parametrize(
+    ("items", "patch"),
+    [
+        ([STARTED, ToolCall("shell", command="ls"), PATCH], PATCH.command),
+        ([STARTED, replace(PATCH, status="completed")], ""),
+        ([PATCH, STARTED], ""),
+        ([STARTED, PATCH, PATCH], ""),
+        ([], ""),
+    ],
+)
+def test_the_recorded_patch_that_waits(items: list[Item], patch: str) -> None:
+    assert exact_patch(reversed(items)) == patch
+
+
+def test_a_patch_is_shown_as_it_is_recorded_and_else_as_the_screen_has_it() -> None:
+    dialog = Dialog("d1", "patch", "Edit?", diff="1 +what fits")
+    assert shown(dialog, "all of it")["diff"] == "all of it"
+    assert shown(dialog, "")["diff"] == "1 +what fits"
+    assert shown(DIALOG, "all of it")["diff"] == ""
 
 
 async def test_of_two_answers_at_once_one_counts() -> None:

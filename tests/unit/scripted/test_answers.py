@@ -31,6 +31,9 @@ def said(prompt: str, output: str | None = None) -> str:
         ("patch a.txt", [Say, Patch]),
         ("think about it", [Think, Say]),
         ("ask Which?", [Call]),
+        ("permit /srv", [Call]),
+        ("widen date", [Shell]),
+        ('tool demo add {"a": 1}', [Call]),
         ("fail", [Fail]),
         ("break", [Say, Break]),
         ("breakfast", [Say]),
@@ -38,6 +41,24 @@ def said(prompt: str, output: str | None = None) -> str:
 )
 def test_the_first_words_choose(prompt: str, kinds: list[type]) -> None:
     assert [type(step) for step in reply(prompt)] == kinds
+
+
+def test_several_questions_are_one_call() -> None:
+    [call] = reply("ask Which colour? Which size?")
+    assert isinstance(call, Call)
+    asked = call.arguments["questions"]
+    assert [(one["id"], one["question"]) for one in asked] == [
+        ("q1", "Which colour?"),
+        ("q2", "Which size?"),
+    ]
+    output = '{"answers": {"q2": {"answers": ["Red"]}, "q1": {"answers": ["Blue"]}}}'
+    assert said("ask Which?", output) == "You chose Blue and Red."
+
+
+def test_a_patch_may_be_long() -> None:
+    _, patch = reply("patch a.txt 3")
+    assert isinstance(patch, Patch)
+    assert patch.text.splitlines()[2:5] == [f"+line {n} of 3" for n in (1, 2, 3)]
 
 
 def test_texts() -> None:

@@ -52,5 +52,12 @@ def test_tools_in_a_namespace_are_found() -> None:
     assert Request({"tools": tools}).shell_tool == "shell"
 
 
+@pytest.mark.parametrize("space", ["mcp__demo", "mcp__demo__"])
+def test_a_tool_is_found_in_its_namespace_by_its_whole_name(space: str) -> None:
+    tools = [{"type": "namespace", "name": space, "tools": [{"type": "function", "name": "add"}]}]
+    assert Request({"tools": tools}).namespaced("mcp__demo__add") == (space, "add")
+    assert Request({"tools": tools}).namespaced("add") is None
+
+
 def test_a_request_without_a_shell_is_a_side_request() -> None:
     assert Request({"input": "a title, please", "tools": []}).is_side_request
