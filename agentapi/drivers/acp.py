@@ -38,6 +38,7 @@ from agentapi.drivers.base import (
     Sink,
     UserText,
 )
+from agentapi.drivers.evidence import ProtocolLog, SourceSaid
 
 if TYPE_CHECKING:
     from agentapi.drivers.acp_client import AgentLink
@@ -48,6 +49,9 @@ PERMISSION_TIMEOUT = 600.0
 START_TIMEOUT = 60.0
 GIVE_UP_GRACE = 2.0
 """Seconds that an agent which is of no use to us gets to end by itself."""
+PERMISSION, PROMPT = "acp permission", "acp prompt"
+UPDATE, SESSION = "acp update", "acp session"
+"""What the protocol tells of the phase; see `AcpDriver.evidence`."""
 STOP_KEYS = ("\x1b", "\x03")
 STOP_REASONS = {
     "max_tokens": "the agent stopped: the model's limit of tokens is reached",
@@ -94,6 +98,7 @@ class AcpDriver:
         self._shown = ""
         self._remarks: set[str] = set()
         self._flush_due: asyncio.Handle | None = None
+        self._heard = ProtocolLog(PERMISSION, PROMPT, UPDATE, SESSION)
         self._desk = PermissionDesk(
             permission_timeout, changed=self._dialog_changed, expired=self._dialog_expired
         )
@@ -106,6 +111,7 @@ class AcpDriver:
         """Start the agent; its session opens in the background. Raises `OSError`."""
         self._sink = sink
         self._process = await StdioProcess.spawn(self._argv, cwd=self._cwd, env=self._env)
+        self._heard.note(SESSION, Phase.STARTING, "asked for")
         self._enter(Phase.STARTING, "acp: opening a session")
         self._life = asyncio.create_task(self._live(self._process), name="acp: agent")
 
@@ -147,6 +153,11 @@ class AcpDriver:
     async def answer(self, dialog_id: str, choice_id: str) -> None:
         """Answer the dialog on show. Raises `LookupError`."""
         self._desk.answer(dialog_id, choice_id)
+
+    def evidence(self) -> Sequence[SourceSaid]:
+        """What the protocol said last of its permission requests, prompts, updates (the last one of
+        any kind) and session; see `TellsEvidence`."""
+        return self._heard.told()
 
     async def resize(self, columns: int, rows: int) -> None:
         """Nothing: there is no terminal."""
@@ -200,6 +211,7 @@ class AcpDriver:
         hello = await link.initialize()
         self.agent_name, self.agent_version = hello.name, hello.version
         self.session_id = await link.new_session(self._cwd)
+        self._heard.note(SESSION, Phase.IDLE, "open")
         self._enter(Phase.IDLE, "acp: session open")
 
     async def _collect(self, process: StdioProcess) -> Ending:
@@ -265,14 +277,12 @@ class AcpDriver:
         return self._link
 
     async def _run_turn(self, link: AgentLink, text: str, begun: asyncio.Future[None]) -> None:
-        because = "acp: turn over"
         try:
             reason = await link.prompt(text, lambda: self._turn_begun(text, begun))
-            because = f"acp: {reason}"
             if reason in STOP_REASONS:
                 self._notice(Level.WARNING, STOP_REASONS[reason])
         except AgentRefused as error:
-            because = "acp: the turn failed"
+            reason = "the turn failed"
             self._notice(Level.ERROR, str(error))
         except OSError as error:
             # The turn stays open: what became of the agent is told when its end is known.
@@ -282,13 +292,16 @@ class AcpDriver:
         self._desk.call_off()
         self._cancelling = False
         self._turn = None
-        self._enter(Phase.IDLE, because)
+        self._heard.over(UPDATE)
+        self._heard.note(PROMPT, Phase.IDLE, reason)
+        self._enter(Phase.IDLE, f"acp: {reason}")
 
     def _turn_begun(self, text: str, begun: asyncio.Future[None]) -> None:
         self._flush()
         self._text, self._shown = TurnText(), ""
         self._prompted = True
         self._emit(UserText(text))
+        self._heard.note(PROMPT, Phase.WORKING, "sent")
         self._enter(Phase.WORKING, "acp: prompt sent")
         if not begun.done():
             begun.set_result(None)
@@ -305,6 +318,8 @@ class AcpDriver:
             self._remark(operation.text.strip())
 
     def _grow(self, operation: Chunk | Tool | Plan) -> None:
+        if self._turn is not None:
+            self._heard.note(UPDATE, Phase.WORKING, type(operation).__name__.lower())
         self._text.apply(operation)
         if self._flush_due is None:
             # Once for all updates that came in one piece, still in this turn of the loop.
@@ -339,7 +354,9 @@ class AcpDriver:
     def _dialog_changed(self, dialog: Dialog | None) -> None:
         if self._over:
             return
+        self._heard.over(PERMISSION)
         if dialog is not None:
+            self._heard.note(PERMISSION, Phase.BLOCKED, dialog.title)
             self._enter(Phase.BLOCKED, "acp: permission request", dialog)
         elif self._turn is not None:
             self._enter(Phase.WORKING, "acp: permission request answered")

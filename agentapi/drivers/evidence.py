@@ -1,7 +1,7 @@
 """When each source of evidence spoke last, and where two of them disagree.
 
 The fusion (`conversation.status`) has no clock; the driver that feeds it looks here after each
-piece of news.
+piece of news. A driver whose agent speaks a protocol has nothing to fuse: it notes what that said.
 """
 
 from __future__ import annotations
@@ -104,6 +104,33 @@ class EvidenceLog:
                 "sources disagree: %s says %s, %s says %s; the first one counts",
                 *(one.because, one.phase.value, other.because, other.phase.value),
             )
+
+
+class ProtocolLog:
+    """What a protocol said last of each of its topics. Lives on the event loop."""
+
+    def __init__(self, *topics: str) -> None:
+        """`topics`: the names of the sources, the strongest first."""
+        self._topics = topics
+        self._said: dict[str, tuple[Phase, str, float, bool]] = {}
+
+    def note(self, topic: str, phase: Phase, detail: str) -> None:
+        """It was said now, perhaps again."""
+        self._said[topic] = (phase, detail, _now(), True)
+
+    def over(self, topic: str) -> None:
+        """What was said of it no longer holds."""
+        if topic in self._said:
+            self._said[topic] = (*self._said[topic][:3], False)
+
+    def told(self) -> tuple[SourceSaid, ...]:
+        """The last word on each topic, the strongest first."""
+        now = _now()
+        known = [(topic, self._said[topic]) for topic in self._topics if topic in self._said]
+        return tuple(
+            SourceSaid(topic, phase, detail, max(0.0, now - at), holds)
+            for topic, (phase, detail, at, holds) in known
+        )
 
 
 def _key(one: Evidence, other: Evidence) -> tuple[object, ...]:

@@ -23,6 +23,7 @@ from agentapi.drivers.base import (
     SendError,
     UserText,
 )
+from agentapi.drivers.evidence import TellsEvidence
 from tests.support import acp_agent
 from tests.support.acp_watch import Watch, gone
 
@@ -446,3 +447,49 @@ class TestEnd:
             os.kill(os.getpgid(int(watch.text)), 9)
         await watch.exited()
         await gone(child)
+
+
+class TestEvidence:
+    """Why does it say that it works?"""
+
+    async def test_it_says_what_the_protocol_said_last(
+        self, agent: tuple[AcpDriver, Watch]
+    ) -> None:
+        driver, watch = agent
+        assert told(driver) == [("acp session", "idle", "open", True)]
+        await driver.send("ask files")
+        await watch.blocked()
+        assert told(driver)[:2] == [
+            ("acp permission", "blocked", "files", True),
+            ("acp prompt", "working", "sent", True),
+        ]
+        await driver.keys("1")
+        await watch.idle()
+        assert told(driver) == [
+            ("acp permission", "blocked", "files", False),
+            ("acp prompt", "idle", "end_turn", True),
+            ("acp update", "working", "chunk", False),
+            ("acp session", "idle", "open", True),
+        ]
+        assert isinstance(driver, TellsEvidence)
+
+    async def test_the_last_update_of_a_turn_that_goes_on_counts(
+        self, agent: tuple[AcpDriver, Watch]
+    ) -> None:
+        driver, watch = agent
+        await driver.send("hold")
+        await watch.until(lambda: watch.text == "I wait")
+        assert ("acp update", "working", "chunk", True) in told(driver)
+        assert all(said.age >= 0 for said in driver.evidence())
+        await driver.interrupt()
+        await watch.idle()
+        assert ("acp prompt", "idle", "cancelled", True) in told(driver)
+
+    async def test_a_prompt_that_failed_says_so(self, agent: tuple[AcpDriver, Watch]) -> None:
+        driver, watch = agent
+        await ask(driver, watch, "error the model is gone")
+        assert ("acp prompt", "idle", "the turn failed", True) in told(driver)
+
+
+def told(driver: AcpDriver) -> list[tuple[str, str, str, bool]]:
+    return [(s.source, s.phase.value, s.detail, s.counts) for s in driver.evidence()]
