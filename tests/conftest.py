@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,23 @@ from agentapi.scripted import ScriptedModel
 from tests.support.codex import PROJECT, CodexHome, codex_binary, codex_home
 
 NEEDS_PROGRAMS = ("codex", "browser")
+MOST_WORKERS = 12
+
+
+def pytest_configure() -> None:
+    """In the background of a script or under nohup these signals are ignored, and every program
+    that a test starts would inherit that. What is handled, if only by doing nothing, is not
+    inherited."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """The workers of `-n auto`: three for two processors, as many tests wait for a program."""
+    processors = len(os.sched_getaffinity(0))
+    return max(2, min(processors * 3 // 2, MOST_WORKERS))
 
 
 @pytest.hookimpl(wrapper=True)
