@@ -101,7 +101,11 @@ def _read_cache(file: Path) -> dict[str, list[str]]:
         return {}
     if not isinstance(known, dict):
         return {}
-    return {key: value for key, value in known.items() if isinstance(value, list)}
+    return {
+        key: value
+        for key, value in known.items()
+        if isinstance(value, list) and all(isinstance(flag, str) for flag in value)
+    }
 
 
 async def _help_text(binary: str, environment: Mapping[str, str]) -> str | None:

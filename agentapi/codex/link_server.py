@@ -4,7 +4,7 @@ The socket stands in a folder that only this user may enter. npm's `codex` is a 
 starts the native one as its child, so that every signal goes to the whole group; what the server
 itself runs in sessions of their own (Codex's commands) is found and ended with it. Asked to end, it
 waits for its turn to end, for ever if need be: so it is killed after a grace; and should this
-process be killed, a shell around the server sees the end of a pipe and kills the group.
+process be killed, a shell around the server sees the end of a pipe and kills all of them.
 """
 
 from __future__ import annotations
@@ -30,14 +30,37 @@ _LAST_LINES = 12
 _GUARD = """
 exec 3<&0 </dev/null
 trap : TERM INT HUP
-{ read -r _ <&3; kill -KILL 0; } &
+{
+    read -r _ <&3
+    exec >/dev/null 2>&1
+    read -r me _ </proc/self/stat
+    kin=" $$ " grew=yes
+    while [ "$grew" ]; do
+        grew=
+        for stat in /proc/[0-9]*/stat; do
+            read -r line <"$stat" || continue
+            pid=${line%% *}
+            set -- ${line##*) }
+            case $kin in *" $pid "*) continue ;; esac
+            case $kin in *" $2 "*) ;; *) continue ;; esac
+            [ "$pid" = "$me" ] && continue
+            kill -STOP "$pid"
+            kin="$kin$pid " grew=yes
+        done
+    done
+    set -- $kin
+    shift
+    kill -KILL "$@"
+    kill -KILL 0
+} &
 guard=$!
 "$@" 3<&-
 code=$?
 kill -KILL $guard
 exit $code
 """
-"""Run a program for as long as standard input is open."""
+"""Run a program for as long as standard input is open. Then all its descendants end; each is
+stopped as it is found, so that it starts no other (proc_pid_stat(5): pid, name, state, parent)."""
 
 
 class ServerFailed(OSError):

@@ -78,7 +78,7 @@ CODEX_ONLY: tuple[Option, ...] = (
         "Words to put before Codex, which confine it and not this server (see also"
         " AGENTAPI_BOUNDARY_PREFIX).",
         _words,
-        (),
+        None,
         metavar="WORDS",
     ),
     Option("codex", "The Codex to run.", default="codex", metavar="PROGRAM", shown="codex"),

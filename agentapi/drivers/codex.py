@@ -86,7 +86,7 @@ class CodexDriver:
         self.session_id: str | None = None
         """Codex's own id of the session, where the link tells it."""
         self.agent_version: str | None = None
-        self.link = "off"
+        self.link = "off: not started yet"
         """`on`, or `off` and why."""
 
     # -- the driver's face -----------------------------------------------------------------------

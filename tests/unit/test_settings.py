@@ -191,6 +191,18 @@ def test_agentapi_codex_is_of_codex_s_type_whatever_its_program_is_called(tmp_pa
     assert codex_settings({**flags, "verbatim": "true"}, {}, ()).server.verbatim
 
 
+def test_a_wrapper_s_words_are_as_a_shell_reads_them(tmp_path: Path) -> None:
+    flags = {"workdir": str(tmp_path)}
+    words = ("boundary", "--allow", "a b,c", "--")
+    line = "boundary --allow 'a b,c' --"
+    assert codex_settings({**flags, "wrap": line}, {}, ()).wrap == words
+    assert codex_settings(flags, {"AGENTAPI_WRAP": line}, ()).wrap == words
+    assert codex_settings(flags, {"AGENTAPI_BOUNDARY_PREFIX": line}, ()).wrap == words
+    assert codex_settings(flags, {}, ()).wrap == ()
+    with pytest.raises(SettingsError, match="--wrap"):
+        codex_settings({**flags, "wrap": "it's"}, {}, ())
+
+
 def test_the_chat_path_has_one_slash_in_front_and_none_behind() -> None:
     assert settings(chat_base_path="@me/ws/apps/x/chat/").chat_base_path == "/@me/ws/apps/x/chat"
     assert settings(chat_base_path="/").chat_base_path == "/"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -110,7 +111,27 @@ async def test_a_codex_that_cannot_be_asked_runs_as_it_was_given(codexes: Codexe
     assert await codexes.command("codex") == ["codex"]
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"x": 1}', '{"x": true}'])
+async def test_a_memory_with_nonsense_for_this_very_version_is_made_anew(codexes: Codexes) -> None:
+    codexes.install(NEW)
+    await codexes.command("codex")
+    memory = codexes.folder / "cache/agentapi/codex-flags.json"
+    (key,) = json.loads(memory.read_text())
+    nonsense: object
+    for nonsense in ([["--no-daemon"]], [{}], [None], "--no-daemon", 7):
+        memory.write_text(json.dumps({key: nonsense}))
+        assert await codexes.command("codex") == ["codex", "--no-daemon"]
+        assert json.loads(memory.read_text()) == {key: ["--no-daemon", "--no-alt-screen"]}
+
+
+async def test_a_memory_that_is_a_folder_or_may_not_be_read_is_done_without(
+    codexes: Codexes,
+) -> None:
+    codexes.install(NEW)
+    (codexes.folder / "cache/agentapi/codex-flags.json").mkdir(parents=True)
+    assert await codexes.command("codex") == ["codex", "--no-daemon"]
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"x": 1}', '{"x": true}', '{"x": [["y"]]}'])
 async def test_a_broken_memory_is_made_anew(codexes: Codexes, content: str) -> None:
     memory = codexes.folder / "cache/agentapi/codex-flags.json"
     memory.parent.mkdir(parents=True)
