@@ -15,10 +15,12 @@ from agentapi.drivers.base import (
     PhaseChanged,
     ScreenChanged,
     Sink,
+    TakesRecord,
     UserText,
 )
 from agentapi.drivers.evidence import SourceSaid
 from agentapi.drivers.resuming import Plan, ResumingDriver
+from agentapi.transcript_items import Entry
 
 HELD = "This conversation is open in another app"
 GONE = "ERROR: No saved session found"
@@ -80,6 +82,9 @@ class Run:
 
     def evidence(self) -> Sequence[SourceSaid]:
         return ()
+
+    def recorded(self, entries: Sequence[Entry], anew: bool = False) -> None:
+        self.typed.append(f"{len(entries)} entries, anew={anew}")
 
     def repaint(self) -> bytes:
         return self.shown.encode()
@@ -289,3 +294,11 @@ async def test_a_stop_in_between_starts_nothing_more() -> None:
     run.end(1, GONE)
     await story.driver.stop(1)
     assert len(story.runs) == 1
+
+
+async def test_what_the_record_says_goes_to_the_run() -> None:
+    story = Story(resume=False)
+    run = await story.start()
+    assert isinstance(story.driver, TakesRecord)
+    story.driver.recorded((), anew=True)
+    assert run.typed == ["0 entries, anew=True"]
