@@ -348,6 +348,18 @@ class CodexLink:
             self._growth.begin(turn, raw, item)
         self._emit(ItemSeen(turn, number, item, partial=not completed))
 
+    def _subscribed(self, answer: object, new: bool) -> None:
+        """Take what the answer tells of the thread, and what was missed of its first turn: what
+        is not whole yet comes by itself."""
+        self._note_model(answer)
+        thread = answer.get("thread") if isinstance(answer, dict) else None
+        turns = thread.get("turns") if isinstance(thread, dict) and new else None
+        for turn in turns or ():
+            ended = turn.get("status") != "inProgress"
+            for raw in turn.get("items") or ():
+                if ended or raw.get("type") == "userMessage":
+                    self._item({"item": raw, "turnId": turn.get("id")}, completed=True)
+
     def _note_model(self, answer: object) -> None:
         model = answer.get("model") if isinstance(answer, dict) else None
         if isinstance(model, str):

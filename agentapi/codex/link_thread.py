@@ -27,13 +27,14 @@ Json = Mapping[str, Any]
 
 class FollowedThread:
     """The TUI's thread. `ask` calls the app-server, `followed` is told each thread that is the
-    TUI's from now on, `subscribed` the server's answer to a subscription."""
+    TUI's from now on, `subscribed` the server's answer to a subscription and whether the turns in
+    it are new."""
 
     def __init__(
         self,
         ask: Callable[[str, dict[str, Any]], Awaitable[Any]],
         followed: Callable[[Json], None],
-        subscribed: Callable[[object], None],
+        subscribed: Callable[[object, bool], None],
     ) -> None:
         self._ask, self._followed, self._on_subscribed = ask, followed, subscribed
         self.id: str | None = None
@@ -93,7 +94,8 @@ class FollowedThread:
             if thread != self.id:
                 return
             try:
-                params = {"threadId": thread, "excludeTurns": True}
+                # A first turn may have begun, or be over, by now: the answer has what was missed.
+                params = {"threadId": thread, "excludeTurns": tries == 1}
                 answer = await self._ask("thread/resume", params)
             except RpcError as error:
                 if remaining:
@@ -104,7 +106,7 @@ class FollowedThread:
                 return
             else:
                 self._subscribed = thread
-                self._on_subscribed(answer)
+                self._on_subscribed(answer, tries > 1)
                 return
 
     def stop(self) -> None:

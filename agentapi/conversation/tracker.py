@@ -45,8 +45,8 @@ class Tracker:
         self._dialogs = 0
         self._dialog: Dialog | None = None
         self._asked: Dialog | None = None
-        self._decided: Dialog | None = None
-        """The dialog on the screen whose question is decided: it will go."""
+        self._decided = False
+        """Whether the question of the dialog on the screen is decided: it will go."""
         self._ready = False
         self._final = False
         """Whether the agent's last message is finished."""
@@ -103,8 +103,7 @@ class Tracker:
     def ask(self, dialog: Dialog | None) -> None:
         """The agent's own word on the question that it asks: more exact than what the screen shows
         of it. None when it is decided."""
-        if dialog is None and self._asked is not None:
-            self._decided = self._dialog
+        self._decided = dialog is None and (self._decided or self._asked is not None)
         self._asked = dialog
         self._see()
 
@@ -250,7 +249,7 @@ class Tracker:
     def _see(self) -> None:
         """What the screen shows apart from work, and what the agent asks."""
         dialog = self._asked
-        shown = self._dialog if self._dialog is not self._decided else None
+        shown = None if self._decided else self._dialog
         if dialog and shown:
             dialog = _keyed(dialog, shown)
         self.fusion.see(self._ready, dialog or shown)
@@ -258,7 +257,7 @@ class Tracker:
     def _known(self, dialog: Dialog | None) -> None:
         """Give a dialog an id of its own; the same dialog keeps it from frame to frame."""
         if dialog is None:
-            self._dialog = None
+            self._dialog, self._decided = None, False
         elif self._dialog is None or replace(self._dialog, id="") != dialog:
             self._dialogs += 1
             self._dialog = replace(dialog, id=f"dialog-{self._dialogs}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -26,7 +27,7 @@ from agentapi.transcript_items import AgentMessage, Item, UserMessage
 from tests.support.codex import CodexHome, codex_binary, codex_home
 from tests.support.replay import conversation
 from tests.support.server import all_gone
-from tests.support.two_paths import Run, compare
+from tests.support.two_paths import Run, Told, agreeing, compare
 
 PATIENCE = 30.0
 """Seconds after which a test gives up waiting: the machine may be busy."""
@@ -147,8 +148,20 @@ class Linked:
             for number, item in self._by_id.items()
             if isinstance(item, UserMessage | AgentMessage) and number in whole
         ]
+        phases = [Told(0.0, "starting")]
+        for at, event in zip(self.times, self.events, strict=True):
+            if isinstance(event, PhaseChanged) and phases[-1].phase != event.state.phase.value:
+                phases.append(Told(at, event.state.phase.value))
         cut = self.phase not in (Phase.IDLE, Phase.BLOCKED)
-        return Run(self.phases, conversation(self.events), exact, cut=cut)
+        return Run(phases, conversation(self.events), exact, cut=cut)
+
+    async def agreed(self) -> None:
+        """Wait until every source says what the link says: the TUI is the last to tell the end."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(2):
+                while not agreeing((e.source, e.phase.value) for e in self.driver.evidence()):
+                    self._changed.clear()
+                    await self._changed.wait()
 
     @property
     def ended(self) -> bool:
@@ -191,6 +204,7 @@ async def linked(
             await driver.start(running.take)
             await running.until(lambda: "idle" in running.phases, "the start")
             yield running
+            await running.agreed()
             run = running.run()
         finally:
             await driver.stop(2)

@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agentapi.codex.link import CodexLink
 from agentapi.codex.link_command import CodexCommand
+from agentapi.codex.link_events import ItemSeen, LinkEvent
 from agentapi.codex.link_items import GrowingItem, shell_words, thread_item
+from agentapi.codex.link_thread import FollowedThread
 from agentapi.codex.link_usage import LinkUsage
 from agentapi.transcript_items import AgentMessage, Other, ToolCall, UserMessage
 
@@ -103,3 +106,34 @@ def test_usage_has_the_rollouts_shape() -> None:
     assert told["model"] == "m"
     assert told["context"] == {"window": 100, "used": 30, "left": 70, "left_percent": 70}
     assert told["rate_limits"] == {"primary": {"used_percent": 5, "window_minutes": 300}}
+
+
+async def test_what_was_missed_of_a_first_turn_is_in_the_answer_to_the_subscription() -> None:
+    """The first turn has begun, or is over, when Codex takes the subscription."""
+    items = [
+        {"id": "1", "type": "userMessage", "content": [{"type": "text", "text": "hi"}]},
+        {"id": "2", "type": "agentMessage", "text": "Hel"},
+    ]
+    asked: list[dict[str, Any]] = []
+    told: list[LinkEvent] = []
+    for status, new in (("inProgress", True), ("completed", True), ("completed", False)):
+        turn = {"id": "t", "status": status, "items": items}
+
+        async def ask(
+            method: str, params: dict[str, Any], turn: dict[str, Any] = turn
+        ) -> dict[str, Any]:
+            asked.append(params)
+            return {"thread": {"turns": [turn]}}
+
+        link = CodexLink(told.append)
+        thread = FollowedThread(ask, lambda thread: None, link._subscribed)
+        thread.opened({"id": "thread"})
+        thread.subscribe(once=not new)
+        assert thread._subscribing is not None
+        await thread._subscribing
+    said, whole = UserMessage("hi"), AgentMessage("Hel")
+    assert told == [
+        ItemSeen("t", "1", said, partial=False),
+        *(ItemSeen("t", "1", said, partial=False), ItemSeen("t", "2", whole, partial=False)),
+    ]
+    assert [params["excludeTurns"] for params in asked] == [False, False, True]

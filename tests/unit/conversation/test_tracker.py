@@ -45,6 +45,14 @@ def test_a_decided_question_that_is_still_painted_blocks_nothing() -> None:
     assert tracker.state.phase is Phase.IDLE
 
 
+def test_a_decided_question_may_change_its_looks() -> None:
+    tracker = asking()
+    tracker.ask(None)
+    tracker.ask(None)
+    tracker.take(frame(*BANNER, *DIALOG[:2], "  $ touch x y", *DIALOG[3:]))
+    assert tracker.state.phase is Phase.WORKING
+
+
 def test_the_next_question_blocks_again() -> None:
     tracker = asking()
     tracker.ask(None)
