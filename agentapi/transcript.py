@@ -206,13 +206,11 @@ class Transcript:
         self._growth.call()
 
     def live(self, turn: str, id: str, item: Item, *, partial: bool) -> None:
-        """The link tells how far an item has come; both ids are the agent's own."""
+        """The link tells how far an item has come, no more often than anybody can read; both ids
+        are the agent's own."""
         self.linked()
         self._live.tell(Told(turn, id, item, partial, Source.LINK, _now()))
-        if partial:
-            self._growth.call()
-        else:
-            self._growth.now()
+        self._growth.now()
 
     def live_usage(self, usage: Mapping[str, object]) -> None:
         """The link tells the tokens so far."""
@@ -221,8 +219,8 @@ class Transcript:
 
     def ask(self, dialog: Dialog | None, *, idle: bool) -> None:
         """The dialog that is open now, if any; `idle` says that no turn is."""
-        on_link = self._linked and dialog is not None and not any(c.key for c in dialog.choices)
-        if self._live.ask(dialog, Source.LINK if on_link else self._source, _now()):
+        source = Source.LINK if self._linked else self._source
+        if self._live.ask(dialog, source, _now()):
             self._growth.now()
         if idle and self._live.idle():
             self._growth.call()

@@ -105,7 +105,7 @@ class Live:
     def tell_usage(self, usage: Mapping[str, object], time: datetime) -> None:
         """The tokens after one more answer of the model, in the turn that was told last."""
         total = _total(Usage(usage))
-        turn = next(reversed(self._turns), _NO_TURN)
+        turn = self._latest()
         number = f"usage {total}"
         if turn == _NO_TURN or (total == self._total and number not in self._turns[turn].told):
             return  # the same again, as after an interrupt
@@ -127,7 +127,7 @@ class Live:
             self._dialog = None
         if dialog is not None:
             self._dialogs += 1
-            turn = next(reversed(self._turns), _NO_TURN)
+            turn = self._latest()
             number = f"dialog {self._dialogs}"
             self._dialog = Told(turn, number, _asked(dialog), True, source, time)
             self.tell(self._dialog)
@@ -203,6 +203,10 @@ class Live:
             for told in turn.told.values():
                 if told.number is None:
                     yield turn.number, told
+
+    def _latest(self) -> str:
+        """The turn that was told, or recorded, last and is not over."""
+        return next((turn for turn in reversed(self._turns) if turn != _NO_TURN), _NO_TURN)
 
     # -- counterparts ------------------------------------------------------------------------
 

@@ -243,7 +243,13 @@ class TranscriptItemBody(BaseModel):
     steps: list[dict[str, str]] | None = Field(default=None, description="Of plans.")
     reason: str | None = None
     decision: str | None = Field(
-        default=None, description="Of approvals: `pending`, `approved` or `declined`."
+        default=None,
+        description="Of approvals: `pending`, `answered` (it is not known how yet), `approved` or"
+        " `declined`.",
+    )
+    title: str | None = Field(default=None, description="Of approvals: what the dialog asks.")
+    dialog: str | None = Field(
+        default=None, description="Of approvals: the dialog's id for `POST /approval`."
     )
     event: str | None = Field(
         default=None, description="Of turns: `started`, `completed`, `failed` or `aborted`."

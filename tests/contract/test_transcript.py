@@ -6,13 +6,14 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from agentapi.conversation.model import Phase
-from agentapi.drivers.base import UserText
+from agentapi.conversation.model import Choice, Dialog, Phase
+from agentapi.drivers.base import ItemChanged, SessionKnown, TurnChanged, UserText
 from agentapi.http.app import HttpOptions
 from agentapi.transcript import Feed
 from agentapi.transcript_items import (
@@ -68,6 +69,11 @@ class Events:
         """The next event's number, name and data."""
         number, name, data = (await self.frame()).decode().strip().split("\n")
         return int(number[4:]), name.removeprefix("event: "), json.loads(data[6:])
+
+    async def until(self, **members: object) -> None:
+        """Read up to an event with these members in its data."""
+        while not (await self.event())[2].items() >= members.items():
+            pass
 
 
 @asynccontextmanager
@@ -178,6 +184,73 @@ async def test_a_last_event_id_of_another_run_gets_everything(last: str) -> None
 async def test_a_silent_stream_is_kept_alive_by_comments() -> None:
     async with exact(ping_interval=0.01) as (live, _), events(live) as stream:
         assert await stream.frame() == b": ping\n\n"
+
+
+CALL = ToolCall("shell", "seq 2")
+DIALOG = Dialog("d1", "command", "May I?", "it asks", "seq 2", choices=(Choice("1", "Yes", "y"),))
+
+
+async def test_what_the_link_tells_goes_out_as_it_happens() -> None:
+    async with exact() as (live, feed), events(live) as stream:
+        emit = live.driver.emit
+        emit(SessionKnown("s"))
+        emit(TurnChanged("t", "started"))
+        await stream.until(id=1, kind="turn", turn=1, source="link")
+        emit(ItemChanged("t", "u", UserMessage("hi"), False))
+        await stream.until(id=2, kind="user_message", text="hi", source="link")
+        emit(ItemChanged("t", "c", CALL, True))
+        await stream.until(id=3, partial=True, source="link", status="running", output="")
+        feed.put([Entry(0, 1, NOW, Turn("started"), key="t"), *told(UserMessage("hi"), first=1)])
+        await stream.until(id=2, kind="user_message", text="hi", source="rollout")
+        emit(ItemChanged("t", "c", replace(CALL, output="1\n"), True))
+        feed.put([Entry(2, 1, NOW, CALL, True, "c")])
+        await stream.until(id=3, partial=True, source="link", status="running", output="1\n")
+        done = replace(CALL, output="1\n2\n", exit_code=0, duration_ms=5, status="completed")
+        emit(ItemChanged("t", "c", done, False))
+        await stream.until(id=3, partial=False, source="link", exit_code=0, duration_ms=5)
+        feed.put([Entry(2, 1, NOW, done, False, "c")])
+        await stream.until(id=3, partial=False, source="rollout", output="1\n2\n")
+
+
+async def test_a_replay_has_what_became_exact() -> None:
+    async with exact(*ITEMS[:2]) as (live, feed):
+        live.driver.emit(SessionKnown("s"))
+        live.driver.emit(ItemChanged("t", "m", AgentMessage("so"), True))
+        async with events(live) as stream:
+            seen = [await stream.event() for _ in range(3)]
+        assert (seen[2][2]["text"], seen[2][2]["source"]) == ("so", "link")
+        feed.put([Entry(2, 2, NOW, Turn("started"), key="t")])
+        feed.put([Entry(3, 2, NOW, AgentMessage("so far"))])
+        async with events(live, seen[2][0]) as stream:
+            changed = [(await stream.event())[2] for _ in range(2)]
+            assert [(i["id"], i["kind"], i["source"]) for i in changed] == [
+                (3, "turn", "rollout"),
+                (4, "agent_message", "rollout"),
+            ]
+
+
+@pytest.mark.parametrize("linked", [True, False])
+async def test_a_dialog_is_announced_and_its_end(linked: bool) -> None:
+    async with exact(*ITEMS[:2]) as (live, feed):
+        if linked:
+            live.driver.emit(SessionKnown("s"))
+        live.driver.phase(Phase.WORKING)
+        async with events(live) as stream:
+            for _ in ITEMS[:2]:
+                await stream.event()
+            live.driver.phase(Phase.BLOCKED, dialog=DIALOG)
+            asked = (await stream.event())[2]
+            assert (asked["kind"], asked["id"], asked["partial"]) == ("approval", 3, True)
+            assert asked["source"] == ("link" if linked else "screen")
+            wanted = {"command": "seq 2", "reason": "it asks", "decision": "pending"}
+            assert asked.items() >= {**wanted, "title": "May I?", "dialog": "d1"}.items()
+            body = {"id": asked["dialog"], "choice": "1"}
+            assert (await live.post("/approval", body)).status == 200
+            answered = (await stream.event())[2]
+            assert answered == {**asked, "partial": False, "decision": "answered"}
+            feed.put(told(Turn("completed"), first=2))
+            assert (await stream.event())[2]["kind"] == "turn"
+        assert len((await live.get("/transcript")).json["items"]) == 3
 
 
 async def test_partial_text_that_comes_to_nothing_is_withdrawn() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,8 @@ import pytest
 
 from agentapi.scripted import ScriptedModel
 from agentapi.scripted.answers import MARKDOWN, numbered
-from agentapi.scripted.reply import Say
+from agentapi.scripted.reply import Call, Reply, Say, Shell, Think
+from agentapi.scripted.request import Request
 from tests.support.codex import codex_binary
 from tests.support.lasting import kill, workspace
 from tests.support.scenarios import MULTI, UNICODE
@@ -117,16 +120,11 @@ async def test_an_approval_is_told(
         await server.send("approve date -u")
         await server.wait_for_screen("Would you like to")
         items = await until(server, lambda items: any(i["kind"] == "approval" for i in items))
-        [asked] = [item for item in items if item["kind"] == "approval"]
-        assert (asked["command"], asked["decision"], asked["partial"]) == (
-            "date -u",
-            "pending",
-            True,
-        )
         await server.raw("y")
         items = await until(server, settled(1))
         [given] = [item for item in items if item["kind"] == "approval"]
-        assert given == {**asked, "decision": "approved", "partial": False}
+        told = (given["command"], given["decision"], given["partial"], given["source"])
+        assert told == ("date -u", "approved", False, "rollout")
 
 
 async def test_text_on_the_screen_becomes_the_exact_item_of_the_same_id(
@@ -205,6 +203,167 @@ async def test_a_killed_daemon_comes_back_with_the_same_items(
             await server.turn("hello")
             after = await until(server, settled(2))
             assert after[: len(before)] == before
+
+
+class Followed:
+    """What /transcript/events told: each version of each item."""
+
+    def __init__(self) -> None:
+        self.versions: list[dict[str, Any]] = []
+        self.items: dict[int, dict[str, Any]] = {}
+        """The items as the events left them, by their ids."""
+        self._changed = asyncio.Condition()
+
+    async def read(self, server: Server) -> None:
+        """Read the events until they end."""
+        async with server.client.get(server.url + "/transcript/events") as response:
+            while frame := await response.content.readuntil(b"\n\n"):
+                fields = frame.decode().strip().split("\n")
+                if len(fields) == 3:
+                    async with self._changed:
+                        self._take(fields[1] == "event: item", json.loads(fields[2][6:]))
+                        self._changed.notify_all()
+
+    def _take(self, is_item: bool, data: dict[str, Any]) -> None:
+        self.items.pop(data["id"], None)
+        if is_item:
+            self.versions.append(data)
+            self.items[data["id"]] = data
+
+    async def until(self, holds: Callable[[Items], bool]) -> Items:
+        """Wait until the items satisfy a function."""
+        async with asyncio.timeout(PATIENCE), self._changed:
+            await self._changed.wait_for(lambda: holds(self.now))
+        return self.now
+
+    @property
+    def now(self) -> Items:
+        """The items in order."""
+        return [self.items[number] for number in sorted(self.items)]
+
+    def of(self, kind: str) -> Items:
+        """The versions of the items of a kind, in order."""
+        return [version for version in self.versions if version["kind"] == kind]
+
+
+@asynccontextmanager
+async def following(server: Server) -> AsyncIterator[Followed]:
+    """The events from now on."""
+    followed = Followed()
+    task = asyncio.create_task(followed.read(server))
+    yield followed
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+LINKED = pytest.mark.parametrize("version", ["0.142.0", "0.158.0", None])
+OUTPUT = "line 1\nline 2\nline 3\n"
+COUNT = "for n in 1 2 3; do echo line $n; sleep 0.4; done"
+
+
+@LINKED
+async def test_a_tool_call_is_seen_as_it_runs(
+    version: str | None, scratch: Path, model: ScriptedModel, codex: Callable[[str | None], Path]
+) -> None:
+    prepare(codex, version)
+    async with codex_server(scratch, model, "--codex-link", "on", version=version) as (server, _):
+        await server.ready()
+        async with following(server) as followed:
+            await server.send(f"run {COUNT}")
+            items = await followed.until(lambda items: items[-1].get("event") == "completed")
+            calls = [call for call in followed.of("tool_call") if call["command"] == COUNT]
+            assert {call["id"] for call in calls} == {calls[-1]["id"]}
+            assert (calls[0]["status"], calls[0]["partial"]) == ("running", True)
+            grown = [call["output"] for call in calls if call["status"] == "running"]
+            assert len(set(grown)) >= 3, grown
+            assert all(part in OUTPUT for part in grown)  # Codex may keep back its first words
+            assert grown == sorted(grown, key=len)
+            last = calls[-1]
+            assert (last["status"], last["exit_code"], last["source"]) == (
+                "completed",
+                0,
+                "rollout",
+            )
+            assert last["output"] == OUTPUT
+            assert last["duration_ms"] > 0
+            assert {version["source"] for version in followed.versions} <= {"link", "rollout"}
+            assert {item["source"] for item in items} == {"rollout"}
+            assert items == await transcript(server)
+
+
+@LINKED
+async def test_everything_is_told_once_and_stays_what_it_was(
+    version: str | None, scratch: Path, model: ScriptedModel, codex: Callable[[str | None], Path]
+) -> None:
+    prepare(codex, version)
+    steps = [{"step": "look", "status": "in_progress"}, {"step": "act", "status": "pending"}]
+    busy: Reply = [
+        Think("**Planning**\n\nA little."),
+        Say("I begin."),
+        Call("update_plan", {"explanation": "why", "plan": steps}),
+        Shell("sleep 0.5; echo one"),
+        Shell("sleep 0.2; echo two"),
+        Say("Two run."),
+    ]
+    answer = model.answer
+
+    def answering(request: Request) -> Reply:
+        if request.tool_output is not None:
+            return [Say("Both ran.")]
+        return busy if request.prompt == "busy" else answer(request)
+
+    model.answer = answering
+    async with codex_server(scratch, model, "--codex-link", "on", version=version) as (server, _):
+        await server.ready()
+        async with following(server) as followed:
+            for prompt, texts_so_far in (("busy", 3), ("markdown", 4)):
+                await server.turn(prompt)
+                items = await followed.until(settled(texts_so_far))
+            ended = await followed.until(lambda items: items[-1]["kind"] == "turn")
+        assert [i["event"] for i in ended if i["kind"] == "turn"] == ["started", "completed"] * 2
+        assert texts(items, "agent_message") == ["I begin.", "Two run.", "Both ran.", MARKDOWN]
+        assert texts(items, "reasoning") == ["**Planning**\n\nA little."]
+        assert [i["steps"] for i in items if i["kind"] == "plan"] == [steps]
+        calls = [i for i in items if i["kind"] == "tool_call"]
+        assert [call["output"] for call in calls] == ["one\n", "two\n"]
+        assert {item["source"] for item in ended} == {"rollout"}
+        assert {version["source"] for version in followed.versions} == {"link", "rollout"}
+        growing = [text["text"] for text in followed.of("agent_message") if text["partial"]]
+        assert any(text and MARKDOWN.startswith(text) for text in growing), growing
+
+
+@pytest.mark.parametrize("link", ["off", "on"])
+@pytest.mark.parametrize("what", ["command", "patch"])
+async def test_a_dialog_is_announced_when_it_opens_and_when_it_closes(
+    link: str,
+    what: str,
+    scratch: Path,
+    model: ScriptedModel,
+    codex: Callable[[str | None], Path],
+) -> None:
+    prepare(codex, None)
+    options = ("--codex-link", link)
+    async with codex_server(scratch, model, *options, approvals=True) as (server, home):
+        await server.ready()
+        async with following(server) as followed:
+            await server.send("approve date -u" if what == "command" else "patch new.txt")
+            await followed.until(lambda items: any(i.get("dialog") for i in items))
+            dialog = (await server.get("/approval"))["open"]
+            [asked] = [item for item in followed.now if item.get("dialog")]
+            assert (asked["dialog"], asked["title"]) == (dialog["id"], dialog["title"])
+            told = (asked["decision"], asked["partial"], asked["source"])
+            assert told == ("pending", True, "link" if link == "on" else "screen")
+            body = {"id": dialog["id"], "choice": dialog["choices"][0]["id"]}
+            async with server.client.post(server.url + "/approval", json=body) as response:
+                assert response.status == 200, await response.text()
+            items = await followed.until(lambda items: items[-1].get("event") == "completed")
+            versions = [version for version in followed.of("approval") if version["dialog"]]
+            assert versions[-1]["decision"] == "answered"
+            assert not versions[-1]["partial"]
+            kept = [item["decision"] for item in items if item["kind"] == "approval"]
+            assert kept == (["approved"] if what == "command" else [])
+            assert {item["source"] for item in items} == {"rollout"}
+            assert (home.workdir / "new.txt").exists() == (what == "patch")
 
 
 async def test_the_rollout_is_found_beside_the_link(
