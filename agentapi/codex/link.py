@@ -69,7 +69,7 @@ class CodexLink:
         """What was not understood: the last message of each method."""
         self._turn: str | None = None
         self._active = False
-        self._thread = FollowedThread(self._ask, self._follow, self._note_model)
+        self._thread = FollowedThread(self._ask, self._follow, self._subscribed)
         self._growth = Growth(sink)
         self._questions = OpenQuestions()
         self._begun: asyncio.Future[None] | None = None
