@@ -6,18 +6,23 @@ two; but it may be missing, older (a person went on in another terminal), or of 
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from agentapi.codex.quick_json import loads
 from agentapi.conversation.model import Message, Role
 
 INTERRUPTED = "■ Conversation interrupted"
 _UNRECORDED = 3
 """User messages at the end of the state that Codex may not have recorded before it was killed."""
+
+_TELLS = re.compile(
+    rb'"(?:user_message|agent_message|UserMessage|AgentMessage|turn_aborted|thread_rolled_back)"'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +57,10 @@ def _add(said: list[Said], role: Role, text: str, time: datetime) -> None:
 
 def _spoken(line: bytes, said: list[Said]) -> Iterator[tuple[Role, str, datetime]]:
     """What a line of the rollout says; a rollback takes back what was said."""
-    if b'"event_msg"' not in line:
+    if b'"event_msg"' not in line or not _TELLS.search(line):
         return
     try:
-        record = json.loads(line)
+        record = loads(line)
         payload, time = record["payload"], _time(record.get("timestamp"))
         kind = payload["type"]
     except (ValueError, KeyError, TypeError, RecursionError):
