@@ -94,13 +94,14 @@ class Live:
         if told.turn in self._over:
             known = next((t for t in self._growing.values() if t and _same(t, told)), None)
         else:
-            turn = self._turns.setdefault(told.turn, _LiveTurn())
-            known = turn.told.setdefault(told.id, told)
+            known = self._turn(told).told.setdefault(told.id, told)
         if known is None:
             return
         known.item, known.partial = told.item, told.partial
         if known.turn not in self._over:
             self._pair(self._turns[known.turn], known)
+        if isinstance(told.item, Turn) and told.id == ENDED:
+            self._stop(told.turn, aborted=told.item.event == "aborted")
 
     def tell_usage(self, usage: Mapping[str, object], time: datetime) -> None:
         """The tokens after one more answer of the model, in the turn that was told last."""
@@ -151,6 +152,28 @@ class Live:
         self._growing = dict.fromkeys(self._growing)
         for turn in self._turns.values():
             turn.told.clear()
+
+    def _turn(self, told: Told) -> _LiveTurn:
+        """The turn of what is told. One whose beginning was missed has begun nevertheless."""
+        turn = self._turns.get(told.turn)
+        if turn is None:
+            turn = self._turns[told.turn] = _LiveTurn()
+            if told.turn != _NO_TURN and told.id != STARTED:
+                begun = replace(told, id=STARTED, item=Turn("started"), partial=False)
+                turn.told[STARTED] = begun
+        return turn
+
+    def _stop(self, turn: str, *, aborted: bool) -> None:
+        """Nothing grows any more in a turn that was told to be over, but a command goes on in the
+        background unless the turn was aborted."""
+        for told in self._turns[turn].told.values() if turn in self._turns else ():
+            if not told.partial or told.number is not None or isinstance(told.item, Approval):
+                continue
+            if isinstance(told.item, ToolCall):
+                if not aborted:
+                    continue
+                told.item = replace(told.item, status="aborted")
+            told.partial = False
 
     # -- what is recorded --------------------------------------------------------------------
 

@@ -40,6 +40,7 @@ from agentapi.codex.link_question import OpenQuestions, Question
 from agentapi.codex.link_server import AppServer
 from agentapi.codex.link_thread import FollowedThread
 from agentapi.codex.link_usage import LinkUsage
+from agentapi.codex.rollout_parse import error_text
 from agentapi.codex.rpc import RequestId, RpcConnection, RpcError, RpcLost
 from agentapi.conversation.model import Phase
 
@@ -317,7 +318,7 @@ class CodexLink:
         self._growth.flush()
         self._growth.clear()
         error, duration = turn.get("error"), turn.get("durationMs")
-        reason = str(error.get("message")) if isinstance(error, dict) else ""
+        reason = error_text(error) if isinstance(error, dict) else ""
         duration = duration if isinstance(duration, int) else None
         self._emit(TurnSeen(number, str(turn.get("status")), reason, duration))
 

@@ -126,7 +126,7 @@ class RolloutParser:
     def _on_turn_complete(self, payload: Payload) -> None:
         failure = payload.get("error")
         if isinstance(failure, dict):
-            self._add(Error(_error_text(failure)))
+            self._add(Error(error_text(failure)))
         self._end_turn("failed" if failure else "completed", "", payload)
 
     def _on_turn_aborted(self, payload: Payload) -> None:
@@ -268,7 +268,7 @@ class RolloutParser:
             self._add(Usage(usage))
 
     def _on_error(self, payload: Payload) -> None:
-        self._add(Error(_error_text(payload)))
+        self._add(Error(error_text(payload)))
 
     def _on_warning(self, payload: Payload) -> None:
         self._add(Notice("warning", str(payload.get("message", ""))))
@@ -346,7 +346,7 @@ def _command(payload: Payload) -> str:
     return tools.command_line(payload.get("command", ""))
 
 
-def _error_text(failure: Payload) -> str:
+def error_text(failure: Payload) -> str:
     """What went wrong, in words: a provider's JSON holds them as `error.message`."""
     text = str(failure.get("message", ""))
     try:

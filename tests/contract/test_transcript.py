@@ -217,11 +217,11 @@ async def test_a_replay_has_what_became_exact() -> None:
         live.driver.emit(SessionKnown("s"))
         live.driver.emit(ItemChanged("t", "m", AgentMessage("so"), True))
         async with events(live) as stream:
-            seen = [await stream.event() for _ in range(3)]
-        assert (seen[2][2]["text"], seen[2][2]["source"]) == ("so", "link")
+            seen = [await stream.event() for _ in range(4)]
+        assert (seen[3][2]["text"], seen[3][2]["source"]) == ("so", "link")
         feed.put([Entry(2, 2, NOW, Turn("started"), key="t")])
         feed.put([Entry(3, 2, NOW, AgentMessage("so far"))])
-        async with events(live, seen[2][0]) as stream:
+        async with events(live, seen[3][0]) as stream:
             changed = [(await stream.event())[2] for _ in range(2)]
             assert [(i["id"], i["kind"], i["source"]) for i in changed] == [
                 (3, "turn", "rollout"),

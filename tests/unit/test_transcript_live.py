@@ -205,9 +205,9 @@ async def test_a_turn_that_is_not_recorded_yet_stands_alone(transcript: Transcri
     tell_live(transcript, TurnChanged("t", "interrupted", "", 7))
     transcript.live("t2", "u", UserMessage("more"), partial=False)
     told = [BEGUN, UserMessage("hi"), Usage({"total": {"total_tokens": 5}})]
-    told += [Turn("aborted", "interrupted", 7), UserMessage("more")]
+    told += [Turn("aborted", "interrupted", 7), BEGUN, UserMessage("more")]
     assert [item for _, item, _, _ in shown(transcript, 0)] == told
-    assert [item.turn for item in transcript.items] == [1, 1, 1, 1, 2]
+    assert [item.turn for item in transcript.items] == [1, 1, 1, 1, 2, 2]
     assert {item.source for item in transcript.items} == {Source.LINK}
     rollout = Rollout(transcript)
     rollout.tell(BEGUN, "t")
@@ -215,15 +215,29 @@ async def test_a_turn_that_is_not_recorded_yet_stands_alone(transcript: Transcri
     rollout.tell(UserMessage("hi"))
     rollout.tell(Usage({"total": {"total_tokens": 5}, "model": "m"}))
     rollout.tell(Turn("aborted", "interrupted", 8))
-    assert [item.item for item in transcript.items][3:] == [rollout.entries[3].item, told[4]]
+    assert [item.item for item in transcript.items][3:] == [rollout.entries[3].item, *told[4:]]
 
 
 async def test_a_failed_turn_says_why(transcript: Transcript) -> None:
     tell_live(transcript, TurnChanged("t", "failed", "no such model"))
     assert [item for _, item, _, _ in shown(transcript, 0)] == [
+        BEGUN,  # missed, but it must have
         Error("no such model"),
         Turn("failed"),
     ]
+
+
+async def test_what_was_under_way_ends_with_an_aborted_turn(transcript: Transcript) -> None:
+    for turn, event in (("t1", "interrupted"), ("t2", "completed")):
+        transcript.live(turn, "m", AgentMessage("half"), partial=True)
+        transcript.live(turn, "c", RUNNING, partial=True)
+        tell_live(transcript, TurnChanged(turn, event))
+    told = [(item, partial) for _, item, partial, _ in shown(transcript, 0)]
+    half = (AgentMessage("half"), False)
+    assert told[1:3] == [half, (replace(RUNNING, status="aborted"), False)]
+    assert told[5:7] == [half, (RUNNING, True)]  # in the background
+    transcript.live("t2", "c", ENDED, partial=False)
+    assert [item for _, item, _, _ in shown(transcript, 6)][0] == ENDED
 
 
 async def test_usage_that_says_nothing_new_is_no_item(
@@ -258,7 +272,8 @@ async def test_what_was_said_before_the_link_stays() -> None:
     ] == [
         (1, "one", "screen"),
         (2, "two", "screen"),
-        (3, "three", "link"),
+        (3, "", "link"),
+        (4, "three", "link"),
     ]
 
 
