@@ -62,6 +62,12 @@ SETTLING_SHARE = 0.25
 """The settling time, at the least, as a share of the time that the agent took to get ready."""
 INTERRUPT_LIMIT = 5.0
 """Seconds that an interrupted agent has to stop its turn."""
+REFUSALS = 8
+"""How many questions of one turn an interrupt refuses, one after the other."""
+REFUSED_LIMIT = 1.0
+"""Seconds that a turn has to end after a question of it was refused; else it goes on."""
+OUTSIDE_TURNS = ("trust", "login", "update")
+"""Kinds of dialogs that stand before the first turn."""
 ANSWER_LIMIT = 5.0
 """Seconds that a dialog has to close after its answer."""
 
@@ -159,23 +165,31 @@ class TuiDriver:
 
     async def interrupt(self) -> None:
         """Press the key that stops a turn, and see it stop and told; nothing happens between
-        turns, where the same key may mean something else."""
-        if self.phase is Phase.WORKING:
-            self.write(self.profile.interrupt_key.encode())
-            await self.until(lambda: self._reported.phase is not Phase.WORKING, INTERRUPT_LIMIT)
-        elif (refusal := self._refusal()) is not None:
-            await self.typist.answer(*refusal, ANSWER_LIMIT)
-            over = (Phase.IDLE, Phase.EXITED)
-            await self.until(lambda: self._reported.phase in over, INTERRUPT_LIMIT)
+        turns, where the same key may mean something else.
 
-    def _refusal(self) -> tuple[str, str] | None:
-        """The open dialog and its choice that ends the turn: the one with the interrupt's key. A
-        dialog without it (trust, login) belongs to no turn, and the key might end the agent."""
-        dialog, key = self.tracker.state.dialog, self.profile.interrupt_key
-        for choice in dialog.choices if dialog is not None else ():
-            if dialog is not None and choice.key == key:
-                return dialog.id, choice.id
-        return None
+        A question is refused by the same key. Then some turns end, though not at once in our
+        eyes, and others go on, to ask the next one or to work."""
+        refused = 0
+        while refused < REFUSALS and self.phase is Phase.BLOCKED and await self._refuse():
+            refused += 1
+        if self.phase is Phase.WORKING:
+            if not refused or self.tracker.reading.working:
+                self.write(self.profile.interrupt_key.encode())
+            await self.until(lambda: self._reported.phase is not Phase.WORKING, INTERRUPT_LIMIT)
+
+    async def _refuse(self) -> bool:
+        """Refuse the open question of a turn, and see what becomes of the turn. One of the start
+        (trust, login) belongs to none, and the key might end the agent."""
+        await self.rest()
+        dialog = self.tracker.state.dialog
+        if dialog is None or dialog.kind in OUTSIDE_TURNS:
+            return False
+        self.write(self.profile.interrupt_key.encode())
+        if not await self.until(lambda: self.tracker.state.dialog != dialog, ANSWER_LIMIT):
+            return False
+        over = (Phase.IDLE, Phase.EXITED)
+        await self.until(lambda: self._reported.phase in over, REFUSED_LIMIT)
+        return True
 
     async def answer(self, dialog_id: str, choice_id: str) -> None:
         """Press the key of a choice and see the dialog close. Raises `LookupError`."""
