@@ -300,6 +300,8 @@ def with_told(exact: TranscriptItem, told: Told | None) -> TranscriptItem:
             )
         case Approval(), Approval() as asked:
             item = replace(item, title=asked.title, dialog=asked.dialog, decision=asked.decision)
+        case _:
+            return exact  # the link has another view of it
     if item == exact.item and told.partial == exact.partial:
         return exact
     return replace(exact, item=item, partial=told.partial, source=told.source)

@@ -108,6 +108,28 @@ async def test_the_link_gives_exact_text_while_it_streams(
         assert len(exact) > 5, grown
 
 
+async def test_the_link_gives_a_tool_s_line_while_it_runs(
+    scratch: Path, model: ScriptedModel, codex: Callable[[str | None], Path]
+) -> None:
+    codex(None)
+    command = "sleep 1; echo done"
+    usual = model.answer
+    model.answer = lambda request: (
+        [Say("I *wait*."), Shell(command)]
+        if request.prompt == "wait" and request.tool_output is None
+        else usual(request)
+    )
+    async with exact_server(scratch, model, "on") as server:
+        await server.turn("hello")
+        await server.send("wait")
+        running, ended = (f"I *wait*.\n\n- {mark} {command}" for mark in "…✓")
+        await server.until(lambda: told(server)[-1] == ("agent", running), "its line")
+        await server.until(lambda: told(server)[-1][1].startswith(ended), "its end")
+        await server.wait_status("running", "stable", since=4)
+        [said] = [step.text for step in model.replies[-1] if isinstance(step, Say)]
+        assert (await server.messages())[-1] == ("agent", f"{ended}\n\n{said}")
+
+
 async def test_live_text_of_the_link_becomes_the_exact_item_of_the_same_id(
     scratch: Path, model: ScriptedModel, codex: Callable[[str | None], Path]
 ) -> None:

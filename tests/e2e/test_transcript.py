@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +17,7 @@ from agentapi.scripted import ScriptedModel
 from agentapi.scripted.answers import MARKDOWN, numbered
 from agentapi.scripted.reply import Call, Reply, Say, Shell, Think
 from agentapi.scripted.request import Request
+from tests.e2e.test_link_failures import app_servers
 from tests.support.codex import codex_binary
 from tests.support.lasting import kill, workspace
 from tests.support.scenarios import MULTI, UNICODE
@@ -316,12 +319,13 @@ async def test_everything_is_told_once_and_stays_what_it_was(
     async with codex_server(scratch, model, "--codex-link", "on", version=version) as (server, _):
         await server.ready()
         async with following(server) as followed:
-            for prompt, texts_so_far in (("busy", 3), ("markdown", 4)):
+            for prompt, texts_so_far in (("busy", 3), ("slow 20", 4)):
                 await server.turn(prompt)
                 items = await followed.until(settled(texts_so_far))
             ended = await followed.until(lambda items: items[-1]["kind"] == "turn")
         assert [i["event"] for i in ended if i["kind"] == "turn"] == ["started", "completed"] * 2
-        assert texts(items, "agent_message") == ["I begin.", "Two run.", "Both ran.", MARKDOWN]
+        [slow] = [step.text for step in model.replies[-1] if isinstance(step, Say)]
+        assert texts(items, "agent_message") == ["I begin.", "Two run.", "Both ran.", slow]
         assert texts(items, "reasoning") == ["**Planning**\n\nA little."]
         assert [i["steps"] for i in items if i["kind"] == "plan"] == [steps]
         calls = [i for i in items if i["kind"] == "tool_call"]
@@ -329,7 +333,7 @@ async def test_everything_is_told_once_and_stays_what_it_was(
         assert {item["source"] for item in ended} == {"rollout"}
         assert {version["source"] for version in followed.versions} == {"link", "rollout"}
         growing = [text["text"] for text in followed.of("agent_message") if text["partial"]]
-        assert any(text and MARKDOWN.startswith(text) for text in growing), growing
+        assert len([text for text in growing if text and slow.startswith(text)]) > 3, growing
 
 
 @pytest.mark.parametrize("link", ["off", "on"])
@@ -364,6 +368,30 @@ async def test_a_dialog_is_announced_when_it_opens_and_when_it_closes(
             assert kept == (["approved"] if what == "command" else [])
             assert {item["source"] for item in items} == {"rollout"}
             assert (home.workdir / "new.txt").exists() == (what == "patch")
+
+
+async def test_a_link_that_is_lost_within_a_turn_loses_and_doubles_nothing(
+    scratch: Path, model: ScriptedModel, codex: Callable[[str | None], Path]
+) -> None:
+    prepare(codex, None)
+    async with codex_server(scratch, model, "--codex-link", "on") as (server, _):
+        await server.ready()
+        await server.turn("markdown")
+        async with following(server) as followed:
+            await server.send("slow 100")
+            await followed.until(
+                lambda items: items[-1]["partial"] and "word11" in items[-1]["text"]
+            )
+            os.kill(app_servers(scratch)[0], signal.SIGKILL)
+            await server.wait_status("running", "stable", since=4)
+            before = await followed.until(lambda items: not any(i["partial"] for i in items))
+            await server.turn("hello")
+            items = await followed.until(lambda items: items[-1].get("event") == "completed")
+        assert items[: len(before)] == before
+        assert texts(items, "user_message") == ["markdown", "slow 100", "hello"]
+        said = [step.text for reply in model.replies for step in reply if isinstance(step, Say)]
+        assert texts(items, "agent_message") == [said[0], said[-1]]
+        assert {item["source"] for item in items} == {"rollout"}
 
 
 async def test_the_rollout_is_found_beside_the_link(

@@ -237,7 +237,7 @@ async def test_what_was_under_way_ends_with_an_aborted_turn(transcript: Transcri
     assert told[1:3] == [half, (replace(RUNNING, status="aborted"), False)]
     assert told[5:7] == [half, (RUNNING, True)]  # in the background
     transcript.live("t2", "c", ENDED, partial=False)
-    assert [item for _, item, _, _ in shown(transcript, 6)][0] == ENDED
+    assert next(item for _, item, _, _ in shown(transcript, 6)) == ENDED
 
 
 async def test_usage_that_says_nothing_new_is_no_item(
