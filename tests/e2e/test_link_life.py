@@ -117,9 +117,7 @@ async def test_a_killed_daemon_leaves_nothing_that_its_successor_does_not_remove
 
 
 @pytest.mark.parametrize("version", [None, "0.125.0", "0.80.0"])
-async def test_no_command_outlives_a_killed_daemon_without_a_link_either(
-    version: str | None,
-) -> None:
+async def test_no_codex_outlives_a_killed_daemon_without_a_link(version: str | None) -> None:
     try:
         codex_binary(version)
     except FileNotFoundError as error:
@@ -128,8 +126,8 @@ async def test_no_command_outlives_a_killed_daemon_without_a_link_either(
         async with workspace(folder, version) as place:
             async with place.daemon("--codex-link", "off") as server:
                 await server.ready()
-                await server.send("sleep 600")
-                await server.wait_for_screen("sleep 600")
+                await server.send("slow 600")
+                await server.until(lambda: server.status_now == "running", "the turn")
                 await kill(server)
             await all_gone(folder)
 
