@@ -40,9 +40,14 @@ class CodexProfile(AgentProfile):
         """Find transcript, composer, dialog and working line on a screen."""
         last = _last_filled(frame.lines, frame.rows)
         if dialog := read_dialog(frame.lines, last):
-            top, value, text = dialog
-            working = _working(frame.lines, _last_filled(frame.lines, top))
-            return Reading(top, dialog=value, dialog_text=text, working=working)
+            above = dialog.above
+            return Reading(
+                above,
+                dialog=dialog.value,
+                dialog_text=dialog.text,
+                marked=dialog.marked,
+                working=_working(frame.lines, _last_filled(frame.lines, above)),
+            )
         row = _composer_top(frame, last)
         if row is None:
             return Reading(last + 1, working=_working(frame.lines, last))

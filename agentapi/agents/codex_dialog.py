@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from agentapi.conversation.model import Choice, Dialog
 
@@ -19,7 +20,7 @@ RULE = "Permission rule: "
 """What stands before the permissions that a command wants besides."""
 
 _CHOICE = re.compile(r"^(?:  )?[›❯> ] (?P<number>\d+)\. (?P<label>.*)$")
-_CHOSEN = re.compile(r"^(?:  )?[›❯>] \d+\. ")
+_CHOSEN = re.compile(r"^(?:  )?[›❯>] (?P<number>\d+)\. ")
 _KEYS_LINE = re.compile(
     r"^ .*\b(?:(?:enter|return) (?:to )?(?:confirm|continue|submit|select)"
     r"|esc (?:to )?(?:cancel|go back|back|skip|interrupt))\b",
@@ -62,9 +63,20 @@ _NO_DIFF = ("Reason: ", "Description: ", "Destination: ", "Environment: ")
 _CUT = "… (the screen shows no more)"
 
 
-def read_dialog(lines: Sequence[str], last: int) -> tuple[int, Dialog, str] | None:
-    """The dialog that ends a screen whose last filled line is `last`: how many rows above it are
-    conversation, the dialog and its text. None when none is open."""
+@dataclass(frozen=True, slots=True)
+class OpenDialog:
+    """A dialog on a screen."""
+
+    above: int
+    """How many rows above it are conversation."""
+    value: Dialog
+    text: str
+    marked: str
+    """The number of the choice that Enter would take."""
+
+
+def read_dialog(lines: Sequence[str], last: int) -> OpenDialog | None:
+    """The dialog that ends a screen whose last filled line is `last`; None when none is open."""
     foot = _foot(lines, last)
     if foot is None:
         return None
@@ -77,7 +89,8 @@ def read_dialog(lines: Sequence[str], last: int) -> tuple[int, Dialog, str] | No
     text = "\n".join(lines[top : last + 1])
     dialog = _dialog(lines[:top], lines[top:first], lines[first:foot], text)
     above = 0 if lines[top].startswith(_WELCOME) else top  # a moving picture, no conversation
-    return above, dialog, text
+    marked = next((m["number"] for m in map(_CHOSEN.match, lines[first:foot]) if m), "")
+    return OpenDialog(above, dialog, text, marked)
 
 
 def form_reason(place: int, total: int, wants_words: bool = False) -> str:

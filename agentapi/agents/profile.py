@@ -36,6 +36,8 @@ class Reading:
     dialog: Dialog | None = None
     dialog_text: str = ""
     """The open dialog as it stands on the screen."""
+    marked: str = ""
+    """The id of the dialog's choice that Enter would take."""
     working: str = ""
     """The line that says that the agent works; empty when none is shown."""
     popup: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -75,6 +75,10 @@ class Choice:
     """What the agent says of it besides."""
 
 
+STARTUP_DIALOGS = ("trust", "login", "update")
+"""The kinds of dialogs that stand before the first turn."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dialog:
     """A question that the agent asks and that only the user may answer."""
@@ -87,6 +91,14 @@ class Dialog:
     command: str = ""
     diff: str = ""
     choices: tuple[Choice, ...] = ()
+
+    def asks_the_same(self, other: Dialog) -> bool:
+        """Whether both are one question, whatever ids they have. At the start an agent may paint
+        a picture beside it and cut off the ends of its lines."""
+        if self.kind in STARTUP_DIALOGS:
+            cut = self.title.startswith(other.title) or other.title.startswith(self.title)
+            return cut and self.kind == other.kind and len(self.choices) == len(other.choices)
+        return replace(self, id=other.id) == other
 
     def no_choice(self, wanted: str) -> str:
         """What to say to somebody who wants a choice that the dialog does not have."""

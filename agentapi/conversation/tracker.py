@@ -258,7 +258,7 @@ class Tracker:
         """Give a dialog an id of its own; the same dialog keeps it from frame to frame."""
         if dialog is None:
             self._dialog, self._decided = None, False
-        elif self._dialog is None or replace(self._dialog, id="") != dialog:
+        elif self._dialog is None or not self._dialog.asks_the_same(dialog):
             self._dialogs += 1
             self._dialog = replace(dialog, id=f"dialog-{self._dialogs}")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agentapi.agents.profile import AgentProfile
-from agentapi.conversation.model import Level, Phase, PhaseState
+from agentapi.conversation.model import STARTUP_DIALOGS, Level, Phase, PhaseState
 from agentapi.conversation.recorded import RecordedTurns
 from agentapi.conversation.status import Evidence, Source
 from agentapi.conversation.tracker import Said, Tracker
@@ -51,6 +51,9 @@ is not on the screen yet: Codex says `done` up to 25 ms before it has painted th
 DRAIN_CAP = 3.0
 """Seconds after which the end of a turn is told all the same; so long a message without words is
 waited for, and after its end one whose end was not seen may still become longer."""
+STALL_LIMIT = 10.0
+"""Seconds that it waits for a TUI that says that it works: on a busy machine the record of a turn
+is whole 4 s before the TUI has even seen its end."""
 FRAME_GAP = 0.002
 """Seconds without output that end a frame of a program without synchronized output."""
 FRAME_LIMIT = 0.02
@@ -66,8 +69,6 @@ REFUSALS = 8
 """How many questions of one turn an interrupt refuses, one after the other."""
 REFUSED_LIMIT = 1.0
 """Seconds that a turn has to end after a question of it was refused; else it goes on."""
-OUTSIDE_TURNS = ("trust", "login", "update")
-"""Kinds of dialogs that stand before the first turn."""
 ANSWER_LIMIT = 5.0
 """Seconds that a dialog has to close after its answer."""
 
@@ -114,6 +115,7 @@ class TuiDriver:
         self._frame_gap = Timer(FRAME_GAP, self._show, limit=FRAME_LIMIT)
         self._sync_limit = Timer(SYNC_LIMIT, self._end_synchronized, limit=SYNC_CAP)
         self._draining = Timer(DRAIN, self._drained, limit=DRAIN_CAP)
+        self._stalled = Timer(STALL_LIMIT, self._waited_enough)
         self._standing = Timer(DRAIN_CAP, self.tracker.stand)
         self._complete = False
         self._ending: Evidence | None = None
@@ -182,7 +184,7 @@ class TuiDriver:
         (trust, login) belongs to none, and the key might end the agent."""
         await self.rest()
         dialog = self.tracker.state.dialog
-        if dialog is None or dialog.kind in OUTSIDE_TURNS:
+        if dialog is None or dialog.kind in STARTUP_DIALOGS:
             return False
         self.write(self.profile.interrupt_key.encode())
         if not await self.until(lambda: self.tracker.state.dialog != dialog, ANSWER_LIMIT):
@@ -381,7 +383,7 @@ class TuiDriver:
         if ended and said and said.source is ended.source and said.phase is Phase.WORKING:
             self._end_turn(PhaseState(ended.phase, ended.because))  # painted behind the next one
         if state == self._reported:
-            self._draining.cancel()
+            self._stop_waiting()
             return
         if self._reported.phase is Phase.WORKING and state.phase is not Phase.WORKING:
             if not self._all_painted():
@@ -407,11 +409,20 @@ class TuiDriver:
     def _all_painted(self) -> bool:
         """Whether the screen shows the end of the turn; else wait for it, but not for ever."""
         if self._complete or self.tracker.complete or self.phase is Phase.EXITED:
-            self._draining.cancel()
+            self._stop_waiting()
             self._complete = False
             return True
-        self._draining.restart()
+        if self.tracker.unaware:
+            self._draining.cancel()
+            self._stalled.start()
+        else:
+            self._stalled.cancel()
+            self._draining.restart()
         return False
+
+    def _stop_waiting(self) -> None:
+        self._draining.cancel()
+        self._stalled.cancel()
 
     def _drained(self) -> None:
         """No more frames come."""
@@ -419,6 +430,10 @@ class TuiDriver:
         if unfinished and self._draining.elapsed < DRAIN_CAP:
             self._draining.restart()
             return
+        self._waited_enough()
+
+    def _waited_enough(self) -> None:
+        """The screen counts as complete."""
         self._complete = True
         self._evaluate()
 
@@ -484,8 +499,8 @@ class TuiDriver:
     def _ended(self, status: ExitStatus) -> None:
         self._emulator.end_synchronized()
         self._show()
-        timers = (self._reading, self._sync_limit, self._draining, self._settling, self._quiet)
-        for timer in timers:
+        self._stop_waiting()
+        for timer in (self._reading, self._sync_limit, self._settling, self._quiet):
             timer.cancel()
         self._read()
         if self._recorder is not None:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from agentapi.agents.profile import AgentProfile, Unsendable
-from agentapi.conversation.model import Dialog, Phase
+from agentapi.conversation.model import STARTUP_DIALOGS, Choice, Dialog, Phase
 from agentapi.conversation.tracker import Tracker
 from agentapi.drivers.base import Busy, DialogOpen, SendError
 from agentapi.frames import Frame
@@ -28,6 +28,8 @@ BEGIN_LIMIT = 15.0
 TAKEN_LIMIT = 1.0
 """Seconds after which a message that left the composer counts as taken, signal or not."""
 CLEAR_LIMIT = 1.0
+MARKED_LIMIT = 1.0
+"""Seconds after which a choice of a dialog that stays is only marked, not taken."""
 PASTE_END = "\x1b[201~"
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """C0 but tab and line feed, DEL, C1."""
@@ -115,8 +117,16 @@ class Typist:
         if self._dialog() != dialog:
             raise LookupError(f"dialog {dialog_id!r} was answered already")
         self._driver.write(choice.key.encode())
+        if dialog.kind in STARTUP_DIALOGS:
+            await self._confirm(dialog, choice)
         if not await self._driver.until(lambda: self._dialog() != dialog, limit):
             raise SendError("answer", f"the dialog is still open {limit:g} s after {choice.key!r}")
+
+    async def _confirm(self, dialog: Dialog, choice: Choice) -> None:
+        """Some dialogs of the start only mark a choice by its key, and want Enter then."""
+        gone = await self._driver.until(lambda: self._dialog() != dialog, MARKED_LIMIT)
+        if not gone and self._tracker.reading.marked == choice.id:
+            self._driver.write(b"\r")
 
     @contextmanager
     def _or_abandon(self) -> Iterator[None]:

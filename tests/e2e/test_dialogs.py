@@ -117,6 +117,28 @@ STARTUP: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("version", [None, "0.125.0", "0.80.0"])
+@pytest.mark.parametrize(("name", "label"), [("trust", ""), ("update", "Skip")])
+@pytest.mark.asyncio(loop_scope="function")
+async def test_a_dialog_at_the_start_is_answered(
+    scratch: Path, model: ScriptedModel, codex: Any, name: str, label: str, version: str | None
+) -> None:
+    codex(version)
+    async with codex_server(scratch, model, "-I", "hello", version=version, **STARTUP[name]) as (
+        server,
+        _,
+    ):
+        await server.ready()
+        dialog = (await server.get("/approval"))["open"]
+        assert dialog["kind"] == name
+        choice = next(one["id"] for one in dialog["choices"] if one["label"].startswith(label))
+        body = {"id": dialog["id"], "choice": choice}
+        async with server.client.post(server.url + "/approval", json=body) as response:
+            assert response.status == 200, await response.text()
+        await server.wait_status("running", "stable", "running", "stable")
+        assert [request.prompt for request in model.requests] == ["hello"]
+
+
+@pytest.mark.parametrize("version", [None, "0.125.0", "0.80.0"])
 @pytest.mark.parametrize("name", STARTUP)
 @pytest.mark.asyncio(loop_scope="function")
 async def test_a_dialog_at_the_start_blocks(

@@ -142,7 +142,7 @@ def test_a_page_to_open(path: Path) -> None:
 
 @each("trust-open", "update-open", "login")
 def test_dialogs_of_the_start(path: Path) -> None:
-    dialog = opened(path)[-1]  # the moving picture of older ones cuts off what stood beside it
+    [dialog] = opened(path)  # though the moving picture of older ones cuts off what stands beside
     assert dialog.kind == path.stem.removesuffix("-open")
     assert len(dialog.choices) >= 2
     assert "Welcome" not in dialog.title
@@ -223,9 +223,9 @@ def test_a_long_command_and_its_label_wrap() -> None:
     )
     found = read_dialog(lines, len(lines) - 1)
     assert found is not None
-    above, dialog, text = found
-    assert above == 2
-    assert text.startswith("  Would you like")
+    dialog = found.value
+    assert (found.above, found.marked) == (2, "1")
+    assert found.text.startswith("  Would you like")
     assert (dialog.reason, dialog.command) == ("a long story", "echo one\n\necho two")
     assert dialog.choices[1] == Choice(
         "2", "Yes, and don't ask again for commands that start with `echo  one two three`", "p"
@@ -244,7 +244,7 @@ def test_a_host_on_the_network() -> None:
     )
     found = read_dialog(lines, len(lines) - 1)
     assert found is not None
-    assert found[1].kind == "permission"
+    assert found.value.kind == "permission"
 
 
 def test_a_plan_to_implement() -> None:
@@ -261,8 +261,8 @@ def test_a_plan_to_implement() -> None:
     )
     found = read_dialog(lines, len(lines) - 1)
     assert found is not None
-    assert found[1].kind == "question"
-    assert found[1].choices[1] == Choice(
+    assert found.value.kind == "question"
+    assert found.value.choices[1] == Choice(
         "2",
         "Yes, clear context and implement",
         "2",
@@ -275,7 +275,7 @@ def test_many_choices_have_keys_as_long_as_one_digit_is_enough() -> None:
     lines = ["  Question 1/1 (1 unanswered)", "  Which?", "", *rows, "", "  enter to submit answer"]
     found = read_dialog(lines, len(lines) - 1)
     assert found is not None
-    assert [(c.id, c.key) for c in found[1].choices[7:]] == [
+    assert [(c.id, c.key) for c in found.value.choices[7:]] == [
         ("8", "8"),
         ("9", "9"),
         ("10", ""),

@@ -1,0 +1,192 @@
+"""Answering and refusing what a terminal asks, and the keys of what the agent asks elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from agentapi.conversation.model import Choice, Dialog
+from agentapi.drivers.base import SendError
+from tests.support.stage import DONE, WORKING, Stage, play
+
+TRUST = (
+    "  Folder access",
+    "  /srv/project",
+    "",
+    "  Trust this folder?",
+    "",
+    "› 1. Trust and continue",
+    "  2. Quit",
+    "",
+    "  enter continue · esc quit",
+)
+PERMISSION = (
+    "• Asking",
+    "",
+    "",
+    "  Would you like to grant these permissions?",
+    "",
+    "  Permission rule: network",
+    "",
+    "› 1. Yes, grant these permissions for this turn (y)",
+    "  2. No, continue without permissions (d)",
+    "",
+    "  Press enter to confirm or esc to cancel",
+)
+FORM = (
+    "• Asking",
+    "",
+    "",
+    "  Field 1/2 (2 required unanswered)",
+    "  Which one?",
+    "",
+    "  › 1. True",
+    "    2. False",
+    "  enter to submit answer | esc to cancel",
+)
+
+
+def opened(stage: Stage) -> Dialog:
+    dialog = stage.driver.tracker.state.dialog
+    assert dialog is not None
+    return dialog
+
+
+# -- the first start -------------------------------------------------------------------------------
+
+
+def test_a_choice_that_is_only_marked_is_taken_by_enter() -> None:
+    async def script(stage: Stage) -> None:
+        await stage.start()
+        stage.paint(*TRUST, composer=None)
+
+        def press(data: bytes) -> None:
+            if data == b"\r":
+                stage.paint("  banner")
+
+        stage.driver.answer_to = press
+        await stage.driver.answer(opened(stage).id, "1")
+
+    assert play(script).driver.written == [b"1", b"\r"]
+
+
+def test_a_choice_that_is_taken_gets_no_enter() -> None:
+    async def script(stage: Stage) -> None:
+        await stage.start()
+        stage.paint(*TRUST, composer=None)
+        stage.driver.answer_to = lambda data: stage.paint("  banner")
+        await stage.driver.answer(opened(stage).id, "1")
+
+    assert play(script).driver.written == [b"1"]
+
+
+def test_enter_never_takes_another_choice() -> None:
+    async def script(stage: Stage) -> None:
+        await stage.start()
+        stage.paint(*TRUST, composer=None)  # a dialog that takes no keys
+        with pytest.raises(SendError):
+            await stage.driver.answer(opened(stage).id, "2")
+
+    assert play(script).driver.written == [b"2"]
+
+
+def test_a_dialog_of_the_start_keeps_its_id_when_its_lines_are_cut_off() -> None:
+    async def script(stage: Stage) -> None:
+        await stage.start()
+        stage.paint(*TRUST, composer=None)
+        first = opened(stage)
+        stage.paint(*(line[:20] for line in TRUST[:-1]), TRUST[-1], composer=None)
+        assert opened(stage) == first
+
+    play(script)
+
+
+# -- refusing --------------------------------------------------------------------------------------
+
+
+def test_an_interrupt_refuses_and_then_stops_what_goes_on() -> None:
+    async def script(stage: Stage) -> None:
+        await stage.ready()
+        stage.driver.feed(WORKING)
+        stage.paint(*PERMISSION, composer=None)
+        assert stage.driver.phase == "blocked"
+        loop = asyncio.get_running_loop()
+
+        def refused(_: bytes) -> None:
+            stage.driver.answer_to = stopped
+            stage.driver.feed(WORKING)
+            stage.paint("• Working (1s • esc to interrupt)")
+
+        def stopped(_: bytes) -> None:
+            loop.call_later(0.1, end)
+
+        def end() -> None:
+            stage.paint("■ Stopped")
+            stage.driver.feed(DONE)
+
+        stage.driver.answer_to = refused
+        await stage.driver.interrupt()
+        assert stage.driver.phase == "idle"
+
+    assert play(script).driver.written == [b"\x1b", b"\x1b"]
+
+
+def test_an_interrupt_refuses_one_question_after_the_other() -> None:
+    async def script(stage: Stage) -> None:
+        await stage.ready()
+        stage.driver.feed(WORKING)
+        stage.paint(*PERMISSION, composer=None)
+
+        def first(_: bytes) -> None:
+            stage.driver.answer_to = second
+            stage.paint(*FORM, composer=None)
+
+        def second(_: bytes) -> None:
+            stage.paint("■ Stopped")
+            stage.driver.feed(DONE)
+
+        stage.driver.answer_to = first
+        await stage.driver.interrupt()
+        assert stage.driver.phase == "idle"
+
+    assert play(script).driver.written == [b"\x1b", b"\x1b"]
+
+
+def test_an_interrupt_leaves_a_dialog_of_the_start() -> None:
+    async def script(stage: Stage) -> None:
+        await stage.start()
+        stage.paint(*TRUST, composer=None)
+        await stage.driver.interrupt()
+
+    assert play(script).driver.written == []
+
+
+# -- what the agent asks elsewhere, too ------------------------------------------------------------
+
+
+def asked(title: str, *labels: str) -> Dialog:
+    choices = tuple(Choice(str(number), label, "") for number, label in enumerate(labels, 1))
+    return Dialog("request-1", "mcp", title, choices=choices)
+
+
+@pytest.mark.parametrize(
+    ("dialog", "keys"),
+    [
+        (asked("Which one?", "True", "False", "Cancel"), ["1", "2", "\x1b"]),
+        (asked("Which  one?", "No", "True"), ["", "1"]),
+        (asked("Another one?", "True", "False"), ["", ""]),
+    ],
+)
+def test_keys_are_those_of_the_same_words_in_the_same_question(
+    dialog: Dialog, keys: list[str]
+) -> None:
+    async def script(stage: Stage) -> None:
+        await stage.ready()
+        stage.driver.tracker.ask(dialog)
+        stage.paint(*FORM, composer=None)
+        shown = opened(stage)
+        assert (shown.id, shown.title) == ("request-1", dialog.title)
+        assert [choice.key for choice in shown.choices] == keys
+
+    play(script)
