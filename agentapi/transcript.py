@@ -73,7 +73,7 @@ class Transcript:
         self._live = Live()
         self._linked = False
         self._before_link = 0  # messages of the screen that are not the link's to tell
-        self._recorded: Callable[[Path], None] = lambda path: None
+        self._on_record: Callable[[Path], None] = lambda path: None
         self._listener: Callable[[list[int]], None] = lambda ids: None
         self._told = 0
         self._screen: Sequence[Message] = ()
@@ -188,7 +188,7 @@ class Transcript:
 
     def when_recorded(self, listener: Callable[[Path], None]) -> None:
         """Tell `listener` where the agent records a session, as soon as the link says so."""
-        self._recorded = listener
+        self._on_record = listener
 
     def linked(self, record: Path | None = None) -> None:
         """A link tells of a session from now on, and the screen nothing; the agent records it in
@@ -197,7 +197,7 @@ class Transcript:
             self._linked = True
             self._before_link = len(self._screen)
         if record is not None:
-            self._recorded(record)
+            self._on_record(record)
 
     def unlink(self) -> None:
         """No link tells anything any more: the screen does, until there is another link."""

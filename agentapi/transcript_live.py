@@ -239,10 +239,7 @@ class Live:
         if told.number is not None:
             if told.exact is None or _fits(told.exact, told.item):
                 return
-            turn.loose[told.number] = told.exact
-            if told.number in self._growing:
-                self._growing[told.number] = None
-            told.number = told.exact = None
+            self._part(turn, told)
         number = turn.keyed.get(told.id)
         if number is None:
             fitting = (n for n in sorted(turn.loose) if _fits(turn.loose[n], told.item))
@@ -255,8 +252,8 @@ class Live:
         if key:
             turn.keyed[key] = number
             told = turn.told.get(key)
-            if told is not None and told.exact is not None and told.number is not None:
-                turn.loose[told.number] = told.exact
+            if told is not None:
+                self._part(turn, told)
         else:
             waiting = (t for t in turn.told.values() if t.number is None and _fits(item, t.item))
             told = next(waiting, None)
@@ -269,6 +266,14 @@ class Live:
         told.number, told.exact = number, exact
         if number in self._growing:
             self._growing[number] = told
+
+    def _part(self, turn: _LiveTurn, told: Told) -> None:
+        """What was told is not what it looked like."""
+        if told.number is not None and told.exact is not None:
+            turn.loose[told.number] = told.exact
+            if told.number in self._growing:
+                self._growing[told.number] = None
+        told.number = told.exact = None
 
     def _end(self, turn: str) -> None:
         """A turn is over, and all that were told before it."""

@@ -19,7 +19,7 @@ LAYERS = (
     {"terminal", "conversation", "codex", "throttle"},
     {"drivers"},
     {"session", "outbox", "queue", "history", "prompt", "exact", "info", "screen_feed"}
-    | {"events", "state", "stats", "storage"},
+    | {"events", "state", "stats", "storage", "transcript_events"},
     {"http"},
     {"cli", "__main__"},
 )
