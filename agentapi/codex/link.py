@@ -44,8 +44,6 @@ from agentapi.codex.rollout_parse import error_text
 from agentapi.codex.rpc import RequestId, RpcConnection, RpcError, RpcLost
 from agentapi.conversation.model import Phase
 
-BEGIN_LIMIT = 15.0
-"""Seconds that a turn has to begin after it was asked for (6 to 31 ms measured)."""
 CONNECT_LIMIT = 5.0
 """Seconds from the socket's appearance to the server's hello."""
 SILENCE_LIMIT = 30.0
@@ -73,7 +71,6 @@ class CodexLink:
         self._thread = FollowedThread(self._ask, self._follow, self._subscribed)
         self._growth = Growth(sink)
         self._questions = OpenQuestions()
-        self._begun: asyncio.Future[None] | None = None
         self._usage = LinkUsage()
         self._plans = 0
         self._silence: asyncio.TimerHandle | None = None
@@ -150,23 +147,16 @@ class CodexLink:
 
     # -- calls ---------------------------------------------------------------------------------
 
-    async def send(self, text: str) -> None:
-        """Begin a turn with this text, to the letter; returns once it has begun.
+    async def send(self, text: str) -> str:
+        """Ask for a turn with this text, to the letter; its id, once Codex has taken it. That the
+        turn began is told by events.
 
-        Raises `RpcError` when Codex refuses it, `RpcLost` when nobody answers, `TimeoutError`
-        when it was taken and no turn began."""
+        Raises `RpcError` when Codex refuses it, `RpcLost` when nobody answers."""
         thread = self._ready()
-        self._begun = begun = asyncio.get_running_loop().create_future()
-        try:
-            answer = await self._ask(
-                "turn/start", {"threadId": thread, "input": [{"type": "text", "text": text}]}
-            )
-            self._turn_is(answer)
-            self._thread.subscribe()
-            async with asyncio.timeout(BEGIN_LIMIT):
-                await begun
-        finally:
-            self._begun = None
+        words = [{"type": "text", "text": text}]
+        self._turn_is(await self._ask("turn/start", {"threadId": thread, "input": words}))
+        self._thread.subscribe()
+        return self._turn or ""
 
     async def interrupt(self) -> bool:
         """Ask for the end of the turn; False when there is none that we know of."""
@@ -301,7 +291,7 @@ class CodexLink:
             self._emit(Standing(Phase.BLOCKED, ", ".join(flags)))
         else:
             self._emit(Standing(Phase.WORKING, "active"))
-        self._turn_begun()
+        self._thread.resumable = True
         self._thread.subscribe()
 
     def _turn_event(self, method: str, params: Json) -> None:
@@ -312,8 +302,8 @@ class CodexLink:
         number = str(turn.get("id"))
         if method == "turn/started":
             self._turn_is(params)
+            self._thread.resumable = True
             self._emit(TurnSeen(number, "started"))
-            self._turn_begun()
             return
         self._growth.flush()
         self._growth.clear()
@@ -327,11 +317,6 @@ class CodexLink:
         turn = params.get("turn") if isinstance(params, dict) else None
         if isinstance(turn, dict) and isinstance(turn.get("id"), str):
             self._turn = turn["id"]
-
-    def _turn_begun(self) -> None:
-        self._thread.resumable = True
-        if self._begun is not None and not self._begun.done():
-            self._begun.set_result(None)
 
     # -- items ---------------------------------------------------------------------------------
 
@@ -405,8 +390,6 @@ class CodexLink:
             return
         self._over = True
         self._stop_watching()
-        if self._begun is not None and not self._begun.done():
-            self._begun.set_exception(RpcLost(why))
         self._growth.flush()
         self._drop_questions()
         self._sink(Lost(why))

@@ -210,6 +210,11 @@ class Tracker:
         )
 
     @property
+    def text(self) -> str:
+        """The agent's last message, as far as it was read."""
+        return self._said or ""
+
+    @property
     def wordless(self) -> bool:
         """Whether the turn's message has no words yet."""
         return not self._said

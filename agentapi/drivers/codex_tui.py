@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from agentapi.codex.link import CodexLink
@@ -38,20 +38,37 @@ from agentapi.drivers.base import (
     TurnChanged,
     UsageChanged,
 )
+from agentapi.drivers.painted import Owed
 from agentapi.drivers.tui import ANSWER_LIMIT, INTERRUPT_LIMIT, TuiDriver
-from agentapi.transcript_items import AgentMessage, UserMessage
+from agentapi.transcript_items import AgentMessage, Entry, Turn, UserMessage
 
-LAST_WORDS = 12
-"""Letters of the end of an answer that the screen must show before the turn's end is told."""
+BEGIN_LIMIT = 15.0
+"""Seconds that a turn has to begin after Codex took its message (3 to 20 ms measured)."""
+END_LIMIT = 1.0
+"""Seconds without a new frame after which the screen is complete, when it shows the last line that
+the link told, but not every line: some are drawn differently."""
 PAINT_LIMIT = 2.0
-"""Seconds that the screen may lag behind the link: 0.142 paints on for half a second after the end
-of a turn, and a busy machine adds to that."""
+"""The same when it does not show the last line."""
+STALL_LIMIT = 10.0
+"""The same while the TUI says that it works: it has not even seen the end of the turn."""
+PAINT_CAP = 60.0
+"""Seconds after which the end of a turn is told, whatever the screen shows."""
 RECENT = 8
 """User messages of the link that are kept to put right what the screen shows of them."""
 
-_NO_LETTERS = re.compile(r"[\W_]+")
-
 log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Sending:
+    """A message on its way: its turn is told when Codex has taken it and the turn was seen to
+    begin, in either order."""
+
+    text: str
+    turn: str | None = None
+    """The turn's id, once Codex has taken the message."""
+    begun: str = ""
+    """By what the turn was seen to begin."""
 
 
 class LinkedTui(TuiDriver):
@@ -65,10 +82,14 @@ class LinkedTui(TuiDriver):
         self._lost = lost
         self.usage: Mapping[str, object] | None = None
         self._recent: deque[str] = deque(maxlen=RECENT)
-        self._last_words = ""
-        """The end of the answer, letters only."""
-        self._sending: str | None = None
-        """The message whose turn was asked for; only the link says that it began."""
+        self._owed = Owed()
+        self._painted_at = 0.0
+        """When the screen last changed, in the loop's time."""
+        self._sending: Sending | None = None
+        self._recorded_turn = ""
+        """The id of the last turn that the rollout says began."""
+        self._loss = ""
+        """Why the link is of no use any more."""
 
     # -- the driver's face -----------------------------------------------------------------------
 
@@ -77,22 +98,27 @@ class LinkedTui(TuiDriver):
 
         Raises `SendError`."""
         self.catch_up()
+        self._read()  # what was said before is told before
         self._check()
         if self.link.thread is None:  # no session on the link yet, or not any more
             await super().send(text)
             return
         self.tracker.prepare()
         self.tracker.submit(text)
-        self._sending = text
+        self._sending = sending = Sending(text)
         try:
-            await self.link.send(text)
-        except (RpcError, RpcLost, TimeoutError) as error:
-            self._take_back()
-            raise SendError("begin", str(error) or "no turn began") from error
-        except asyncio.CancelledError:
-            self._take_back()
-            raise
-        self._begin_sent("link: turn started")
+            sending.turn = await self.link.send(text)
+            self._evaluate()
+            await self.until(lambda: self._sending is not sending or bool(self._loss), BEGIN_LIMIT)
+            if self._sending is sending:
+                raise SendError("begin", self._why_not())
+        except (RpcError, RpcLost) as error:
+            raise SendError("begin", str(error)) from error
+        finally:
+            if self._sending is sending:
+                self._sending = None
+                self.tracker.abandon()
+                self._evaluate()
 
     async def interrupt(self) -> None:
         """End the turn by a call, and see it end; a no-op between turns."""
@@ -130,16 +156,39 @@ class LinkedTui(TuiDriver):
         if state.phase is not Phase.IDLE:
             raise Busy
 
-    def _begin_sent(self, because: str) -> None:
-        """The message's turn began: tell it, once."""
-        if self._sending is not None:
-            self.typist.submitted, self._sending = self._sending, None
-            self.begin(because)
+    def _why_not(self) -> str:
+        if self.phase is Phase.EXITED:
+            return self.tracker.state.because
+        return self._loss or f"Codex took the message and began no turn within {BEGIN_LIMIT:g} s"
 
-    def _take_back(self) -> None:
+    def _saw_begin(self, because: str) -> None:
+        """A turn began while a message was on its way: it is the message's."""
         if self._sending is not None:
-            self._sending = None
-            self.tracker.abandon()
+            self._sending.begun = self._sending.begun or because
+
+    def _evaluate(self) -> None:
+        """Tell the sent message as soon as its turn runs, before anything that answers it."""
+        if (sending := self._sending) is not None:
+            if self.phase is Phase.WORKING:
+                self._saw_begin(self.tracker.state.because)
+            if sending.turn and sending.turn == self._recorded_turn:
+                self._saw_begin("rollout: turn started")
+            if sending.turn is not None and sending.begun:
+                self._sending, self.typist.submitted = None, sending.text
+                self.begin(sending.begun)
+        super()._evaluate()
+
+    def _report(self) -> None:
+        """A turn that may be the sent message's is told with the message, or when that failed."""
+        if self._sending is None or not self._sending.begun:
+            super()._report()
+
+    def recorded(self, entries: Sequence[Entry], anew: bool = False) -> None:
+        """The rollout tells a turn's beginning some 7 ms before the app-server does."""
+        for entry in entries:
+            if entry.item == Turn("started"):
+                self._recorded_turn = entry.key
+        super().recorded(entries, anew)
 
     # -- what the link says ------------------------------------------------------------------------
 
@@ -150,7 +199,7 @@ class LinkedTui(TuiDriver):
                 self._emit(SessionKnown(thread, record))
             case Standing(phase, detail):
                 if phase is not Phase.IDLE:
-                    self._begin_sent(f"link: {detail}")
+                    self._saw_begin(f"link: {detail}")
                 self.tracker.fusion.note(Source.LINK, phase, detail)
                 self._evaluate()
             case Asked(dialog):
@@ -160,9 +209,13 @@ class LinkedTui(TuiDriver):
                 if isinstance(item, UserMessage) and not partial:
                     self._recent.append(item.text)
                 elif isinstance(item, AgentMessage) and not partial:
-                    self._last_words = _letters(item.text)[-LAST_WORDS:]
+                    self._owed.add(turn, item.text)
                 self._emit(ItemChanged(turn, number, item, partial))
             case TurnSeen(turn, what, reason, duration):
+                if what == "started":
+                    self._owed.clear()
+                    self._saw_begin("link: turn started")
+                    self._evaluate()
                 self._emit(TurnChanged(turn, what, reason, duration))
             case UsageSeen(usage):
                 self.usage = usage
@@ -170,6 +223,8 @@ class LinkedTui(TuiDriver):
             case Failure(message, retries):
                 log.info("Codex told an error%s: %s", ", and tries again" * retries, message)
             case Lost(why):
+                self._loss = why
+                self._changed.set()
                 self._lost(why)
 
     def unlink(self) -> None:
@@ -178,17 +233,50 @@ class LinkedTui(TuiDriver):
         self.tracker.fusion.withdraw(Source.LINK)
         self._evaluate()
 
+    # -- what the screen still owes ----------------------------------------------------------------
+
+    def _noted_output(self) -> None:
+        super()._noted_output()
+        self._painted_at = asyncio.get_running_loop().time()
+
+    def _all_painted(self) -> bool:
+        """Whether the screen shows the end of the turn: its mark, or all that was said in it."""
+        if self._owed and self.phase is Phase.IDLE and not self._tui_works():
+            self._read()
+            self._complete = self._complete or self._owed.whole(self.tracker.text)
+        return super()._all_painted()
+
     def _drained(self) -> None:
-        """No more frames come; but the screen must show what the link has told."""
-        if self._draining.elapsed < PAINT_LIMIT and not self._painted():
+        """No frames come any more; but the screen must show what the link has told."""
+        if self._may_paint():
             self._draining.restart()
             return
         super()._drained()
 
-    def _painted(self) -> bool:
+    def _may_paint(self) -> bool:
+        """Whether the screen lags behind the link and may still catch up."""
+        still = asyncio.get_running_loop().time() - self._painted_at
+        return still < self._patience() and self._draining.elapsed < PAINT_CAP
+
+    def _patience(self) -> float:
+        """Seconds without a new frame after which none is waited for."""
         if self.phase is Phase.BLOCKED:  # else a key would go to the composer
-            return self.tracker.reading.dialog is not None
-        return self._last_words in _letters("".join(self.frame.lines))
+            return 0.0 if self.tracker.reading.dialog is not None else PAINT_LIMIT
+        self._read()
+        whole = self._owed.whole(self.tracker.text)
+        if self._tui_works():
+            return PAINT_LIMIT if self._owed and whole else STALL_LIMIT
+        if whole:
+            return 0.0
+        return END_LIMIT if self._owed.ended(self.tracker.text) else PAINT_LIMIT
+
+    def _tui_works(self) -> bool:
+        """What the TUI itself says, whatever the link knows already."""
+        told = self.tracker.fusion.evidence
+        said = told.get(Source.OSC) or told.get(Source.TITLE)
+        return bool(self.tracker.reading.working) or (
+            said is not None and said.phase is Phase.WORKING
+        )
 
     def _say(self, said: Sequence[Said]) -> None:
         """A person's words as they were typed, where the link has them: the screen wraps them."""
@@ -200,7 +288,3 @@ class LinkedTui(TuiDriver):
             if "".join(text.split()) == shown:
                 return Said(text, by_user=True)
         return part
-
-
-def _letters(text: str) -> str:
-    return _NO_LETTERS.sub("", text)
