@@ -135,7 +135,7 @@ class RpcConnection:
         why = "the app-server closed the connection"
         async for message in self._socket:
             if message.type is aiohttp.WSMsgType.TEXT:
-                self._take(message.data)
+                self._take_alone(message.data)
             elif message.type is aiohttp.WSMsgType.ERROR:
                 why = f"the connection broke: {message.data}"
             else:
@@ -148,6 +148,14 @@ class RpcConnection:
         for answer in self._waiting.values():
             if not answer.done():
                 answer.set_exception(RpcLost(self._lost))
+
+    def _take_alone(self, text: str) -> None:
+        """What goes wrong with one message must not keep the next ones from arriving: without
+        them a turn would never end."""
+        try:
+            self._take(text)
+        except Exception:
+            log.exception("codex link: a message could not be dealt with: %.200r", text)
 
     def _take(self, text: str) -> None:
         try:

@@ -27,6 +27,8 @@ class Heard:
 
     def notified(self, method: str, params: dict[str, Any]) -> None:
         self.told.append((method, params))
+        if method == "bad":
+            raise KeyError("nobody thought of this")
         if method == "thanks":
             self.thanked.set()
 
@@ -83,6 +85,22 @@ async def test_answers_find_their_calls_and_all_else_is_passed_on() -> None:
         assert heard.told == [("noted", {"x": 1}), ("q", "ask", {})]
         await connection.respond("q", {"yes": True})
         await asyncio.wait_for(heard.thanked.wait(), 5)
+
+
+async def test_a_mistake_with_one_message_does_not_lose_the_next(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def serve(socket: web.WebSocketResponse) -> None:
+        call = await socket.receive_json()
+        await socket.send_json({"method": "bad", "params": {}})
+        await socket.send_json({"id": call["id"], "result": "there"})
+        await socket.receive()
+
+    async with connected(serve) as (connection, _):
+        assert await connection.call("a", {}) == "there"
+    (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert '"bad"' in record.getMessage()
+    assert record.exc_info is not None
 
 
 async def test_a_server_that_goes_away_fails_the_calls_and_is_told_once() -> None:
