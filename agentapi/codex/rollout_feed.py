@@ -1,6 +1,7 @@
 """Feeds a transcript from the rollout that the agent writes now; see `TranscriptSource`.
 
-Whoever drives the agent may be told, too: the turns of the record are evidence of its phase.
+Whoever drives the agent is told, too: the turns of the record are evidence of its phase, and what
+it has of the agent's words is what the screen will show.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from agentapi.codex.rollout import Batch, RolloutFollower
 from agentapi.codex.session_watch import SessionWatch
 from agentapi.codex.sessions import SessionMeta
 from agentapi.transcript import Feed, Transcript
-from agentapi.transcript_items import Entry, Source, Turn
+from agentapi.transcript_items import AgentMessage, Entry, Source, Turn
 
 _log = logging.getLogger(__name__)
 
@@ -27,7 +28,8 @@ the copy, so that nothing else tells an old turn, perhaps one that was cut, from
 
 
 class Recorded(Protocol):
-    """Takes the turns of a rollout, in its order; `anew`: what was told before is void."""
+    """Takes turns and the agent's messages in the order of a rollout; `anew`: what was told before
+    is void."""
 
     def __call__(self, entries: Sequence[Entry], anew: bool = False) -> None: ...
 
@@ -89,9 +91,9 @@ class RolloutFeed:
         self._feed.put(batch.entries)
         parser = follower.parser
         self.session_id, self.agent_version = parser.session_id, parser.version
-        turns = [entry for entry in batch.entries if _tells_turn(entry, parser.copied)]
-        if turns or batch.restarted:
-            self._recorded(turns, anew=batch.restarted)
+        news = [entry for entry in batch.entries if _is_news(entry, parser.copied)]
+        if news or batch.restarted:
+            self._recorded(news, anew=batch.restarted)
         self._feed.tell_usage(parser.usage.snapshot())
 
 
@@ -118,8 +120,8 @@ class WatchedRolloutFeed(RolloutFeed):
         self.found(rollout)
 
 
-def _tells_turn(entry: Entry, copied: datetime | None) -> bool:
-    """Whether an entry is a turn's, and not one that was copied at that time."""
-    if not isinstance(entry.item, Turn) or entry.time is None:
+def _is_news(entry: Entry, copied: datetime | None) -> bool:
+    """Whether an entry tells of a turn, and is not one that was copied at that time."""
+    if not isinstance(entry.item, Turn | AgentMessage) or entry.time is None:
         return False
     return copied is None or entry.time >= copied + COPYING

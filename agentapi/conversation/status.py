@@ -18,7 +18,7 @@ agent without the strong ones is still understood. Before the vote, in this orde
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntEnum
 
 from agentapi.conversation.model import Dialog, Phase, PhaseState
@@ -100,13 +100,14 @@ class PhaseFusion:
         return self._may_settle and self._works
 
     def note(self, source: Source, phase: Phase, detail: str, votes: bool = True) -> None:
-        """A source speaks."""
+        """A source speaks; to say the same again in the same turn is no news. What does not vote
+        may open a turn, and nothing else."""
         before = self.evidence.get(source)
-        said = Evidence(source, phase, detail, self._order + 1, votes)
-        if before and before.order >= self._turn and replace(said, order=before.order) == before:
+        same = before and (before.phase, before.detail, before.votes) == (phase, detail, votes)
+        if same and self.heard(source):
             return
         self._order += 1
-        self.evidence[source] = said
+        self.evidence[source] = said = Evidence(source, phase, detail, self._order, votes)
         if phase is Phase.WORKING and self._state.phase is Phase.IDLE and self._may_open(source):
             self._turn = self._order
             self._opened = said.because
@@ -171,6 +172,14 @@ class PhaseFusion:
             return False
         others = [vote.phase for vote in self._votes() if vote is not said]
         return Phase.IDLE in others and Phase.WORKING not in others
+
+    @property
+    def ended_by_record_alone(self) -> bool:
+        """Whether the rollout says that the turn is over, and the agent's terminal does not yet."""
+        said = self.deciding
+        if said is None or said.source is not Source.ROLLOUT or said.phase is not Phase.IDLE:
+            return False
+        return all(vote.phase is not Phase.IDLE for vote in self._votes() if vote is not said)
 
     @property
     def _may_settle(self) -> bool:

@@ -206,5 +206,6 @@ class TakesRecord(Protocol):
     """A driver that takes the agent's own record of its session for evidence of the phase."""
 
     def recorded(self, entries: Sequence[Entry], anew: bool = False) -> None:
-        """What was read of the record, in its order; late perhaps, and the past too. `anew`: what
-        was read before is void, another record begins or the same from its first line."""
+        """What was read of the record, in its order: turns, and what the agent said in them; late
+        perhaps, and the past too. `anew`: what was read before is void, another record begins or
+        the same from its first line."""

@@ -28,6 +28,7 @@ from agentapi.drivers.base import (
     Sink,
     UserText,
 )
+from agentapi.drivers.behind import Behind
 from agentapi.drivers.evidence import EvidenceLog, SourceSaid
 from agentapi.drivers.timer import Timer
 from agentapi.drivers.typist import Typist
@@ -51,9 +52,8 @@ is not on the screen yet: Codex says `done` up to 25 ms before it has painted th
 DRAIN_CAP = 3.0
 """Seconds after which the end of a turn is told all the same; so long a message without words is
 waited for, and after its end one whose end was not seen may still become longer."""
-STALL_LIMIT = 10.0
-"""Seconds that it waits for a TUI that says that it works: on a busy machine the record of a turn
-is whole 4 s before the TUI has even seen its end."""
+PAINT_CAP = 60.0
+"""Seconds after which it is told whatever the record says that the screen should show."""
 FRAME_GAP = 0.002
 """Seconds without output that end a frame of a program without synchronized output."""
 FRAME_LIMIT = 0.02
@@ -94,6 +94,9 @@ class TuiDriver:
         self.tracker = Tracker(profile)
         self._turns = RecordedTurns(self.tracker.fusion, clock)
         self._heard = EvidenceLog(self.tracker.fusion)
+        self._behind = Behind(self.tracker)
+        self._shown_at = float("-inf")
+        """When the screen last changed, in the loop's time."""
         self._argv = list(argv)
         self._cwd, self._env = cwd, env
         self._emulator = Emulator(columns, rows)
@@ -115,7 +118,6 @@ class TuiDriver:
         self._frame_gap = Timer(FRAME_GAP, self._show, limit=FRAME_LIMIT)
         self._sync_limit = Timer(SYNC_LIMIT, self._end_synchronized, limit=SYNC_CAP)
         self._draining = Timer(DRAIN, self._drained, limit=DRAIN_CAP)
-        self._stalled = Timer(STALL_LIMIT, self._waited_enough)
         self._standing = Timer(DRAIN_CAP, self.tracker.stand)
         self._complete = False
         self._ending: Evidence | None = None
@@ -224,10 +226,11 @@ class TuiDriver:
         return self._heard.told()
 
     def recorded(self, entries: Sequence[Entry], anew: bool = False) -> None:
-        """Take what the agent's record says of turns; see `TakesRecord`."""
+        """Take what the agent's record says; see `TakesRecord`."""
         if anew:
             self._turns.forget()
         for entry in entries:
+            self._behind.take(entry)
             self._turns.take(entry)
             self._evaluate()
 
@@ -346,6 +349,7 @@ class TuiDriver:
         if frame.version == self._frame.version:
             return
         self._frame = frame
+        self._shown_at = asyncio.get_running_loop().time()
         asked = self.tracker.reading.dialog is not None
         self.tracker.take(frame)
         if self.tracker.reading.dialog is not None and not asked:
@@ -383,7 +387,7 @@ class TuiDriver:
         if ended and said and said.source is ended.source and said.phase is Phase.WORKING:
             self._end_turn(PhaseState(ended.phase, ended.because))  # painted behind the next one
         if state == self._reported:
-            self._stop_waiting()
+            self._draining.cancel()
             return
         if self._reported.phase is Phase.WORKING and state.phase is not Phase.WORKING:
             if not self._all_painted():
@@ -409,31 +413,21 @@ class TuiDriver:
     def _all_painted(self) -> bool:
         """Whether the screen shows the end of the turn; else wait for it, but not for ever."""
         if self._complete or self.tracker.complete or self.phase is Phase.EXITED:
-            self._stop_waiting()
+            self._draining.cancel()
             self._complete = False
             return True
-        if self.tracker.unaware:
-            self._draining.cancel()
-            self._stalled.start()
-        else:
-            self._stalled.cancel()
-            self._draining.restart()
+        self._draining.restart()
         return False
-
-    def _stop_waiting(self) -> None:
-        self._draining.cancel()
-        self._stalled.cancel()
 
     def _drained(self) -> None:
         """No more frames come."""
         unfinished = self._emulator.synchronized or self.tracker.wordless
-        if unfinished and self._draining.elapsed < DRAIN_CAP:
+        still = asyncio.get_running_loop().time() - self._shown_at
+        lags = still < self._behind.patience(self._frame)
+        cap = PAINT_CAP if lags else DRAIN_CAP if unfinished else 0.0
+        if self._draining.elapsed < cap:
             self._draining.restart()
             return
-        self._waited_enough()
-
-    def _waited_enough(self) -> None:
-        """The screen counts as complete."""
         self._complete = True
         self._evaluate()
 
@@ -499,8 +493,8 @@ class TuiDriver:
     def _ended(self, status: ExitStatus) -> None:
         self._emulator.end_synchronized()
         self._show()
-        self._stop_waiting()
-        for timer in (self._reading, self._sync_limit, self._settling, self._quiet):
+        timers = (self._reading, self._sync_limit, self._draining, self._settling, self._quiet)
+        for timer in timers:
             timer.cancel()
         self._read()
         if self._recorder is not None:

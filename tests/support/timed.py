@@ -23,6 +23,7 @@ from tests.support.deaf import NUMBERS, Without, blind
 from tests.support.replay import Replayed, run_virtual
 
 EVIDENCE = Path(__file__).parents[1] / "recordings/evidence"
+ROLLOUT_KINDS = ("turn", "words", "anew")
 LINK_KINDS = ("stand", "ask", "said")
 _SIGNS = {Source.OSC: "\x1b]7501;", Source.TITLE: "\x1b]0;", Source.NOTIFICATION: "\x1b]9;"}
 
@@ -97,7 +98,7 @@ def _player(driver: LinkedTui, without: tuple[Source, ...]) -> Callable[[str, An
     def play(kind: str, value: Any) -> None:
         nonlocal turn
         if (kind in LINK_KINDS and Source.LINK in without) or (
-            kind in ("turn", "anew") and Source.ROLLOUT in without
+            kind in ROLLOUT_KINDS and Source.ROLLOUT in without
         ):
             return
         match kind:
@@ -113,6 +114,8 @@ def _player(driver: LinkedTui, without: tuple[Source, ...]) -> Callable[[str, An
                 driver.linked(ItemSeen("", "", AgentMessage(value), partial=False))
             case "anew":
                 driver.recorded((), anew=True)
+            case "words":
+                driver.recorded([Entry(0, turn, None, AgentMessage(value))])
             case "turn":
                 event, time = value
                 turn += event == "started"

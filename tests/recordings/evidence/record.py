@@ -11,6 +11,7 @@ the rollout, each when it came. A recording is one file of JSON lines, `MODE-VER
     ask     the link's question, a dialog; null when it is decided
     said    a whole message of the agent, as the link told it
     turn    a line of the rollout on a turn, [event, its time]
+    words   a message of the agent in the rollout, its text
     anew    another rollout begins, or the same from its first line
 """
 
@@ -49,6 +50,8 @@ LINKED = ("0.142.0", "0.158.0")
 """Recorded with the link, beside the pinned version."""
 ALONE = ("0.80.0", "0.107.0", "0.125.0")
 """Recorded without it, beside the pinned version."""
+REST = 1.0
+"""Seconds before each turn: with other evidence the agent is known to be idle a little later."""
 SEEN = 1.0
 """Seconds that a recording goes on: the last lines of the rollout are late."""
 
@@ -88,8 +91,11 @@ class Tape:
         if anew:
             self.note("anew", None)
         for entry in entries:
-            if isinstance(entry.item, Turn) and entry.time is not None:
-                self.note("turn", [entry.item.event, entry.time.isoformat()])
+            match entry.item:
+                case Turn(event) if entry.time is not None:
+                    self.note("turn", [event, entry.time.isoformat()])
+                case AgentMessage(text):
+                    self.note("words", text)
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -124,8 +130,8 @@ async def _tool(run: Linked) -> None:
 
 
 async def _two_turns(run: Linked) -> None:
-    """The second right after the first, as a queue sends them."""
     await _send(run, "hello")
+    await asyncio.sleep(REST)
     await _send(run, "markdown")
 
 
@@ -146,6 +152,7 @@ async def _interrupt(run: Linked) -> None:
 async def _typed(run: Linked) -> None:
     """Two turns that a person types at the terminal."""
     await _type(run, "hello")
+    await asyncio.sleep(REST)
     await _type(run, "run seq 3")
 
 
@@ -200,6 +207,7 @@ async def record(version: str, scenario: str, *, link: bool) -> Path:
             with tape.listening():
                 await driver.start(run.take)
                 await run.until(lambda: "idle" in run.phases, "the start")
+                await asyncio.sleep(REST)
                 await SCENARIOS[scenario](run)
                 await asyncio.sleep(SEEN)
             phases = run.phases

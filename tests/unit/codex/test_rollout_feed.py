@@ -12,7 +12,7 @@ import pytest
 
 from agentapi.codex.rollout_feed import COPYING, RolloutFeed
 from agentapi.transcript import Transcript
-from agentapi.transcript_items import Entry, Turn
+from agentapi.transcript_items import AgentMessage, Entry, Turn
 
 PATIENCE = 10.0
 ROLLOUTS = Path(__file__).resolve().parents[2] / "recordings/rollouts"
@@ -26,6 +26,7 @@ class Told:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.heard: list[str] = []
+        self.said: list[str] = []
         self._changed = asyncio.Event()
         self.feed = RolloutFeed(self._recorded)
         self.feed.bind(Transcript())
@@ -33,8 +34,11 @@ class Told:
     def _recorded(self, entries: Sequence[Entry], anew: bool = False) -> None:
         self.heard += [ANEW] * anew
         for entry in entries:
-            assert isinstance(entry.item, Turn)
-            self.heard.append(f"{entry.turn} {entry.item.event}")
+            if isinstance(entry.item, Turn):
+                self.heard.append(f"{entry.turn} {entry.item.event}")
+            else:
+                assert isinstance(entry.item, AgentMessage)
+                self.said.append(entry.item.text)
         self._changed.set()
 
     async def until(self, holds: Callable[[], bool]) -> None:
@@ -81,6 +85,7 @@ async def test_turns_are_told_as_they_are_written(told: Told) -> None:
     await told.until(lambda: told.heard == [ANEW, "1 started"])
     told.write("a", event("agent_message"), event("task_complete"), event("task_started"))
     await told.until(lambda: told.heard[2:] == ["1 completed", "2 started"])
+    assert told.said == [""]  # the message without words, before its turn's end
     told.feed.found(path)  # the same again
     told.write("a", event("turn_aborted"))
     await told.until(lambda: told.heard[4:] == ["2 aborted"])

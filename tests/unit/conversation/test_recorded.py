@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from agentapi.conversation.model import Phase
 from agentapi.conversation.recorded import RecordedTurns
 from agentapi.conversation.status import PhaseFusion, Source
 from agentapi.transcript_items import AgentMessage, Entry, Turn
 
+EVENTS = ["started", "completed", "failed", "aborted"]
 BEGIN = datetime(2026, 11, 21, 12, 0, 0, 400, UTC)
 
 
@@ -121,6 +125,28 @@ def test_what_an_earlier_run_left_open_says_nothing() -> None:
     assert stage.phase is Phase.IDLE
     assert stage.fusion.evidence == {}
     stage.turn(1, 2)  # and its end is not that of the turn which was left open
+
+
+@given(st.lists(st.tuples(st.sampled_from(EVENTS), st.integers(-9000, -1)), max_size=20))
+def test_no_line_of_an_earlier_run_says_anything(lines: list[tuple[str, int]]) -> None:
+    stage = Stage()
+    for event, seconds in lines:
+        stage.line(event, seconds)
+    assert stage.fusion.evidence == {}
+    assert stage.phase is Phase.IDLE
+
+
+@given(st.lists(st.tuples(st.sampled_from(EVENTS), st.integers(0, 9)), max_size=20))
+def test_no_order_of_lines_holds_a_turn_open_against_osc(lines: list[tuple[str, int]]) -> None:
+    stage = Stage()
+    stage.fusion.note(Source.OSC, Phase.WORKING, "working")
+    for event, seconds in lines:
+        stage.line(event, seconds)
+        assert stage.phase is Phase.WORKING
+    stage.fusion.note(Source.OSC, Phase.IDLE, "done")
+    for event, seconds in lines:
+        stage.line(event, seconds)
+        assert stage.because == "osc 7501: done"
 
 
 def test_the_past_proves_nothing_for_the_version_that_writes_now() -> None:
