@@ -50,7 +50,7 @@ class Extractor(Protocol):
 
     def read(self, working: bool, turn_over: bool = False) -> list[Extract]:
         """What stands on the page now, in order; nothing while that cannot be known. `turn_over`:
-        a turn has just ended."""
+        a turn has just ended, and the next one may be `working` already."""
 
     @property
     def expecting(self) -> bool:
@@ -178,15 +178,15 @@ class MarkedExtractor:
         if self._expected is not None or (self._resized and not working):
             return []
         unknown = turn_over and self._turn_over  # the turn's user message was not read yet
-        self._turn_over = self._turn_over or not working
+        self._turn_over = self._turn_over or turn_over or not working
         if self._torn:
             return self._read_torn(working)
         found: list[Extract] = []
         marks = self._new_marks()
-        while marks and (working or unknown) and self._ends(marks[0]):
+        while marks and (unknown or (working and not turn_over)) and self._ends(marks[0]):
             found += self._adopt_typed(marks.pop(0))
             unknown = False
-        if not marks or (not working and marks[0] > self._page.top):
+        if not marks or ((turn_over or not working) and marks[0] > self._page.top):
             found.append(self._below(working, marks))
         self._closed = self._closed or turn_over
         return found
@@ -212,7 +212,7 @@ class MarkedExtractor:
         echo = self._echo(mark)
         moved = not self._turn_over and squeeze(echo) == self._echoed
         shown = self._anchor is not None and not self._torn and mark > self._page.top
-        before = [Extract(self._text(False, mark))] if shown and not self._closed else []
+        before = [Extract(self._text(True, mark))] if shown and not self._closed else []
         self._adopt(mark, echo)
         return [] if moved else [*before, Extract(typed=echo)]
 
@@ -221,7 +221,7 @@ class MarkedExtractor:
         whose turn is not known yet."""
         if self._anchor is None:
             return Extract(self._startup_text())
-        return Extract(self._text(working, marks[0] if marks else None))
+        return Extract(self._text(working or bool(marks), marks[0] if marks else None))
 
     def _adopt_expected(self) -> None:
         marks = self._marks(self._page.first if self._torn else self._floor)

@@ -116,7 +116,7 @@ class Tracker:
             self._final = self._late = False
         if self._final:
             return []
-        working = not ended and (open_turn or self.state.phase is not Phase.IDLE)
+        working = open_turn or self.state.phase is not Phase.IDLE  # maybe on the next turn
         extracts = self._extractor.read(working, turn_over=ended)
         said: list[Said] = []
         for extract in extracts:
@@ -128,9 +128,9 @@ class Tracker:
         return said
 
     def _grown(self, text: str, last: bool) -> list[Said]:
-        """What the agent says now. What comes late may only lengthen it, and before its first
-        words there is no message."""
-        if self._late and not text.startswith(self._said or ""):
+        """What the agent says now. What comes late may only lengthen it or lay it out anew, and
+        before its first words there is no message."""
+        if self._late and not squeeze(text).startswith(squeeze(self._said or "")):
             return []
         text = self._with_dialog(text) if last else text
         return self._tell(text) if text or self._said is not None else []

@@ -81,7 +81,8 @@ class CodexDriver:
         self._ending: asyncio.Task[None] | None = None
         self._restarts = 0
         self._muted = False
-        """Whether the agent only paints again what was said before."""
+        """Whether what the agent paints is not said by it: the loss of its app-server, and then
+        what was said before."""
         self._stopping = False
         self.session_id: str | None = None
         """Codex's own id of the session, where the link tells it."""
@@ -277,6 +278,7 @@ class CodexDriver:
         self._sink(LinkEnded())
         first = why.partition("\n")[0]
         self._sink(Noticed(Level.WARNING, f"Codex is started again, because {first}"))
+        self._muted = True  # what the TUI paints from now on is of its own trouble
         self._restarting = asyncio.create_task(self._restart(tui), name="codex: restart")
         self._sink(PhaseChanged(PhaseState(Phase.STARTING, f"started again: {first}")))
 
@@ -288,7 +290,6 @@ class CodexDriver:
         assert command is not None
         if tui.link.resumable and tui.link.thread:
             command = command.resuming(tui.link.thread)
-        self._muted = True
         self._tui = None
         self._restarts += 1
         try:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ import aiohttp
 from agentapi.scripted import ScriptedModel
 from tests.support.codex import PROJECT, CodexHome, codex_binary, codex_home
 from tests.support.server import Server, all_gone
+from tests.support.two_paths import watch_paths
 
 
 @dataclass
@@ -49,13 +51,14 @@ class Workspace:
         self, *options: str, workdir: Path | None = None, wait: bool = True
     ) -> AsyncIterator[Server]:
         """`agentapi codex` until the block ends; it may be killed in the block."""
+        recording = self.home.home / f"{uuid.uuid4().hex[:8]}.cast"
         process = await asyncio.create_subprocess_exec(
             *(PROJECT / ".venv/bin/agentapi", "codex", "--host", "127.0.0.1", "--port", "0"),
             *("--codex", str(codex_binary(self.version))),
             *("--workdir", str(workdir or self.home.workdir)),
             *self.options,
             *options,
-            env=self.home.environment(),
+            env=self.home.environment() | {"AGENTAPI_RECORD": str(recording)},
             cwd=self.home.home,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
@@ -70,6 +73,7 @@ class Workspace:
                 if wait:
                     await server.until(lambda: bool(server.events), "the first event")
                 yield server
+                await watch_paths(server, recording, [*self.options, *options])
                 if process.returncode is None:
                     assert await server.stop() == 0, server.log
         finally:

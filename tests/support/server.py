@@ -20,6 +20,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ import aiohttp
 
 from agentapi.scripted import ScriptedModel
 from tests.support.codex import PROJECT, CodexHome, codex_binary, codex_home
+from tests.support.two_paths import Told, watch_paths
 
 PATIENCE = 30.0
 """Seconds after which a test gives up waiting: the machine may be busy."""
@@ -55,6 +57,7 @@ class Server:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
+        self.started = datetime.now(UTC).isoformat()
         self.log = ""
         self.url = ""
         self.port = 0
@@ -88,6 +91,22 @@ class Server:
         return [found[number] for number in sorted(found)]
 
     @property
+    def told_since_start(self) -> list[tuple[str, str]]:
+        """The messages that began in this run."""
+        times = {e.data["id"]: e.data["time"] for e in self.events if e.name == "message_update"}
+        new = [times[number] >= self.started for number in sorted(times)]
+        return [message for message, is_new in zip(self.told, new, strict=True) if is_new]
+
+    @property
+    def phases(self) -> list[Told]:
+        """The phases that it logged, each with its time of the day in seconds."""
+        found = re.finditer(r"^(\d\d):(\d\d):(\d\d\.\d+) info +phase (\w+): ", self.log, re.M)
+        return [
+            Told(int(hours) * 3600 + int(minutes) * 60 + float(seconds), phase)
+            for hours, minutes, seconds, phase in (match.groups() for match in found)
+        ]
+
+    @property
     def notices(self) -> list[str]:
         """The text of each `agent_error`."""
         return [event.data["message"] for event in self.events if event.name == "agent_error"]
@@ -113,6 +132,14 @@ class Server:
         found = (await self.get("/messages"))["messages"]
         assert [message["id"] for message in found] == list(range(len(found)))
         return [(message["role"], message["content"]) for message in found]
+
+    async def items(self) -> AsyncIterator[dict[str, Any]]:
+        """GET /transcript, page by page."""
+        after = 0
+        while (page := await self.get(f"/transcript?after={after}"))["items"]:
+            for item in page["items"]:
+                yield item
+            after = page["next"]
 
     async def screen(self) -> str:
         """The first frame of /internal/screen: the screen as it is now."""
@@ -340,11 +367,14 @@ async def codex_server(
     the command, Codex's `arguments` at its end. For `home_options` see `codex_home`."""
     home = codex_home(folder, model.url, **home_options)
     prepare(home)
+    recording = folder / f"{uuid.uuid4().hex[:8]}.cast"
+    env = home.environment() | {"AGENTAPI_RECORD": str(recording)}
     command = [str(codex_binary(version)), *(["--no-alt-screen"] if inline else []), *arguments]
     async with serving(
-        folder, command, "--type", "codex", *options, env=home.environment(), cwd=home.workdir
+        folder, command, "--type", "codex", *options, env=env, cwd=home.workdir
     ) as server:
         yield server, home
+        await watch_paths(server, recording, options)
 
 
 @contextlib.contextmanager

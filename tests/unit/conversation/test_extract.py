@@ -163,6 +163,13 @@ def test_a_message_that_follows_at_once_ends_the_one_before() -> None:
     assert screen.extractor.read(working=True) == [Extract(typed="two"), Extract("• Second")]
 
 
+def test_the_next_turns_working_line_is_not_said() -> None:
+    screen = codex()
+    ask(screen, "one")
+    screen.show("› one", "", "• First", "", "• Working (0s • esc to interrupt)")
+    assert screen.extractor.read(working=True, turn_over=True) == [Extract("• First")]
+
+
 def test_two_messages_in_one_frame_are_two() -> None:
     screen = codex()
     ask(screen, "one")
