@@ -7,20 +7,14 @@ working line and the last words.
 
 from __future__ import annotations
 
-import re
-
 from agentapi.conversation.tracker import Tracker
-from agentapi.frames import Frame
+from agentapi.drivers.painted import Owed
 from agentapi.transcript_items import AgentMessage, Entry, Turn
 
-LAST_WORDS = 12
-"""Letters of the end of an answer by which it is known on the screen."""
 STALL_LIMIT = 10.0
 """Seconds without a new frame, while the screen says that the agent works."""
 PAINT_LIMIT = 2.0
-"""The same while it does not show the last words: Markdown may be drawn otherwise."""
-
-_NO_LETTERS = re.compile(r"[\W_]+")
+"""The same while it does not show all words: Markdown may be drawn otherwise."""
 
 
 class Behind:
@@ -28,25 +22,20 @@ class Behind:
 
     def __init__(self, tracker: Tracker) -> None:
         self._tracker = tracker
-        self._last_words = ""
+        self._owed = Owed()
 
     def take(self, entry: Entry) -> None:
         """The next entry of the record."""
         match entry.item:
             case Turn("started"):
-                self._last_words = ""
+                self._owed.clear()
             case AgentMessage(text):
-                self._last_words = _letters(text)[-LAST_WORDS:]
+                self._owed.add("", text)
 
-    def patience(self, frame: Frame) -> float:
+    def patience(self) -> float:
         """Seconds without a new frame after which none is waited for any more."""
         if not self._tracker.fusion.ended_by_record_alone:
             return 0.0
         if self._tracker.reading.working:
             return STALL_LIMIT
-        shown = _letters("".join(frame.lines))
-        return 0.0 if self._last_words and self._last_words in shown else PAINT_LIMIT
-
-
-def _letters(text: str) -> str:
-    return _NO_LETTERS.sub("", text)
+        return 0.0 if self._owed and self._owed.whole(self._tracker.text) else PAINT_LIMIT

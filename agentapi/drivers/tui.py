@@ -56,6 +56,9 @@ PAINT_CAP = 60.0
 """Seconds after which it is told whatever the record says that the screen should show."""
 FRAME_GAP = 0.002
 """Seconds without output that end a frame of a program without synchronized output."""
+DIALOG_GAP = 0.05
+"""The same while a dialog is open: on a busy machine 0.80 pauses in the middle of painting one, and
+half a dialog would be another question."""
 FRAME_LIMIT = 0.02
 """Seconds after which such a frame is shown even though output goes on."""
 DIALOG_REST = 0.15
@@ -116,6 +119,7 @@ class TuiDriver:
         self.typist = Typist(self)
         self._reading = Timer(READ_INTERVAL, self._read)
         self._frame_gap = Timer(FRAME_GAP, self._show, limit=FRAME_LIMIT)
+        self._dialog_gap = Timer(DIALOG_GAP, self._show)
         self._sync_limit = Timer(SYNC_LIMIT, self._end_synchronized, limit=SYNC_CAP)
         self._draining = Timer(DRAIN, self._drained, limit=DRAIN_CAP)
         self._standing = Timer(DRAIN_CAP, self.tracker.stand)
@@ -271,10 +275,12 @@ class TuiDriver:
             self._process.write(data)
 
     def catch_up(self) -> None:
-        """Read what the program has written up to now, so that the next decision knows it."""
+        """Read what the program has written up to now, so that the next decision knows it; but
+        half a frame over an open dialog says nothing."""
         if self._process is not None:
             self._process.read_pending()
-        self._show()
+        if self._completed or self.tracker.reading.dialog is None:
+            self._show()
 
     async def rest(self) -> None:
         """Let a dialog that was painted just now get ready for keys."""
@@ -340,11 +346,12 @@ class TuiDriver:
             self._sync_limit.cancel()
             self._show()
         else:
-            self._frame_gap.restart()
+            (self._dialog_gap if self.tracker.reading.dialog else self._frame_gap).restart()
 
     def _show(self) -> None:
         """Look at the last complete frame."""
         self._frame_gap.cancel()
+        self._dialog_gap.cancel()
         frame = self._emulator.take_frame()
         if frame.version == self._frame.version:
             return
@@ -422,8 +429,9 @@ class TuiDriver:
     def _drained(self) -> None:
         """No more frames come."""
         unfinished = self._emulator.synchronized or self.tracker.wordless
+        self._read()
         still = asyncio.get_running_loop().time() - self._shown_at
-        lags = still < self._behind.patience(self._frame)
+        lags = still < self._behind.patience()
         cap = PAINT_CAP if lags else DRAIN_CAP if unfinished else 0.0
         if self._draining.elapsed < cap:
             self._draining.restart()
