@@ -13,7 +13,7 @@ from typing import Any
 
 from agentapi.agents import profile_for
 from agentapi.cli.codex_past import Past
-from agentapi.cli.server import Parts
+from agentapi.cli.server import NO_LINK, Parts
 from agentapi.cli.stdin_prompt import read_prompt, stdin_may_hold_prompt
 from agentapi.codex.launch import INLINE, known_flags
 from agentapi.codex.options import CodexSettings
@@ -216,7 +216,7 @@ class CodexRun:
             "workdir": str(self._settings.workdir),
             "resumed": self._resumed,
             "usage": self._codex.usage if self._codex is not None else None,
-            "link": self._codex.link if self._codex is not None else "off: --verbatim",
+            "link": self._codex.link if self._codex is not None else NO_LINK,
         }
 
     async def _close(self) -> None:

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 GRACE = 5.0
 """Seconds from the SIGINT to the agent to its SIGKILL."""
 AGENT_FAILED = 1
+NO_LINK = "off: --verbatim"
+"""What is said of the link where Codex runs as it is given."""
 
 _log = logging.getLogger(__name__)
 
@@ -149,7 +151,7 @@ def _parts(settings: ServerSettings) -> Parts:
         store=store,
         history=store.load() if store is not None else RestoredState(),
         initial_prompt=_initial_prompt(settings),
-        about=functools.partial(_about, driver, rollouts),
+        about=functools.partial(_about, settings, driver, rollouts),
         transcript=rollouts,
     )
 
@@ -222,10 +224,14 @@ def _reading(driver: Driver) -> bool:
     return ask is None or ask()
 
 
-def _about(driver: Driver, rollouts: RolloutFeed | None) -> dict[str, object]:
+def _about(
+    settings: ServerSettings, driver: Driver, rollouts: RolloutFeed | None
+) -> dict[str, object]:
     """What `GET /session` tells besides the session's own."""
     names = ("session_id", "agent_version", "usage", "link")
     known = {name: getattr(driver, name, None) or getattr(rollouts, name, None) for name in names}
+    if settings.type == "codex" and settings.verbatim:
+        known["link"] = NO_LINK
     with contextlib.suppress(OSError):
         known["workdir"] = str(Path.cwd())
     return {name: value or None for name, value in known.items()}

@@ -12,10 +12,11 @@ import pytest
 
 from agentapi.codex.link_folder import PREFIX
 from agentapi.codex.sessions import Tracker
+from agentapi.scripted import ScriptedModel
 from agentapi.terminal.recording import AGAIN, read_recording
 from tests.support.codex import codex_binary
 from tests.support.lasting import Workspace, kill, workspace
-from tests.support.server import Server, all_gone, processes_of, scratch_folder
+from tests.support.server import Server, all_gone, codex_server, processes_of, scratch_folder
 
 pytestmark = pytest.mark.codex
 
@@ -178,6 +179,24 @@ async def test_the_session_says_whether_there_is_a_link_and_why_not(
         async with workspace(folder, version) as place, place.daemon(*options) as server:
             await server.ready()
             assert (await server.get("/session"))["link"] == wanted
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        ([], "off: switched off"),
+        (["--codex-link"], "on"),
+        (["--codex-link", "auto", "--verbatim"], "off: --verbatim"),
+    ],
+    ids=["default", "bare", "verbatim"],
+)
+async def test_the_session_of_agentapi_server_says_so_too(options: list[str], wanted: str) -> None:
+    with scratch_folder() as folder:
+        async with ScriptedModel() as model:
+            arguments = ["--no-daemon"] if "--verbatim" in options else []
+            async with codex_server(folder, model, *options, arguments=arguments) as (server, _):
+                await server.ready()
+                assert (await server.get("/session"))["link"] == wanted
 
 
 async def test_on_and_verbatim_is_a_usage_error(place: Workspace) -> None:
