@@ -122,14 +122,19 @@ class Transcript:
 
     # -- exact sources -----------------------------------------------------------------------
 
-    def open(self, source: Source) -> Feed:
+    def open(self, source: Source, again: Feed | None = None) -> Feed:
         """A source begins to tell of a session: its entries come behind all exact items so far.
-        What the screen said until now is what the source is about to tell."""
-        self._feed = Feed(self, source, self._exact)
+        What the screen said until now is what the source is about to tell.
+
+        `again` is what told of the same session before another one was told of: then only what
+        that did not tell comes."""
+        self._feed = Feed(self, source, self._exact, again)
         return self._feed
 
     def _put(self, feed: Feed, entries: Iterable[Entry]) -> None:
         for entry in entries:
+            if feed.knows(entry):
+                continue
             number = feed.base + entry.index
             made = TranscriptItem(
                 number + 1,
@@ -160,7 +165,7 @@ class Transcript:
         self._tail.learn(entry.item)
 
     def _restart(self, feed: Feed) -> None:
-        self._exact = feed.base
+        self._exact = feed.base + feed.known
         self._growing.clear()
         self._live.restart()
         self._tail.begin()
@@ -314,14 +319,30 @@ class Transcript:
 class Feed:
     """What one exact source tells of one session."""
 
-    def __init__(self, transcript: Transcript, source: Source, base: int) -> None:
+    def __init__(
+        self, transcript: Transcript, source: Source, exact: int, again: Feed | None
+    ) -> None:
+        """`exact` is the number of exact items before."""
+        turns = transcript._items[exact - 1].turn if exact else 0
         self.source = source
-        self.base = base
-        """The number of exact items before."""
-        before = transcript._items[base - 1].turn if base else 0
-        self.turns = before
-        """The number of turns before."""
+        self.known: int = again.told if again is not None else 0
+        """How many entries are in the transcript already, from another time."""
+        self.told: int = self.known
+        """How many entries were told in all."""
+        self.base = exact - self.known
+        """The place of the first entry, or what it would be."""
+        self._told_turns: int = again._told_turns if again is not None else 0
+        self.turns = turns - self._told_turns
+        """What to add to the number of a turn."""
         self._transcript = transcript
+
+    def knows(self, entry: Entry) -> bool:
+        """Whether the entry is in the transcript from another time; else it is told now."""
+        if entry.index < self.known:
+            return True
+        self.told = max(self.told, entry.index + 1)
+        self._told_turns = max(self._told_turns, entry.turn)
+        return False
 
     def put(self, entries: Iterable[Entry]) -> None:
         """Add or change items; what is not news changes nothing."""

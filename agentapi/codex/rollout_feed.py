@@ -43,6 +43,7 @@ class RolloutFeed:
         self.agent_version: str | None = None
         self._transcript: Transcript | None = None
         self._feed: Feed | None = None
+        self._feeds: dict[Path, Feed] = {}
         self._path: Path | None = None
         self._follower: RolloutFollower | None = None
         self._ending: set[asyncio.Task[None]] = set()
@@ -85,7 +86,9 @@ class RolloutFeed:
         if self._transcript is None or follower is not self._follower:
             return
         if self._feed is None:  # not before there is something to put in the screen's place
-            self._feed = self._transcript.open(Source.ROLLOUT)
+            again = self._feeds.get(follower.path)  # as by `/resume`, back from another session
+            self._feed = self._transcript.open(Source.ROLLOUT, again)
+            self._feeds[follower.path] = self._feed
         if batch.restarted:
             self._feed.restart()
         self._feed.put(batch.entries)

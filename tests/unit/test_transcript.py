@@ -168,6 +168,22 @@ async def test_a_second_session_goes_on_with_ids_and_turns(transcript: Transcrip
     assert [(item.id, item.turn) for item in transcript.items] == [(1, 1), (2, 1), (3, 2)]
 
 
+async def test_back_in_a_session_only_what_is_new_is_told(transcript: Transcript) -> None:
+    first = entries(UserMessage("one"), AgentMessage("1"))
+    feed = transcript.open(Source.ROLLOUT)
+    feed.put(first)
+    transcript.open(Source.ROLLOUT).put(entries(UserMessage("two")))
+    for number in (3, 4):  # there and back, twice
+        feed = transcript.open(Source.ROLLOUT, feed)
+        first.append(Entry(len(first), number - 1, NOW, UserMessage(f"more {number}")))
+        feed.put(first[:1])
+        feed.put(first[1:])
+    told = [(item.id, item.turn, getattr(item.item, "text", "")) for item in transcript.items]
+    assert told == [(1, 1, "one"), (2, 1, "1"), (3, 2, "two"), (4, 3, "more 3"), (5, 4, "more 4")]
+    feed.restart()
+    assert len(transcript.items) == 4
+
+
 async def test_a_source_that_begins_anew(transcript: Transcript) -> None:
     feed = transcript.open(Source.ROLLOUT)
     feed.put(entries(UserMessage("one"), AgentMessage("1"), UserMessage("two")))
