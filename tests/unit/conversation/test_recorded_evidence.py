@@ -34,6 +34,8 @@ IMPATIENT = (
 EXCEPTIONS = {
     ("alone-0.107.0-two-turns", Source.ROLLOUT): IMPATIENT,
     ("alone-0.107.0-typed", Source.ROLLOUT): IMPATIENT,
+    ("alone-0.107.0-two-turns-busy", Source.ROLLOUT): IMPATIENT,
+    ("alone-0.107.0-typed-busy", Source.ROLLOUT): IMPATIENT,
     ("alone-0.80.0-two-turns", Source.NOTIFICATION): IMPATIENT,
     ("alone-0.80.0-typed", Source.NOTIFICATION): IMPATIENT,
 }
@@ -58,7 +60,7 @@ def test_every_way_of_running_is_recorded_with_every_scenario() -> None:
         *("linked-0.142.0", "linked-0.158.0", "linked-0.169.0"),
         *("alone-0.80.0", "alone-0.107.0", "alone-0.125.0", "alone-0.169.0"),
     }
-    assert len(RECORDINGS) == 7 * len(PHASES)
+    assert len(RECORDINGS) == 7 * len(PHASES) + 2  # two on a machine that was short of time
     assert {source for _, source in WITHOUT} == set(Source) - {Source.QUIET}
     assert EXCEPTIONS.keys() <= {(one.name, source) for one, source in WITHOUT}
 
