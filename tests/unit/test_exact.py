@@ -35,6 +35,8 @@ from agentapi.transcript_items import (
     UserMessage,
 )
 from tests.support.fixed_driver import FixedDriver
+from tests.unit.test_transcript_live import Rollout as LiveRollout
+from tests.unit.test_transcript_live import Step, turns
 
 START = datetime(2026, 1, 2, tzinfo=UTC)
 BEGUN, DONE = Turn("started"), Turn("completed")
@@ -319,6 +321,42 @@ async def test_the_link_s_text_is_exact_while_it_grows() -> None:
         assert contents(session) == ["hi", "**bo"]
         rollout.tell(AgentMessage("**bold**"), DONE)
         assert contents(session) == ["hi", "**bold**"]
+
+
+@given(turns(), st.data())
+def test_whatever_comes_first_the_answer_is_what_is_recorded(
+    sides: tuple[list[Step], list[Step]], data: st.DataObject
+) -> None:
+    recorded, told = sides
+
+    async def play() -> list[str]:
+        async with talking() as (session, driver, rollout):
+            record = LiveRollout(session.transcript, rollout._feed)
+            for turn in dict.fromkeys(step.turn for step in recorded):
+                exact = [step for step in recorded if step.turn == turn]
+                link = [step for step in told if step.turn == turn]
+                driver.emit(UserText(f"ask {turn[1:]}"))
+                driver.phase(Phase.WORKING)
+                driver.say("as on the screen")
+                order = data.draw(st.permutations([True] * len(exact) + [False] * len(link)))
+                steps, pieces = iter(exact), iter(link)
+                for is_exact in order:
+                    if is_exact:
+                        record.take(next(steps))
+                    else:
+                        step = next(pieces)
+                        driver.emit(ItemChanged(turn, step.id, step.item, step.partial))
+                driver.idle()
+                assert stable(session)
+            return contents(session)
+
+    found = asyncio.run(play())
+    for number, turn in enumerate(dict.fromkeys(step.turn for step in recorded)):
+        said = [step.item for step in recorded if step.turn == turn and not step.partial]
+        assert found[2 * number : 2 * number + 2] == [
+            f"ask {number}",
+            answer_text(items(*said)) or "as on the screen",
+        ]
 
 
 # -- the end of a turn ---------------------------------------------------------------------------

@@ -43,10 +43,11 @@ DIALOG = Dialog(
 class Rollout:
     """An exact source that a test tells what to say."""
 
-    def __init__(self, transcript: Transcript) -> None:
-        self.feed: Feed = transcript.open(Source.ROLLOUT)
+    def __init__(self, transcript: Transcript, feed: Feed | None = None) -> None:
+        self.feed = feed or transcript.open(Source.ROLLOUT)
         self.entries: list[Entry] = []
         self._turn = 0
+        self._places: dict[str, int] = {}
 
     def tell(self, item: Item, key: str = "", *, partial: bool = False) -> int:
         """One more item; its place."""
@@ -54,6 +55,15 @@ class Rollout:
         self.entries.append(Entry(len(self.entries), self._turn, NOW, item, partial, key))
         self.feed.put(self.entries[-1:])
         return len(self.entries) - 1
+
+    def take(self, step: Step) -> None:
+        """An item, new or in its next version."""
+        if step.id in self._places and step.item != BEGUN:
+            self.change(self._places[step.id], step.item)
+            return
+        place = self.tell(step.item, step.id, partial=step.partial)
+        if step.id:
+            self._places[step.id] = place
 
     def change(self, number: int, item: Item) -> None:
         """An item is whole."""
@@ -504,18 +514,13 @@ def test_any_interleaving_ends_in_what_is_recorded(
         rollout = Rollout(transcript)
         subscription = transcript.subscribe()
         seen: dict[int, tuple[object, ...]] = {}
-        places: dict[str, int] = {}
         exact, link = iter(recorded), iter(told)
         for is_exact in order:
             step = next(exact if is_exact else link)
             if not is_exact:
                 transcript.live(step.turn, step.id, step.item, partial=step.partial)
-            elif step.id in places and step.item != BEGUN:
-                rollout.change(places[step.id], step.item)
             else:
-                place = rollout.tell(step.item, step.id, partial=step.partial)
-                if step.id:
-                    places[step.id] = place
+                rollout.take(step)
             page, _ = transcript.page()
             assert [item.id for item in page] == list(range(1, len(page) + 1))
             names = [name(item.item) for item in page]
