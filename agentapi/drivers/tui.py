@@ -64,8 +64,6 @@ FRAME_LIMIT = 0.02
 DIALOG_REST = 0.15
 """Seconds for which keys wait after a dialog was painted: Codex 0.158 and 0.169 drop a key that
 comes within its first tenth of a second."""
-SETTLING_SHARE = 0.25
-"""The settling time, at the least, as a share of the time that the agent took to get ready."""
 INTERRUPT_LIMIT = 5.0
 """Seconds that an interrupted agent has to stop its turn."""
 REFUSALS = 8
@@ -126,7 +124,6 @@ class TuiDriver:
         self._complete = False
         self._ending: Evidence | None = None
         """What ended the turn whose last words are still being painted."""
-        self._began = 0.0
         self._settling = Timer(profile.settle, self._settle)
         self._quiet = Timer(profile.quiet, self._fell_quiet)
 
@@ -156,7 +153,6 @@ class TuiDriver:
     async def start_detached(self, sink: Sink) -> None:
         """Start without a program: `feed` takes its place (to replay a recording)."""
         self._sink = sink
-        self._began = asyncio.get_running_loop().time()
         self._restart_quiet()
 
     async def send(self, text: str) -> None:
@@ -380,7 +376,7 @@ class TuiDriver:
         if self.tracker.needs_quiet:
             self._quiet.start()
         if fusion.ready or fusion.at_work:
-            self._settling.start(self._settling_time)
+            self._settling.start()
         else:
             self._settling.cancel()
         self._report()
@@ -460,13 +456,6 @@ class TuiDriver:
         """The program did not end its update: show what there is."""
         self._emulator.end_synchronized()
         self._show()
-
-    @property
-    def _settling_time(self) -> float:
-        """Codex is idle, busy with its tools, and idle again, all in the first third of what its
-        start took: where everything takes longer, so does this."""
-        elapsed = asyncio.get_running_loop().time() - self._began
-        return max(self.profile.settle, SETTLING_SHARE * elapsed)
 
     def _settle(self) -> None:
         self.tracker.settle()
