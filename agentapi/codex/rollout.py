@@ -162,6 +162,10 @@ class RolloutFollower:
                 entries = self.parser.feed(data)
             self._on_batch(Batch(entries, restarted, caught_up=self._offset >= size))
             restarted = False
+            if len(data) > INLINE:
+                # What a long file became stays. A full collection that looks at all of it again
+                # halts the loop: 0.35 s for the 370,000 items of 200 MB, 0.02 s without them.
+                gc.freeze()
         if restarted:
             self._on_batch(Batch((), restarted=True, caught_up=True))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 from collections.abc import AsyncIterator
@@ -156,6 +157,19 @@ async def test_a_long_file_comes_in_parts_and_ends_caught_up(followed: Followed)
     assert followed.texts == [text] * count
     assert [batch.caught_up for batch in followed.batches][:3] == [False] * 3
     assert followed.batches[-1].caught_up
+
+
+async def test_what_a_long_file_became_is_not_looked_at_by_every_collection(
+    followed: Followed,
+) -> None:
+    frozen = gc.get_freeze_count()
+    followed.append(b"".join(line("x" * 1000) for _ in range(CHUNK // 1000)))
+    followed.follower.start()
+    await followed.until_caught_up()
+    entries = followed.batches[0].entries
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > frozen
+    assert not {id(entry) for entry in entries} & {id(one) for one in gc.get_objects()}
 
 
 async def test_another_session_that_grows_wakes_nobody(followed: Followed) -> None:
