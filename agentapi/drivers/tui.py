@@ -122,6 +122,8 @@ class TuiDriver:
         self._draining = Timer(DRAIN, self._drained, limit=DRAIN_CAP)
         self._standing = Timer(DRAIN_CAP, self.tracker.stand)
         self._complete = False
+        self._in_turn = False
+        """Whether a turn was told and its end was not; it may ask."""
         self._ending: Evidence | None = None
         """What ended the turn whose last words are still being painted."""
         self._settling = Timer(profile.settle, self._settle)
@@ -387,12 +389,13 @@ class TuiDriver:
         """Tell a change of the phase, after the text that belongs before it."""
         state, said = self.tracker.state, self.tracker.fusion.deciding
         ended, self._ending = self._ending, None
-        if ended and said and said.source is ended.source and said.phase is Phase.WORKING:
+        if ended and said and self._overtaken(ended, said):
             self._end_turn(PhaseState(ended.phase, ended.because))  # painted behind the next one
         if state == self._reported:
             self._draining.cancel()
             return
-        if self._reported.phase is Phase.WORKING and state.phase is not Phase.WORKING:
+        stopped = self._reported.phase is Phase.WORKING and state.phase is not Phase.WORKING
+        if stopped or (self._in_turn and state.phase is Phase.IDLE):
             if not self._all_painted():
                 self._ending = said if state.phase is Phase.IDLE else None
                 return
@@ -411,7 +414,17 @@ class TuiDriver:
 
     def _tell(self, state: PhaseState) -> None:
         self._reported = state
+        if state.phase is not Phase.BLOCKED:
+            self._in_turn = state.phase is Phase.WORKING
         self._emit(PhaseChanged(state))
+
+    def _overtaken(self, ended: Evidence, said: Evidence) -> bool:
+        """Whether the next turn begins before the screen shows the last one's end. A title may
+        blink before the first words."""
+        if said.source is not ended.source or said.phase is not Phase.WORKING:
+            return False
+        self._read()
+        return said.source is not Source.TITLE or not self.tracker.wordless
 
     def _all_painted(self) -> bool:
         """Whether the screen shows the end of the turn; else wait for it, but not for ever."""

@@ -6,7 +6,7 @@ import asyncio
 
 from agentapi.drivers.base import ScreenChanged
 from agentapi.drivers.tui import DRAIN, DRAIN_CAP, READ_INTERVAL, SYNC_LIMIT
-from tests.support.stage import BEGIN, DONE, END, IDLE, WORKING, Stage, play
+from tests.support.stage import BEGIN, BRACKETED, DONE, END, IDLE, WORKING, Stage, play
 
 
 def test_a_half_drawn_frame_is_not_shown() -> None:
@@ -77,6 +77,26 @@ def test_a_turn_that_begins_before_the_end_of_the_last_one_is_painted() -> None:
         *("one", "working", "• First", "idle"),
         *("working", "two", "• Second", "idle"),
     ]
+
+
+def test_a_title_that_blinks_before_the_first_words_ends_nothing() -> None:
+    """Codex 0.169 sets it anew when the thread gets its name."""
+
+    at_work, at_rest = b"\x1b]0;\xe2\xa0\x8b dir\x07", b"\x1b]0;dir\x07"
+
+    async def script(stage: Stage) -> None:
+        stage.driver.feed(BRACKETED + at_rest)
+        stage.paint("  banner")
+        await asyncio.sleep(1)
+        stage.submit("hi")
+        stage.driver.feed(at_work)
+        stage.driver.feed(at_rest)
+        stage.driver.feed(at_work)
+        stage.paint("  banner", "› hi", "", "• Hello")
+        stage.driver.feed(at_rest)
+        await asyncio.sleep(1)
+
+    assert play(script).phases() == ["starting", "idle", "working", "idle"]
 
 
 def test_an_end_that_is_not_painted_is_told_after_a_pause() -> None:
