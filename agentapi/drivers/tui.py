@@ -56,9 +56,6 @@ PAINT_CAP = 60.0
 """Seconds after which it is told whatever the record says that the screen should show."""
 FRAME_GAP = 0.002
 """Seconds without output that end a frame of a program without synchronized output."""
-DIALOG_GAP = 0.05
-"""The same while a dialog is open: on a busy machine 0.80 pauses in the middle of painting one, and
-half a dialog would be another question."""
 FRAME_LIMIT = 0.02
 """Seconds after which such a frame is shown even though output goes on."""
 DIALOG_REST = 0.15
@@ -117,7 +114,6 @@ class TuiDriver:
         self.typist = Typist(self)
         self._reading = Timer(READ_INTERVAL, self._read)
         self._frame_gap = Timer(FRAME_GAP, self._show, limit=FRAME_LIMIT)
-        self._dialog_gap = Timer(DIALOG_GAP, self._show)
         self._sync_limit = Timer(SYNC_LIMIT, self._end_synchronized, limit=SYNC_CAP)
         self._draining = Timer(DRAIN, self._drained, limit=DRAIN_CAP)
         self._standing = Timer(DRAIN_CAP, self.tracker.stand)
@@ -273,12 +269,10 @@ class TuiDriver:
             self._process.write(data)
 
     def catch_up(self) -> None:
-        """Read what the program has written up to now, so that the next decision knows it; but
-        half a frame over an open dialog says nothing."""
+        """Read what the program has written up to now, so that the next decision knows it."""
         if self._process is not None:
             self._process.read_pending()
-        if self._completed or self.tracker.reading.dialog is None:
-            self._show()
+        self._show()
 
     async def rest(self) -> None:
         """Let a dialog that was painted just now get ready for keys."""
@@ -344,12 +338,11 @@ class TuiDriver:
             self._sync_limit.cancel()
             self._show()
         else:
-            (self._dialog_gap if self.tracker.reading.dialog else self._frame_gap).restart()
+            self._frame_gap.restart()
 
     def _show(self) -> None:
         """Look at the last complete frame."""
         self._frame_gap.cancel()
-        self._dialog_gap.cancel()
         frame = self._emulator.take_frame()
         if frame.version == self._frame.version:
             return
@@ -428,7 +421,9 @@ class TuiDriver:
 
     def _all_painted(self) -> bool:
         """Whether the screen shows the end of the turn; else wait for it, but not for ever."""
-        if self._complete or self.tracker.complete or self.phase is Phase.EXITED:
+        self._read()
+        complete = self._complete or self.tracker.complete or self._behind.caught_up
+        if complete or self.phase is Phase.EXITED:
             self._draining.cancel()
             self._complete = False
             return True
