@@ -38,6 +38,7 @@ from agentapi.codex.link_growth import Growth
 from agentapi.codex.link_items import GROWING, plan_update, thread_item
 from agentapi.codex.link_question import OpenQuestions, Question
 from agentapi.codex.link_server import AppServer
+from agentapi.codex.link_silence import Silence
 from agentapi.codex.link_thread import FollowedThread
 from agentapi.codex.link_usage import LinkUsage
 from agentapi.codex.rollout_parse import error_text
@@ -46,8 +47,6 @@ from agentapi.conversation.model import Phase
 
 CONNECT_LIMIT = 5.0
 """Seconds from the socket's appearance to the server's hello."""
-SILENCE_LIMIT = 30.0
-"""Seconds without a word in a turn after which the server is asked whether it lives."""
 _STRANGE_KEPT = 100
 
 log = logging.getLogger(__name__)
@@ -73,8 +72,7 @@ class CodexLink:
         self._questions = OpenQuestions()
         self._usage = LinkUsage()
         self._plans = 0
-        self._silence: asyncio.TimerHandle | None = None
-        self._checking: asyncio.Task[None] | None = None
+        self._silence = Silence(self._ask, lambda: self._active and not self._over)
         self._over = False
 
     # -- life ----------------------------------------------------------------------------------
@@ -106,7 +104,9 @@ class CodexLink:
     async def end(self) -> None:
         """Close the connection and end the app-server. Idempotent."""
         self._over = True
-        self._stop_clocks()
+        self._silence.stop()
+        self._growth.stop()
+        self._thread.stop()
         if self._rpc is not None:
             await self._rpc.close()
         if self._server is not None:
@@ -204,7 +204,7 @@ class CodexLink:
     # -- what the server says ------------------------------------------------------------------
 
     def _notified(self, method: str, params: Json) -> None:
-        self._heard()
+        self._silence.broken()
         thread = params.get("threadId", self.thread)
         if method == "thread/started":
             if not self._thread.opened(params.get("thread")):
@@ -249,7 +249,7 @@ class CodexLink:
         return True
 
     def _requested(self, number: RequestId, method: str, params: Json) -> None:
-        self._heard()
+        self._silence.broken()
         if params.get("threadId") != self.thread:
             return
         raw = self._growth.raw(str(params.get("itemId")))
@@ -282,7 +282,7 @@ class CodexLink:
         if not self._active:
             self._turn = None
             self._drop_questions()
-            self._stop_watching()
+            self._silence.rest()
             detail = "idle" if kind == "idle" else "system error"
             self._emit(Standing(Phase.IDLE, detail))
             return
@@ -351,45 +351,13 @@ class CodexLink:
         if isinstance(model, str):
             self._usage.model = model
 
-    # -- liveness and loss ---------------------------------------------------------------------
-
-    def _heard(self) -> None:
-        """The server lives: put off the question whether it does."""
-        self._stop_watching()
-        if self._active and not self._over:
-            loop = asyncio.get_running_loop()
-            self._silence = loop.call_later(SILENCE_LIMIT, self._check)
-
-    def _check(self) -> None:
-        self._checking = asyncio.create_task(self._ask_for_life(), name="codex link: check")
-
-    async def _ask_for_life(self) -> None:
-        if self._rpc is not None:
-            try:
-                await self._ask("thread/loaded/list", {})
-            except RpcError as error:
-                log.info("codex link: %s", error)
-            except RpcLost:
-                return
-        self._heard()
-
-    def _stop_watching(self) -> None:
-        if self._silence is not None:
-            self._silence.cancel()
-            self._silence = None
-
-    def _stop_clocks(self) -> None:
-        self._stop_watching()
-        self._growth.stop()
-        self._thread.stop()
-        if self._checking is not None:
-            self._checking.cancel()
+    # -- loss ----------------------------------------------------------------------------------
 
     def _lose(self, why: str) -> None:
         if self._over:
             return
         self._over = True
-        self._stop_watching()
+        self._silence.rest()
         self._growth.flush()
         self._drop_questions()
         self._sink(Lost(why))
