@@ -421,9 +421,7 @@ class TuiDriver:
 
     def _all_painted(self) -> bool:
         """Whether the screen shows the end of the turn; else wait for it, but not for ever."""
-        self._read()
-        complete = self._complete or self.tracker.complete or self._behind.caught_up
-        if complete or self.phase is Phase.EXITED:
+        if self._complete or self.tracker.complete or self.phase is Phase.EXITED:
             self._draining.cancel()
             self._complete = False
             return True
