@@ -412,12 +412,10 @@ class TuiDriver:
         self._emit(PhaseChanged(state))
 
     def _overtaken(self, ended: Evidence, said: Evidence) -> bool:
-        """Whether the next turn begins before the screen shows the last one's end. A title may
-        blink before the first words."""
-        if said.source is not ended.source or said.phase is not Phase.WORKING:
-            return False
-        self._read()
-        return said.source is not Source.TITLE or not self.tracker.wordless
+        """Whether the next turn begins before the screen shows the last one's end. A title blinks
+        in turns, too."""
+        same = said.source is ended.source and said.source in (Source.LINK, Source.OSC)
+        return same and said.phase is Phase.WORKING
 
     def _all_painted(self) -> bool:
         """Whether the screen shows the end of the turn; else wait for it, but not for ever."""
