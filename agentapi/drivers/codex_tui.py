@@ -131,7 +131,7 @@ class LinkedTui(TuiDriver):
         if not known:
             await super().interrupt()
             return
-        await self.until(lambda: self.phase not in (Phase.WORKING, Phase.BLOCKED), INTERRUPT_LIMIT)
+        await self.until(self.told_over, INTERRUPT_LIMIT)
 
     async def answer(self, dialog_id: str, choice_id: str) -> None:
         """Answer the open dialog: by a call where the agent asked on the link, else by its key.

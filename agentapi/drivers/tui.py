@@ -178,6 +178,12 @@ class TuiDriver:
             if not refused or self.tracker.reading.working:
                 self.write(self.profile.interrupt_key.encode())
             await self.until(lambda: self._reported.phase is not Phase.WORKING, INTERRUPT_LIMIT)
+        elif refused:
+            await self.until(self.told_over, INTERRUPT_LIMIT)
+
+    def told_over(self) -> bool:
+        """Whether the end of the turn was told, which may wait until it is painted."""
+        return self._reported.phase not in (Phase.WORKING, Phase.BLOCKED)
 
     async def _refuse(self) -> bool:
         """Refuse the open question of a turn, and see what becomes of the turn. One of the start
@@ -189,8 +195,7 @@ class TuiDriver:
         self.write(self.profile.interrupt_key.encode())
         if not await self.until(lambda: self.tracker.state.dialog != dialog, ANSWER_LIMIT):
             return False
-        over = (Phase.IDLE, Phase.EXITED)
-        await self.until(lambda: self._reported.phase in over, REFUSED_LIMIT)
+        await self.until(self.told_over, REFUSED_LIMIT)
         return True
 
     async def answer(self, dialog_id: str, choice_id: str) -> None:
