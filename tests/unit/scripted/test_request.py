@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from agentapi.scripted import Request
+from agentapi.scripted import Call, Request, Shell
+from agentapi.scripted.events import tool_call
 
 
 def user(text: str) -> dict[str, Any]:
@@ -61,3 +63,19 @@ def test_a_tool_is_found_in_its_namespace_by_its_whole_name(space: str) -> None:
 
 def test_a_request_without_a_shell_is_a_side_request() -> None:
     assert Request({"input": "a title, please", "tools": []}).is_side_request
+
+
+def test_a_call_takes_the_form_of_the_offered_tools() -> None:
+    shell = {"type": "function", "name": "exec_command"}
+    tools = [{"type": "namespace", "name": "mcp__demo", "tools": [{"name": "add"}]}, shell]
+    request = Request({"tools": tools})
+    call = tool_call("i1", Call("mcp__demo__add", {"a": 1}), request)
+    assert (call["namespace"], call["name"], call["arguments"]) == ("mcp__demo", "add", '{"a": 1}')
+    wide = tool_call("i2", Shell("date", "May I?", {"network": {"enabled": True}}), request)
+    assert json.loads(wide["arguments"]) == {
+        "cmd": "date",
+        "yield_time_ms": 30_000,
+        "sandbox_permissions": "with_additional_permissions",
+        "additional_permissions": {"network": {"enabled": True}},
+        "justification": "May I?",
+    }
