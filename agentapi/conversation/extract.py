@@ -6,6 +6,7 @@ Both answer the same three calls, so that the tracker need not know which one it
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -113,7 +114,7 @@ class MarkedExtractor:
         """Whether the agent was idle since then."""
         self._closed = False
         """Whether what the agent said to it was read at the end of the turn."""
-        self._seen: set[str] = set()
+        self._seen = Counter[str]()
         """The echoes so far, without blanks."""
         self._echoed = ""
         """The echo of the last user message, without blanks."""
@@ -137,7 +138,7 @@ class MarkedExtractor:
         start = self._page.first
         lines = self._page.lines(start)
         marks = [n for n, line in enumerate(lines) if self._profile.starts_echo(line)]
-        self._seen = {squeeze(self._echo(start + mark)) for mark in marks}
+        self._seen = Counter(squeeze(self._echo(start + mark)) for mark in marks)
         self._floor = start + marks[-1] + 1 if marks else 0
         self._torn = False
         return self._startup_text()
@@ -179,7 +180,7 @@ class MarkedExtractor:
             return []
         unknown = turn_over and self._turn_over  # the turn's user message was not read yet
         self._turn_over = self._turn_over or turn_over or not working
-        if self._torn:
+        if self._torn and not self._mended():
             return self._read_torn(working)
         found: list[Extract] = []
         marks = self._new_marks()
@@ -190,6 +191,15 @@ class MarkedExtractor:
             found.append(self._below(working, marks))
         self._closed = self._closed or turn_over
         return found
+
+    def _mended(self) -> bool:
+        """Whether the page shows the last user message again, and no other one is the same."""
+        same = [m for m in self._marks(self._page.first) if squeeze(self._echo(m)) == self._echoed]
+        if self._seen[self._echoed] != 1 or len(same) != 1:
+            return False
+        self._adopt(same[0], self._echo(same[0]))
+        self._torn = False
+        return True
 
     def _read_torn(self, working: bool) -> list[Extract]:
         """Only the last mark counts: above it the history may be painted again."""
@@ -210,11 +220,19 @@ class MarkedExtractor:
     def _adopt_typed(self, mark: int) -> list[Extract]:
         """The next user message, behind what the agent said last before it."""
         echo = self._echo(mark)
-        moved = not self._turn_over and squeeze(echo) == self._echoed
+        moved = not self._turn_over and squeeze(echo) == self._echoed and not self._anchored
         shown = self._anchor is not None and not self._torn and mark > self._page.top
         before = [Extract(self._text(True, mark))] if shown and not self._closed else []
         self._adopt(mark, echo)
         return [] if moved else [*before, Extract(typed=echo)]
+
+    @property
+    def _anchored(self) -> bool:
+        """Whether the last user message stands where it stood."""
+        anchor = self._anchor if self._anchor is not None else -1
+        if anchor < self._page.first:
+            return False
+        return any(map(self._profile.starts_echo, self._page.lines(anchor, anchor + 1)))
 
     def _below(self, working: bool, marks: Sequence[int]) -> Extract:
         """What the agent says: all below the last user message, up to words that were typed but
@@ -270,7 +288,7 @@ class MarkedExtractor:
         self._turn_over = self._closed = False
         if not (self._torn and self._is_last(echo)):
             self._echoed = squeeze(echo)
-            self._seen.add(self._echoed)
+            self._seen[self._echoed] += 1
         self._page.forget(mark)
 
     def _new_marks(self) -> list[int]:

@@ -25,14 +25,19 @@ class Kind:
     inline: bool = False
     rows: int = 1000
     approvals: bool = False
+    link: bool = False
 
     def __str__(self) -> str:
-        return f"{self.version or 'pinned'}{'-inline' if self.inline else ''}-80x{self.rows}"
+        version, inline = self.version or "pinned", "-inline" * self.inline
+        return f"{version}{'-linked' * self.link}{inline}-80x{self.rows}"
 
 
 PINNED = Kind()
 INLINE = Kind(inline=True)
 LOW = Kind(rows=50)
+LINKED = Kind(link=True)
+V158_LINKED = Kind("0.158.0", link=True)
+V142_LINKED = Kind("0.142.0", link=True)
 V125 = Kind("0.125.0")
 V80 = Kind("0.80.0")
 
@@ -82,6 +87,7 @@ async def shared(kind: Kind) -> AsyncIterator[Talk]:
                 folder,
                 model,
                 *("--term-height", str(kind.rows)),
+                *("--codex-link", "on" if kind.link else "off"),
                 version=kind.version,
                 inline=kind.inline,
                 approvals=kind.approvals,

@@ -159,12 +159,9 @@ def _left(told: Sequence[Told], alone: Sequence[str]) -> tuple[int, int]:
         best = (len(told) - here, len(alone) - there)
         if all(best) and told[here].phase == alone[there]:
             best = min(best, left(here + 1, there + 1), key=sum)
-        if (
-            best[0] > 1
-            and told[here].phase == "idle"
-            and told[here + 1].at < told[here].at + AT_ONCE
-        ):
-            best = min(best, left(here + 2, there), key=sum)
+        short = best[0] > 1 and told[here + 1].at < told[here].at + AT_ONCE
+        if short and told[here].phase in ("idle", "blocked"):
+            best = min(best, left(here + 1, there), left(here + 2, there), key=sum)
         return best
 
     return left(0, 0)

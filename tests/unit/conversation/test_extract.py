@@ -180,6 +180,15 @@ def test_two_messages_in_one_frame_are_two() -> None:
     ]
 
 
+def test_the_same_message_typed_ahead_is_another_one() -> None:
+    screen = codex()
+    ask(screen, "one")
+    screen.show("› one", "", "• First")
+    assert text(screen, working=True) == "• First"
+    screen.show("› one", "", "• First", "", "› one", "", "• Second")
+    assert typed(screen, working=True) == ["one"]
+
+
 def test_a_turn_that_is_over_at_first_sight_has_its_user_message() -> None:
     screen = codex()
     ask(screen, "one")
