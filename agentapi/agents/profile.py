@@ -64,7 +64,10 @@ class AgentProfile:
     """Seconds without output after which the agent is believed to wait, where nothing better
     tells."""
     settle: float = 0.15
-    """Seconds for which the first readiness must last: agents blink while they start."""
+    """Seconds for which the first readiness must last: agents blink while they start. Codex is
+    idle, busy with its tools and idle again, and paints its banner late."""
+    settle_at_most: float = 0.5
+    """The same where everything takes longer: a busy machine, tools that are slow to start."""
     has_composer: bool = False
     """Whether `read` finds an input box; without one, readiness is a quiet screen."""
     interrupt_key: str = "\x1b"

@@ -23,13 +23,13 @@ class Timer:
         self._firing = False
         self._last = float("-inf")
 
-    def start(self) -> None:
-        """Set the deadline, unless it is set."""
+    def start(self, delay: float | None = None) -> None:
+        """Set the deadline, unless it is set; `delay` is another one for this time."""
         if self._handle is None:
             loop = asyncio.get_running_loop()
             if not self._firing:
                 self._first = loop.time()
-            self._handle = loop.call_later(self._delay, self._fire)
+            self._handle = loop.call_later(self._delay if delay is None else delay, self._fire)
 
     @property
     def elapsed(self) -> float:

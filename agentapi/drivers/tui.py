@@ -122,6 +122,7 @@ class TuiDriver:
         """Whether a turn was told and its end was not; it may ask."""
         self._ending: Evidence | None = None
         """What ended the turn whose last words are still being painted."""
+        self._began = 0.0
         self._settling = Timer(profile.settle, self._settle)
         self._quiet = Timer(profile.quiet, self._fell_quiet)
 
@@ -151,6 +152,7 @@ class TuiDriver:
     async def start_detached(self, sink: Sink) -> None:
         """Start without a program: `feed` takes its place (to replay a recording)."""
         self._sink = sink
+        self._began = asyncio.get_running_loop().time()
         self._restart_quiet()
 
     async def send(self, text: str) -> None:
@@ -376,7 +378,7 @@ class TuiDriver:
         if self.tracker.needs_quiet:
             self._quiet.start()
         if fusion.ready or fusion.at_work:
-            self._settling.start()
+            self._settling.start(self._settling_time)
         else:
             self._settling.cancel()
         self._report()
@@ -465,6 +467,12 @@ class TuiDriver:
         """The program did not end its update: show what there is."""
         self._emulator.end_synchronized()
         self._show()
+
+    @property
+    def _settling_time(self) -> float:
+        """A quarter of what the start took, within the profile's bounds."""
+        elapsed = asyncio.get_running_loop().time() - self._began
+        return max(self.profile.settle, min(elapsed / 4, self.profile.settle_at_most))
 
     def _settle(self) -> None:
         self.tracker.settle()

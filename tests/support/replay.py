@@ -10,7 +10,7 @@ import asyncio
 import json
 import selectors
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -110,10 +110,12 @@ def replay(
     profile: AgentProfile | None = None,
     edit: Edit = lambda data: data,
     run: int = 0,
+    patient: bool = False,
 ) -> Replayed:
     """Replay an asciicast file, or one `run` of a program that was started several times. A paste
     and the Enter after it are taken for a message of ours; `edit` may change the output first (to
-    take a signal away, for example)."""
+    take a signal away, for example). What was recorded may have been sent as soon as the agent
+    was ready; only a `patient` replay lets a slow one settle for longer."""
     header, *lines = path.read_text(encoding="utf-8").split("\n")
     head = json.loads(header)
     if lines and lines[-1]:
@@ -124,7 +126,13 @@ def replay(
             runs.append([])
         else:
             runs[-1].append(entry)
-    return run_virtual(_replay(head, runs[run], profile or profile_for("codex"), edit))
+    profile = profile or profile_for("codex")
+    return run_virtual(_replay(head, runs[run], profile if patient else prompt(profile), edit))
+
+
+def prompt(profile: AgentProfile) -> AgentProfile:
+    """An agent that is ready as soon as any was when the recordings were made."""
+    return replace(profile, settle_at_most=profile.settle)
 
 
 async def _replay(

@@ -20,7 +20,7 @@ from agentapi.conversation.status import Source
 from agentapi.drivers.codex_tui import LinkedTui
 from agentapi.transcript_items import AgentMessage, Entry, Turn
 from tests.support.deaf import NUMBERS, Without, blind
-from tests.support.replay import Replayed, run_virtual
+from tests.support.replay import Replayed, prompt, run_virtual
 
 EVIDENCE = Path(__file__).parents[1] / "recordings/evidence"
 ROLLOUT_KINDS = ("turn", "words", "anew")
@@ -71,7 +71,7 @@ async def _replay(recording: Timed, without: tuple[Source, ...]) -> Replayed:
     loop = asyncio.get_running_loop()
     began = datetime.fromisoformat(recording.head["began"]) - timedelta(seconds=loop.time())
     driver = LinkedTui(
-        blind() if Source.SCREEN in without else profile_for("codex"),
+        prompt(blind() if Source.SCREEN in without else profile_for("codex")),
         ["replay"],
         env={},
         columns=recording.head["columns"],

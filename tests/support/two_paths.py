@@ -82,7 +82,7 @@ async def compare(recording: Path, run: Run) -> None:
     recording of a run where it does not is kept."""
     told, lost = _between(run.phases)
     # A resume that Codex refused comes before the run that counts, another Codex after a loss.
-    alone = await asyncio.to_thread(replay, recording, run=0 if lost else -1)
+    alone = await asyncio.to_thread(replay, recording, run=0 if lost else -1, patient=True)
     try:
         if run.exact is not None:
             check_words(run.exact, run.messages)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from agentapi.drivers.base import ScreenChanged
 from agentapi.drivers.tui import DRAIN, DRAIN_CAP, READ_INTERVAL, SYNC_LIMIT
 from tests.support.stage import BEGIN, BRACKETED, DONE, END, IDLE, WORKING, Stage, play
+
+TITLE_AT_WORK, TITLE_AT_REST = b"\x1b]0;\xe2\xa0\x8b dir\x07", b"\x1b]0;dir\x07"
 
 
 def test_a_half_drawn_frame_is_not_shown() -> None:
@@ -27,6 +31,28 @@ def test_a_frame_that_never_ends_is_shown_after_the_limit() -> None:
         assert stage.driver.screen() == "half"
 
     play(script)
+
+
+@pytest.mark.parametrize("seconds", [0.3, 1.5])
+def test_an_agent_that_gets_its_tools_ready_after_its_first_paint_is_not_said_to_wait(
+    seconds: float,
+) -> None:
+    """The times of Codex 0.169 on an idle machine, and on one where everything takes five times
+    as long."""
+
+    async def script(stage: Stage) -> None:
+        stage.driver.feed(BRACKETED)
+        await asyncio.sleep(seconds)
+        stage.paint("  banner")
+        stage.driver.feed(IDLE)
+        await asyncio.sleep(seconds / 5)
+        stage.driver.feed(TITLE_AT_WORK + WORKING)
+        await asyncio.sleep(seconds / 10)
+        stage.driver.feed(TITLE_AT_REST + IDLE)
+        await asyncio.sleep(1)
+
+    phases = play(script).phases()
+    assert phases.index("idle") == len(phases) - 1, phases
 
 
 def test_without_synchronized_output_a_pause_ends_a_frame() -> None:
