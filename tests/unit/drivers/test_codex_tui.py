@@ -428,6 +428,7 @@ def test_an_interrupt_is_a_call_and_sees_the_turn_end() -> None:
         stopping = await soon(stage.driver.interrupt())
         assert not stopping.done()
         stage.tell(AT_REST)
+        stage.paint("› hi", "", "■ Conversation interrupted - tell the model what to do")
         await stopping
         await stage.driver.interrupt()
 
@@ -450,7 +451,7 @@ def test_an_interrupt_that_does_not_help_ends_after_its_limit() -> None:
         await stage.working()
         start = seconds()
         await stage.driver.interrupt()
-        assert seconds() - start == pytest.approx(INTERRUPT_LIMIT)
+        assert INTERRUPT_LIMIT <= seconds() - start < INTERRUPT_LIMIT * 2
 
     assert perform(script).phase == "working"
 
