@@ -39,7 +39,7 @@ from agentapi.drivers.base import (
     UsageChanged,
 )
 from agentapi.drivers.painted import Owed
-from agentapi.drivers.tui import ANSWER_LIMIT, INTERRUPT_LIMIT, TuiDriver
+from agentapi.drivers.tui import ANSWER_LIMIT, INTERRUPT_AGAIN, INTERRUPT_LIMIT, TuiDriver
 from agentapi.transcript_items import AgentMessage, Entry, Turn, UserMessage
 
 BEGIN_LIMIT = 15.0
@@ -126,6 +126,8 @@ class LinkedTui(TuiDriver):
             return
         try:
             known = await self.link.interrupt()
+            if known and not await self.until(self.told_over, INTERRUPT_AGAIN):
+                await self.link.interrupt()
         except RpcLost as error:
             raise SendError("interrupt", str(error)) from error
         if not known:

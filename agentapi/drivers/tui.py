@@ -61,6 +61,9 @@ FRAME_LIMIT = 0.02
 DIALOG_REST = 0.15
 """Seconds for which keys wait after a dialog was painted: Codex 0.158 and 0.169 drop a key that
 comes within its first tenth of a second."""
+INTERRUPT_AGAIN = 1.0
+"""Seconds after which a turn that goes on is interrupted once more: in its first moments Codex
+drops the key, and does not heed a call."""
 INTERRUPT_LIMIT = 5.0
 """Seconds that an interrupted agent has to stop its turn."""
 REFUSALS = 8
@@ -179,9 +182,14 @@ class TuiDriver:
         if self.phase is Phase.WORKING:
             if not refused or self.tracker.reading.working:
                 self.write(self.profile.interrupt_key.encode())
-            await self.until(lambda: self._reported.phase is not Phase.WORKING, INTERRUPT_LIMIT)
+            if not await self.until(self._stopped, INTERRUPT_AGAIN) and self.phase is Phase.WORKING:
+                self.write(self.profile.interrupt_key.encode())
+            await self.until(self._stopped, INTERRUPT_LIMIT)
         elif refused:
             await self.until(self.told_over, INTERRUPT_LIMIT)
+
+    def _stopped(self) -> bool:
+        return self._reported.phase is not Phase.WORKING
 
     def told_over(self) -> bool:
         """Whether the end of the turn was told, which may wait until it is painted."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import V80, V125, Kind, Talk
+from tests.e2e.conftest import V80, V125, V142_LINKED, Kind, Talk
 from tests.support.server import Sent, Server
 
 pytestmark = [pytest.mark.codex, pytest.mark.asyncio(loop_scope="module")]
@@ -18,6 +19,8 @@ pytestmark = [pytest.mark.codex, pytest.mark.asyncio(loop_scope="module")]
     scope="module",
     params=[
         Kind(approvals=True),
+        Kind(approvals=True, link=True),
+        Kind(V142_LINKED.version, approvals=True, link=True),
         Kind(V125.version, approvals=True),
         Kind(V80.version, approvals=True),
     ],
@@ -73,6 +76,58 @@ async def test_an_interrupt_refuses_what_the_turn_asks(talk: Talk) -> None:
     assert (await server.get("/approval"))["open"] is None
     assert not (talk.home.workdir / "interrupted").exists()
     assert await talk.turn("echo and here") == "• echo and here"
+
+
+async def test_two_interrupts_at_once_right_after_a_message_end_one_turn(talk: Talk) -> None:
+    server, count = talk.server, len(talk.server.statuses)
+    with held(talk):
+        assert await server.send("echo too early") == Sent(200)
+        assert await asyncio.gather(interrupt(server), interrupt(server)) == ["idle", "idle"]
+    await server.wait_status("running", "stable", since=count)
+    assert await talk.turn("echo once more") == "• echo once more"
+
+
+async def test_the_queue_waits_for_an_answer(talk: Talk) -> None:
+    server = talk.server
+    assert await server.send("approve touch queued") == Sent(200)
+    await server.until(lambda: server.status_now == "stable", "the dialog")
+    await post(server, "/queue", {"content": "echo behind it"})
+    assert (await server.get("/queue"))["held_by"].startswith("blocked: ")
+    question = (await server.get("/approval"))["open"]
+    await post(server, "/approval", {"id": question["id"], "choice": question["choices"][0]["id"]})
+    await server.until(
+        lambda: server.status_now == "stable" and server.told[-1][1] == "• echo behind it",
+        "both answers",
+    )
+    assert (talk.home.workdir / "queued").exists()
+    assert [text for role, text in server.told if role == "user"][-2:] == talk.prompts[-2:]
+
+
+async def typed_by_raw(server: Server, keys: str) -> None:
+    for key in keys:
+        await server.raw(key)
+
+
+async def typed_in_a_terminal(server: Server, keys: str) -> None:
+    async with server.client.ws_connect(server.url + "/terminal") as terminal:
+        for key in keys:
+            await terminal.send_bytes(key.encode())
+
+
+@pytest.mark.parametrize("typed", [typed_by_raw, typed_in_a_terminal])
+async def test_what_somebody_types_is_a_turn(
+    talk: Talk, typed: Callable[[Server, str], Awaitable[None]]
+) -> None:
+    server, count = talk.server, len(talk.server.statuses)
+    words = f"echo {typed.__name__}"
+    await typed(server, words)
+    await server.wait_for_screen(f"› {words}")
+    await asyncio.sleep(0.3)  # Codex takes keys that come at once, with Enter, for a paste
+    await server.raw("\r")
+    await server.wait_status("running", "stable", since=count)
+    assert (await server.messages())[-2:] == [("user", words), ("agent", f"• {words}")]
+    said = [item async for item in server.items() if "text" in item and item["text"] == words]
+    assert [item["kind"] for item in said] == ["user_message", "agent_message"]
 
 
 async def test_queued_messages_follow_one_another(talk: Talk) -> None:

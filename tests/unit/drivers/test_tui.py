@@ -268,3 +268,14 @@ def test_a_turn_that_is_over_before_it_was_seen_is_told_as_one() -> None:
 
     told = play(script).told()
     assert told[told.index("hi") :] == ["hi", "working", "• Hello", "idle"]
+
+
+def test_an_interrupt_that_comes_too_early_is_tried_once_more() -> None:
+    async def script(stage: Stage) -> None:
+        await stage.ready()
+        stage.submit("hi")
+        stage.driver.feed(WORKING)
+        stage.paint("› hi", "")
+        await stage.driver.interrupt()
+
+    assert play(script).driver.written.count(b"\x1b") == 2
