@@ -40,7 +40,7 @@ async def test_the_startup_screen_is_message_0(talk: Talk) -> None:
     assert "OpenAI Codex (v" in text
     assert "\n›" not in text
     assert "? for shortcuts" not in text
-    assert talk.server.statuses == ["running", "stable"]
+    assert talk.server.statuses[:2] == ["running", "stable"]
 
 
 async def test_one_line(talk: Talk) -> None:
@@ -105,6 +105,7 @@ async def test_an_interrupt_ends_the_turn(talk: Talk) -> None:
         assert await server.send("hello") == Sent(200)
         await talk.model.wait_until_held()
         assert await server.status() == "running"
+        await server.wait_for_screen("esc to interrupt")
         await server.raw("\x1b")
         await server.wait_status("running", "stable", since=count)
     finally:
