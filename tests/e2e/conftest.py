@@ -84,12 +84,15 @@ class Talk:
 async def calm(server: Server) -> None:
     """Wait until nothing was told for a second. On a busy machine the start takes longer than the
     settling time: Codex paints its banner late, or is idle, busy with its tools and idle again."""
-    told = -1
-    while told < len(server.events):
-        told = len(server.events)
-        with contextlib.suppress(TimeoutError):
+    with contextlib.suppress(TimeoutError):
+        while True:
             async with asyncio.timeout(1):
-                await server.until(lambda told=told: len(server.events) > told)
+                await _news(server)
+
+
+async def _news(server: Server) -> None:
+    told = len(server.events)
+    await server.until(lambda: len(server.events) > told, "another event")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
