@@ -17,15 +17,17 @@ from tests.support.server import Sent, codex_server, processes_of, runs_codex, s
 
 pytestmark = pytest.mark.codex
 
-VERSIONS = [None, "0.125.0", "0.80.0"]
+RUNS = [(None, "off"), (None, "on"), ("0.125.0", "off"), ("0.80.0", "off")]
+"""The Codexes, and the link to their app-server."""
+LINKS = pytest.mark.parametrize("link", ["off", "on"])
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(("version", "link"), RUNS)
 async def test_the_initial_prompt_goes_out_once(
-    scratch: Path, model: ScriptedModel, codex: Any, version: str | None
+    scratch: Path, model: ScriptedModel, codex: Any, version: str | None, link: str
 ) -> None:
     codex(version)
-    options = ("-I", "echo *the* first one")
+    options = ("-I", "echo *the* first one", "--codex-link", link)
     async with codex_server(scratch, model, *options, version=version) as (server, _):
         await model.wait_for_request(1)
         await server.ready()
@@ -55,6 +57,7 @@ async def test_codex_killed_in_mid_turn_ends_the_server(
         model.hold()
         assert await server.send("a question without an answer") == Sent(200)
         await model.wait_until_held()
+        await server.wait_for_screen("› a question without an answer")
         for pid in filter(runs_codex, processes_of(scratch)):
             os.kill(pid, signal.SIGKILL)
         assert await server.ended() == 1
@@ -83,11 +86,12 @@ async def test_a_wrong_option_of_codex_is_shown(
     assert "Error: the agent ended with status 2." in server.log
 
 
+@LINKS
 async def test_codex_that_is_left_ends_the_server_well(
-    scratch: Path, model: ScriptedModel, codex: Any
+    scratch: Path, model: ScriptedModel, codex: Any, link: str
 ) -> None:
     codex(None)
-    async with codex_server(scratch, model) as (server, _):
+    async with codex_server(scratch, model, "--codex-link", link) as (server, _):
         await server.ready()
         await server.turn("hello")
         await server.raw("\x03")
@@ -95,11 +99,12 @@ async def test_codex_that_is_left_ends_the_server_well(
     assert "stable" not in server.statuses[4:]
 
 
+@LINKS
 async def test_a_signal_in_mid_turn_leaves_nothing_behind(
-    scratch: Path, model: ScriptedModel, codex: Any
+    scratch: Path, model: ScriptedModel, codex: Any, link: str
 ) -> None:
     codex(None)
-    async with codex_server(scratch, model) as (server, _):
+    async with codex_server(scratch, model, "--codex-link", link) as (server, _):
         await server.ready()
         assert await server.send("sleep 30") == Sent(200)
         await server.until(lambda: "sleep 30" in server.told[-1][1], "the command")

@@ -4,7 +4,6 @@ screen path that comes to the same."""
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncIterator
 
 import pytest
@@ -227,39 +226,3 @@ async def test_an_interrupt_is_a_call_and_does_nothing_between_turns(talk: Linke
 async def test_nothing_was_strange(talk: Linked) -> None:
     assert talk.tui.link.strange == {}
     assert talk.notices == []
-
-
-PROMPTS = ("hello", "markdown", "run ls", "lines 30", "approve date", "sleep 1")
-
-
-async def conversation(version: str | None, link: str) -> tuple[Linked, list[str]]:
-    """The same turns with and without the link; what the agent said on the screen in each."""
-    shown = []
-    with scratch_folder() as folder:
-        async with linked(folder, version=version, link=link, approvals=True) as talk:
-            for prompt in PROMPTS:
-                await talk.driver.send(prompt)
-                await talk.until(lambda: talk.phase in (Phase.IDLE, Phase.BLOCKED), "the turn")
-                if talk.phase is Phase.BLOCKED:
-                    # By a key, because a call leaves no trace on the screen; and after a moment,
-                    # because Codex drops the first key of all in a dialog's first 0.1 s.
-                    await asyncio.sleep(0.5)
-                    await talk.driver.keys("y")
-                    await talk.until(lambda: talk.phase is Phase.IDLE, "the end")
-                shown.append(talk.text)
-    return talk, shown
-
-
-async def test_the_screen_alone_comes_to_the_same(version: str | None) -> None:
-    with_link, shown = await conversation(version, "on")
-    alone, read = await conversation(version, "off")
-    assert with_link.phases == alone.phases
-    users = [[e.text for e in t.events if isinstance(e, UserText)] for t in (with_link, alone)]
-    assert users == [[*PROMPTS], [*PROMPTS]]
-    times = re.compile(r"\d+:\d+:\d+")
-    # 0.142 may put a command below the words that came after it.
-    told, painted = ([sorted(times.sub("", text).split()) for text in t] for t in (shown, read))
-    assert told == painted
-    everything = "\n".join(shown)
-    assert with_link.said == with_link.sent
-    assert [missing(text, everything) for text in with_link.said] == [[]] * len(with_link.said)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,20 @@ from agentapi.drivers.base import AgentText, Exited, SendError, UserText
 from agentapi.drivers.codex import CodexDriver
 from agentapi.scripted import ScriptedModel
 from tests.support.codex import codex_binary, codex_home
+from tests.support.lasting import Workspace, kill, workspace
 from tests.support.linked import Linked, linked
-from tests.support.server import all_gone, codex_server, processes_of, scratch_folder
+from tests.support.server import Sent, all_gone, processes_of, runs_codex, scratch_folder
 
 pytestmark = pytest.mark.codex
+
+
+@pytest.fixture
+async def place() -> AsyncIterator[Workspace]:
+    """A home whose daemons run linked."""
+    with scratch_folder() as folder:
+        async with workspace(folder) as made:
+            made.options = ["--codex-link", "on"]
+            yield made
 
 
 def app_servers(folder: Path) -> list[int]:
@@ -114,18 +125,71 @@ async def test_the_end_of_the_tui_ends_the_app_server() -> None:
             assert ours not in processes_of(folder)
 
 
-async def test_no_app_server_outlives_a_killed_daemon() -> None:
-    with scratch_folder() as folder:
-        async with ScriptedModel() as model, codex_server(folder, model, "--codex-link") as (s, _):
-            await s.ready()
-            model.hold()
-            await s.send("hello")
-            await model.wait_until_held()
-            assert (await s.get("/session"))["link"] == "on"
-            assert len(app_servers(folder)) == 1
-            s.process.kill()
-            await s.process.wait()
-            await all_gone(folder)
+async def test_no_app_server_outlives_a_killed_daemon_and_the_queue_is_kept(
+    place: Workspace,
+) -> None:
+    async with place.daemon() as server:
+        await server.ready()
+        place.model.hold()
+        assert await server.send("echo first") == Sent(200)
+        await place.model.wait_until_held()
+        for text in ("echo second", "echo third"):
+            await server.post("/queue", {"content": text})
+        assert len(app_servers(place.home.home)) == 1
+        await kill(server)
+        await all_gone(place.home.home)
+        place.model.release()
+    async with place.daemon() as server:
+        await server.until(
+            lambda: server.told[-1:] == [("agent", "• echo third")], "the queue's answers"
+        )
+        users = [text for role, text in await server.messages() if role == "user"]
+        assert users == ["echo first", "echo second", "echo third"]
+
+
+async def test_a_daemon_goes_on_when_its_app_server_dies_in_mid_turn(place: Workspace) -> None:
+    async with place.daemon() as server:
+        await server.ready()
+        await server.turn("echo before")
+        session, since = (await server.get("/session"))["session_id"], len(server.statuses)
+        place.model.hold()
+        assert await server.send("cut short") == Sent(200)
+        await place.model.wait_until_held()
+        os.kill(app_servers(place.home.home)[0], signal.SIGKILL)
+        await server.wait_status("running", "stable", since=since)
+        place.model.release()
+        assert "Codex is started again" in server.notices[-1]
+        about = await server.get("/session")
+        assert (about["session_id"], about["link"]) == (session, "on")
+        assert await server.turn("echo after") == "• echo after"
+        users = [text for role, text in await server.messages() if role == "user"]
+        assert users == ["echo before", "cut short", "echo after"]
+
+
+async def test_a_daemon_tells_that_its_app_server_hangs(place: Workspace) -> None:
+    """A call has five seconds; then Codex is started again, and nothing of the message is left."""
+    async with place.daemon() as server:
+        await server.ready()
+        await server.turn("echo before")
+        since = len(server.statuses)
+        os.kill(app_servers(place.home.home)[0], signal.SIGSTOP)
+        sent = await server.send("echo lost")
+        assert (sent.status, "not answered within 5 s" in sent.error) == (500, True), sent
+        await server.wait_status("running", "stable", since=since)
+        assert await server.turn("echo after") == "• echo after"
+        assert "echo lost" not in [request.prompt for request in place.model.requests]
+
+
+async def test_a_tui_that_dies_alone_ends_the_daemon(place: Workspace) -> None:
+    async with place.daemon() as server:
+        await server.ready()
+        await server.turn("echo before")
+        ours = app_servers(place.home.home)
+        for pid in filter(runs_codex, set(processes_of(place.home.home)) - set(ours)):
+            os.kill(pid, signal.SIGKILL)
+        assert await server.ended() == 1
+        assert "the agent ended with signal 9" in server.log
+        await all_gone(place.home.home)
 
 
 @pytest.mark.parametrize("version", ["0.125.0", "0.80.0"])

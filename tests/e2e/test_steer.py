@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any
 
 import pytest
 
@@ -42,14 +41,8 @@ def held(talk: Talk) -> Iterator[None]:
         talk.model.release()
 
 
-async def post(server: Server, path: str, body: object = None) -> Any:
-    async with server.client.post(server.url + path, json=body) as response:
-        assert response.status == 200, await response.text()
-        return await response.json()
-
-
 async def interrupt(server: Server) -> str:
-    answer = await post(server, "/interrupt")
+    answer = await server.post("/interrupt")
     assert answer["ok"] is True
     return str(answer["phase"])
 
@@ -82,7 +75,8 @@ async def test_two_interrupts_at_once_right_after_a_message_end_one_turn(talk: T
     server, count = talk.server, len(talk.server.statuses)
     with held(talk):
         assert await server.send("echo too early") == Sent(200)
-        assert await asyncio.gather(interrupt(server), interrupt(server)) == ["idle", "idle"]
+        both = await asyncio.gather(interrupt(server), interrupt(server))
+        assert list(both) == ["idle", "idle"]
     await server.wait_status("running", "stable", since=count)
     assert await talk.turn("echo once more") == "• echo once more"
 
@@ -91,10 +85,10 @@ async def test_the_queue_waits_for_an_answer(talk: Talk) -> None:
     server = talk.server
     assert await server.send("approve touch queued") == Sent(200)
     await server.until(lambda: server.status_now == "stable", "the dialog")
-    await post(server, "/queue", {"content": "echo behind it"})
+    await server.post("/queue", {"content": "echo behind it"})
     assert (await server.get("/queue"))["held_by"].startswith("blocked: ")
     question = (await server.get("/approval"))["open"]
-    await post(server, "/approval", {"id": question["id"], "choice": question["choices"][0]["id"]})
+    await server.post("/approval", {"id": question["id"], "choice": question["choices"][0]["id"]})
     await server.until(
         lambda: server.status_now == "stable" and server.told[-1][1] == "• echo behind it",
         "both answers",
@@ -136,7 +130,7 @@ async def test_queued_messages_follow_one_another(talk: Talk) -> None:
         assert await server.send("echo first") == Sent(200)
         await talk.model.wait_until_held()
         for text in ("echo second", "echo third\nof two lines"):
-            await post(server, "/queue", {"content": text})
+            await server.post("/queue", {"content": text})
         assert (await server.get("/queue"))["held_by"].startswith("working: ")
     await server.until(
         lambda: server.status_now == "stable" and len(server.told) == count + 6, "three answers"

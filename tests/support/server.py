@@ -177,6 +177,15 @@ class Server:
             assert "problem+json" in response.headers["Content-Type"]
             return Sent(response.status, answer["errors"][0]["message"])
 
+    async def post(self, path: str, body: object = None) -> Any:
+        """The JSON of a POST that must succeed."""
+        async with (
+            asyncio.timeout(PATIENCE),
+            self.client.post(self.url + path, json=body) as response,
+        ):
+            assert response.status == 200, await response.text()
+            return await response.json()
+
     async def raw(self, keys: str) -> None:
         """Press keys."""
         assert await self.send(keys, "raw") == Sent(200)
