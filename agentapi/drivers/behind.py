@@ -8,13 +8,8 @@ working line and the last words.
 from __future__ import annotations
 
 from agentapi.conversation.tracker import Tracker
-from agentapi.drivers.painted import Owed
+from agentapi.drivers.painted import PAINT_LIMIT, STALL_LIMIT, Owed
 from agentapi.transcript_items import AgentMessage, Entry, Turn
-
-STALL_LIMIT = 10.0
-"""Seconds without a new frame, while the screen says that the agent works."""
-PAINT_LIMIT = 2.0
-"""The same while it does not show all words: Markdown may be drawn otherwise."""
 
 
 class Behind:

@@ -6,7 +6,6 @@ for the phase, carries the sends, the interrupts and the answers, and tells the 
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -38,8 +37,9 @@ from agentapi.drivers.base import (
     TurnChanged,
     UsageChanged,
 )
-from agentapi.drivers.painted import Owed
-from agentapi.drivers.tui import ANSWER_LIMIT, INTERRUPT_AGAIN, INTERRUPT_LIMIT, TuiDriver
+from agentapi.drivers.painted import PAINT_LIMIT, STALL_LIMIT, Owed
+from agentapi.drivers.stopper import INTERRUPT_AGAIN, INTERRUPT_LIMIT
+from agentapi.drivers.tui import ANSWER_LIMIT, TuiDriver
 from agentapi.transcript_items import AgentMessage, Entry, Turn, UserMessage
 
 BEGIN_LIMIT = 15.0
@@ -47,12 +47,6 @@ BEGIN_LIMIT = 15.0
 END_LIMIT = 1.0
 """Seconds without a new frame after which the screen is complete, when it shows the last line that
 the link told, but not every line: some are drawn differently."""
-PAINT_LIMIT = 2.0
-"""The same when it does not show the last line."""
-STALL_LIMIT = 10.0
-"""The same while the TUI says that it works: it has not even seen the end of the turn."""
-PAINT_CAP = 60.0
-"""Seconds after which the end of a turn is told, whatever the screen shows."""
 RECENT = 8
 """User messages of the link that are kept to put right what the screen shows of them."""
 
@@ -83,8 +77,6 @@ class LinkedTui(TuiDriver):
         self.usage: Mapping[str, object] | None = None
         self._recent: deque[str] = deque(maxlen=RECENT)
         self._owed = Owed()
-        self._painted_at = 0.0
-        """When the screen last changed, in the loop's time."""
         self._sending: Sending | None = None
         self._recorded_turn = ""
         """The id of the last turn that the rollout says began."""
@@ -237,10 +229,6 @@ class LinkedTui(TuiDriver):
 
     # -- what the screen still owes ----------------------------------------------------------------
 
-    def _noted_output(self) -> None:
-        super()._noted_output()
-        self._painted_at = asyncio.get_running_loop().time()
-
     def _all_painted(self) -> bool:
         """Whether the screen shows the end of the turn: its mark, or all that was said in it."""
         if self._owed and self.phase is Phase.IDLE and not self._tui_works():
@@ -248,23 +236,10 @@ class LinkedTui(TuiDriver):
             self._complete = self._complete or self._owed.whole(self.tracker.text)
         return super()._all_painted()
 
-    def _drained(self) -> None:
-        """No frames come any more; but the screen must show what the link has told."""
-        if self._may_paint():
-            self._draining.restart()
-            return
-        super()._drained()
-
-    def _may_paint(self) -> bool:
-        """Whether the screen lags behind the link and may still catch up."""
-        still = asyncio.get_running_loop().time() - self._painted_at
-        return still < self._patience() and self._draining.elapsed < PAINT_CAP
-
     def _patience(self) -> float:
         """Seconds without a new frame after which none is waited for."""
         if self.phase is Phase.BLOCKED:  # else a key would go to the composer
             return 0.0 if self.tracker.reading.dialog is not None else PAINT_LIMIT
-        self._read()
         whole = self._owed.whole(self.tracker.text)
         if self._tui_works():
             return PAINT_LIMIT if self._owed and whole else STALL_LIMIT

@@ -14,6 +14,11 @@ from __future__ import annotations
 
 import re
 
+PAINT_LIMIT = 2.0
+"""Seconds without a new frame after which words that are still missing are not waited for."""
+STALL_LIMIT = 10.0
+"""The same while the screen says that the agent works: it has not even seen the end of the turn."""
+
 _LAYOUT = re.compile(
     r"[\s!-/:-@\[-`{-\x9f\xad\ufeff•◦▪☐☑─━\u0300-\u036f\u200b-\u200f\u20d0-\u20ff\ufe00-\ufe0f]+"
 )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agentapi.agents.profile import AgentProfile
-from agentapi.conversation.model import STARTUP_DIALOGS, Level, Phase, PhaseState
+from agentapi.conversation.model import Level, Phase, PhaseState
 from agentapi.conversation.recorded import RecordedTurns
 from agentapi.conversation.status import Evidence, Source
 from agentapi.conversation.tracker import Said, Tracker
@@ -30,6 +30,7 @@ from agentapi.drivers.base import (
 )
 from agentapi.drivers.behind import Behind
 from agentapi.drivers.evidence import EvidenceLog, SourceSaid
+from agentapi.drivers.stopper import Stopper
 from agentapi.drivers.timer import Timer
 from agentapi.drivers.typist import Typist
 from agentapi.frames import Frame
@@ -61,15 +62,6 @@ FRAME_LIMIT = 0.02
 DIALOG_REST = 0.15
 """Seconds for which keys wait after a dialog was painted: Codex 0.158 and 0.169 drop a key that
 comes within its first tenth of a second."""
-INTERRUPT_AGAIN = 1.0
-"""Seconds after which a turn that goes on is interrupted once more: in its first moments Codex
-drops the key, and does not heed a call."""
-INTERRUPT_LIMIT = 5.0
-"""Seconds that an interrupted agent has to stop its turn."""
-REFUSALS = 8
-"""How many questions of one turn an interrupt refuses, one after the other."""
-REFUSED_LIMIT = 1.0
-"""Seconds that a turn has to end after a question of it was refused; else it goes on."""
 ANSWER_LIMIT = 5.0
 """Seconds that a dialog has to close after its answer."""
 
@@ -115,6 +107,7 @@ class TuiDriver:
         self._dialog_at = float("-inf")
         """When the open dialog was painted, in the loop's time."""
         self.typist = Typist(self)
+        self._stopper = Stopper(self)
         self._reading = Timer(READ_INTERVAL, self._read)
         self._frame_gap = Timer(FRAME_GAP, self._show, limit=FRAME_LIMIT)
         self._sync_limit = Timer(SYNC_LIMIT, self._end_synchronized, limit=SYNC_CAP)
@@ -171,42 +164,8 @@ class TuiDriver:
             await self._process.drain()
 
     async def interrupt(self) -> None:
-        """Press the key that stops a turn, and see it stop and told; nothing happens between
-        turns, where the same key may mean something else.
-
-        A question is refused by the same key. Then some turns end, though not at once in our
-        eyes, and others go on, to ask the next one or to work."""
-        refused = 0
-        while refused < REFUSALS and self.phase is Phase.BLOCKED and await self._refuse():
-            refused += 1
-        if self.phase is Phase.WORKING:
-            if not refused or self.tracker.reading.working:
-                self.write(self.profile.interrupt_key.encode())
-            if not await self.until(self._stopped, INTERRUPT_AGAIN) and self.phase is Phase.WORKING:
-                self.write(self.profile.interrupt_key.encode())
-            await self.until(self._stopped, INTERRUPT_LIMIT)
-        elif refused:
-            await self.until(self.told_over, INTERRUPT_LIMIT)
-
-    def _stopped(self) -> bool:
-        return self._reported.phase is not Phase.WORKING
-
-    def told_over(self) -> bool:
-        """Whether the end of the turn was told, which may wait until it is painted."""
-        return self._reported.phase not in (Phase.WORKING, Phase.BLOCKED)
-
-    async def _refuse(self) -> bool:
-        """Refuse the open question of a turn, and see what becomes of the turn. One of the start
-        (trust, login) belongs to none, and the key might end the agent."""
-        await self.rest()
-        dialog = self.tracker.state.dialog
-        if dialog is None or dialog.kind in STARTUP_DIALOGS:
-            return False
-        self.write(self.profile.interrupt_key.encode())
-        if not await self.until(lambda: self.tracker.state.dialog != dialog, ANSWER_LIMIT):
-            return False
-        await self.until(self.told_over, REFUSED_LIMIT)
-        return True
+        """Stop the turn and see it stop and told; see `Stopper.interrupt`."""
+        await self._stopper.interrupt()
 
     async def answer(self, dialog_id: str, choice_id: str) -> None:
         """Press the key of a choice and see the dialog close. Raises `LookupError`."""
@@ -261,12 +220,16 @@ class TuiDriver:
         if self._process is not None:
             await self._process.stop(grace)
 
-    # -- what the typist uses -----------------------------------------------------------------
+    # -- what the typist and the stopper use ----------------------------------------------------
 
     @property
     def phase(self) -> Phase:
         """The agent's phase."""
         return self.tracker.state.phase
+
+    def told_over(self) -> bool:
+        """Whether the end of the turn was told, which may wait until it is painted."""
+        return self._reported.phase not in (Phase.WORKING, Phase.BLOCKED)
 
     @property
     def frame(self) -> Frame:
@@ -442,17 +405,21 @@ class TuiDriver:
         return False
 
     def _drained(self) -> None:
-        """No more frames come."""
-        unfinished = self._emulator.synchronized or self.tracker.wordless
+        """No more frames came for a while: none is waited for, unless the screen lags behind what
+        is known of the turn, or shows nothing whole."""
         self._read()
         still = asyncio.get_running_loop().time() - self._shown_at
-        lags = still < self._behind.patience()
-        cap = PAINT_CAP if lags else DRAIN_CAP if unfinished else 0.0
+        unfinished = self._emulator.synchronized or self.tracker.wordless
+        cap = PAINT_CAP if still < self._patience() else DRAIN_CAP if unfinished else 0.0
         if self._draining.elapsed < cap:
             self._draining.restart()
             return
         self._complete = True
         self._evaluate()
+
+    def _patience(self) -> float:
+        """Seconds without a new frame after which the screen does not lag any more."""
+        return self._behind.patience()
 
     def _read(self, again: bool = False, ended: bool = False) -> None:
         """Read the conversation from the frame, unless it was read already and not `again`. Until

@@ -25,8 +25,10 @@ from agentapi.codex.link_question import Question, asking
 from agentapi.codex.rpc import RpcError, RpcLost
 from agentapi.conversation.model import Phase
 from agentapi.drivers.base import Busy, DialogOpen, SendError
-from agentapi.drivers.codex_tui import BEGIN_LIMIT, END_LIMIT, PAINT_LIMIT, STALL_LIMIT, LinkedTui
-from agentapi.drivers.tui import DRAIN, INTERRUPT_LIMIT
+from agentapi.drivers.codex_tui import BEGIN_LIMIT, END_LIMIT, LinkedTui
+from agentapi.drivers.painted import PAINT_LIMIT, STALL_LIMIT
+from agentapi.drivers.stopper import INTERRUPT_LIMIT
+from agentapi.drivers.tui import DRAIN
 from agentapi.transcript_items import AgentMessage, Entry, Turn, UserMessage
 from tests.support.replay import run_virtual
 from tests.support.stage import DONE, WORKING, Detached, Stage

@@ -9,8 +9,8 @@ import pytest
 
 from agentapi.agents import profile_for
 from agentapi.drivers.base import TakesRecord
-from agentapi.drivers.behind import PAINT_LIMIT, STALL_LIMIT
 from agentapi.drivers.evidence import DISAGREEMENT
+from agentapi.drivers.painted import PAINT_LIMIT, STALL_LIMIT
 from agentapi.drivers.tui import DRAIN
 from agentapi.transcript_items import AgentMessage, Entry, Turn
 from tests.support.replay import run_virtual
