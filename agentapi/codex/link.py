@@ -48,6 +48,8 @@ from agentapi.conversation.model import Phase
 CONNECT_LIMIT = 5.0
 """Seconds from the socket's appearance to the server's hello."""
 _STRANGE_KEPT = 100
+_OPENED_AGAIN = "thread/goal/cleared"
+"""What Codex (0.142 to 0.169) tells of a thread that is loaded when the TUI opens it again."""
 
 log = logging.getLogger(__name__)
 
@@ -210,8 +212,10 @@ class CodexLink:
             if not self._thread.opened(params.get("thread")):
                 self._note_strange(method, params)
         elif method == "thread/status/changed":
-            if not self._thread.look_at(thread) and thread == self.thread:
-                self._status(params.get("status"))
+            if not self._thread.look_at(thread):
+                self._status_of(thread, params.get("status"))
+        elif method == _OPENED_AGAIN:
+            self._thread.used(thread)
         elif method in QUIET or thread != self.thread:
             return
         elif method in ("item/started", "item/completed"):
@@ -274,6 +278,12 @@ class CodexLink:
         self._thread.subscribe(once=True)
         self._status(thread.get("status"))
 
+    def _status_of(self, thread: object, status: object) -> None:
+        if isinstance(status, dict) and status.get("type") == "active":
+            self._thread.used(thread)
+        if thread == self.thread:
+            self._status(status)
+
     def _status(self, status: object) -> None:
         kind = status.get("type") if isinstance(status, dict) else None
         if not isinstance(status, dict) or kind not in ("active", "idle", "systemError"):
@@ -291,7 +301,7 @@ class CodexLink:
             self._emit(Standing(Phase.BLOCKED, ", ".join(flags)))
         else:
             self._emit(Standing(Phase.WORKING, "active"))
-        self._thread.resumable = True
+        self._thread.begin()
         self._thread.subscribe()
 
     def _turn_event(self, method: str, params: Json) -> None:
@@ -302,7 +312,7 @@ class CodexLink:
         number = str(turn.get("id"))
         if method == "turn/started":
             self._turn_is(params)
-            self._thread.resumable = True
+            self._thread.begin()
             self._emit(TurnSeen(number, "started"))
             return
         self._growth.flush()

@@ -2,9 +2,10 @@
 
 The thread that the TUI opened is followed: the last one that is neither hidden (ephemeral: Codex
 asks for titles in such) nor another thread's child. A new one is announced; a resumed one is known
-by its status, which comes to every client, and then asked for. Its items come only to a subscriber,
-and subscribing is refused until the thread has its first turn, so that it is tried when the thread
-is known and again when a turn begins.
+by its status, which comes to every client, and then asked for. One that the server has loaded
+already, as when a person goes back to it with `/resume`, is known by what is told of it again. Its
+items come only to a subscriber, and subscribing is refused until the thread has its first turn, so
+that it is tried when the thread is known and again when a turn begins.
 """
 
 from __future__ import annotations
@@ -39,12 +40,28 @@ class FollowedThread:
         self._ask, self._followed, self._on_subscribed = ask, followed, subscribed
         self.id: str | None = None
         """The followed thread's id, which is the session's."""
-        self.resumable = False
-        """Whether the session has a turn: only then it can be resumed."""
         self._known: set[str] = set()
+        self._own: dict[str, Json] = {}
+        """Those of the known threads that the TUI opened, as they were described."""
+        self._begun: set[str] = set()
+        """Those that have a turn."""
         self._subscribed: str | None = None
+        self._tries = 0
+        """How often the subscription is still to be asked for."""
+        self._new = False
+        """Whether it is for a turn that began here: what it told so far is news."""
         self._subscribing: asyncio.Task[None] | None = None
         self._looking: set[asyncio.Task[None]] = set()
+
+    @property
+    def resumable(self) -> bool:
+        """Whether the thread has a turn: only then it can be resumed."""
+        return self.id in self._begun
+
+    def begin(self) -> None:
+        """The thread has a turn."""
+        if self.id is not None:
+            self._begun.add(self.id)
 
     def opened(self, thread: object) -> bool:
         """A thread was opened: follow it if it is the TUI's. False when this is no thread."""
@@ -52,9 +69,19 @@ class FollowedThread:
             return False
         self._known.add(thread["id"])
         if thread.get("ephemeral") is not True and not thread.get("parentThreadId"):
-            self.id = thread["id"]
-            self._followed(thread)
+            self._own[thread["id"]] = thread
+            self._follow(thread)
         return True
+
+    def used(self, thread: object) -> None:
+        """The TUI does something with this thread, which may be one that it left before."""
+        if thread != self.id and isinstance(thread, str) and thread in self._own:
+            self._follow({**self._own[thread], "status": {"type": "idle"}})
+
+    def _follow(self, thread: Json) -> None:
+        self.id = thread["id"]
+        self._subscribed, self._tries, self._new = None, 0, False
+        self._followed(thread)
 
     def look_at(self, thread: object) -> bool:
         """A thread does something: if nobody announced it, see whose it is. False when it was
@@ -75,39 +102,39 @@ class FollowedThread:
         except RpcLost:
             return
         else:
-            self.resumable = True
+            self._begun.add(thread)
             self.opened(answer.get("thread") if isinstance(answer, dict) else None)
 
     def subscribe(self, *, once: bool = False) -> None:
-        """Ask for the thread's items, unless they come already or are being asked for."""
+        """Ask for the thread's items, unless they come already; `once`: no turn begins just now."""
         if self._subscribed == self.id:
             return
+        self._tries = max(self._tries, 1 if once else SUBSCRIBE_TRIES)
+        self._new = self._new or not once
         if self._subscribing is None or self._subscribing.done():
-            tries = 1 if once else SUBSCRIBE_TRIES
             self._subscribing = asyncio.create_task(
-                self._try_to_subscribe(tries), name="codex link: subscribe"
+                self._try_to_subscribe(), name="codex link: subscribe"
             )
 
-    async def _try_to_subscribe(self, tries: int) -> None:
-        thread = self.id
-        for remaining in range(tries - 1, -1, -1):
-            if thread != self.id:
-                return
+    async def _try_to_subscribe(self) -> None:
+        while self._tries:
+            self._tries -= 1
+            thread, new = self.id, self._new
             try:
                 # A first turn may have begun, or be over, by now: the answer has what was missed.
-                params = {"threadId": thread, "excludeTurns": tries == 1}
+                params = {"threadId": thread, "excludeTurns": not new}
                 answer = await self._ask("thread/resume", params)
             except RpcError as error:
-                if remaining:
+                if self._tries:
                     await asyncio.sleep(SUBSCRIBE_PAUSE)
-                elif tries > 1:
+                elif new:
                     log.warning("codex link: no items of this turn: %s", error)
             except RpcLost:
                 return
             else:
-                self._subscribed = thread
-                self._on_subscribed(answer, tries > 1)
-                return
+                if thread == self.id:
+                    self._subscribed, self._tries = thread, 0
+                    self._on_subscribed(answer, new)
 
     def stop(self) -> None:
         """Ask nothing any more."""

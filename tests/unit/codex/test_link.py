@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from agentapi.codex.link import CodexLink
 from agentapi.codex.link_command import CodexCommand
-from agentapi.codex.link_events import ItemSeen, LinkEvent
+from agentapi.codex.link_events import Followed, ItemSeen, LinkEvent, Standing
 from agentapi.codex.link_items import GrowingItem, shell_words, thread_item
 from agentapi.codex.link_thread import FollowedThread
 from agentapi.codex.link_usage import LinkUsage
+from agentapi.codex.rpc import RpcError
+from agentapi.conversation.model import Phase
 from agentapi.transcript_items import AgentMessage, Other, ToolCall, UserMessage
 
 SOCKET = Path("/run/agentapi-x/s")
@@ -137,3 +139,82 @@ async def test_what_was_missed_of_a_first_turn_is_in_the_answer_to_the_subscript
         *(ItemSeen("t", "1", said, partial=False), ItemSeen("t", "2", whole, partial=False)),
     ]
     assert [params["excludeTurns"] for params in asked] == [False, False, True]
+
+
+async def test_a_turn_that_begins_while_the_subscription_is_asked_for_is_not_missed() -> None:
+    asked: list[bool] = []
+    subscribed: list[bool] = []
+
+    async def ask(method: str, params: dict[str, Any]) -> None:
+        asked.append(params["excludeTurns"])
+        if len(asked) == 1:
+            thread.subscribe()
+            raise RpcError(method, -32600, "no rollout found")
+
+    thread = FollowedThread(ask, lambda _: None, lambda _, new: subscribed.append(new))
+    thread.opened({"id": "thread"})
+    thread.subscribe(once=True)
+    assert thread._subscribing is not None
+    await thread._subscribing
+    assert (asked, subscribed) == ([True, False], [True])
+
+
+async def test_a_thread_that_is_opened_while_another_one_is_asked_for_is_asked_for_too() -> None:
+    asked: list[tuple[str, bool]] = []
+    subscribed: list[bool] = []
+
+    async def ask(method: str, params: dict[str, Any]) -> None:
+        asked.append((params["threadId"], params["excludeTurns"]))
+        if len(asked) == 1:
+            thread.opened({"id": "other"})
+
+    def followed(_: object) -> None:
+        thread.subscribe(once=True)
+
+    thread = FollowedThread(ask, followed, lambda _, new: subscribed.append(new))
+    thread.opened({"id": "one"})
+    thread.subscribe()
+    assert thread._subscribing is not None
+    await thread._subscribing
+    assert (asked, subscribed) == ([("one", False), ("other", True)], [False])
+
+
+def test_only_a_thread_with_a_turn_can_be_resumed_and_only_the_tuis_own_are_followed_again() -> (
+    None
+):
+    async def ask(method: str, params: dict[str, Any]) -> None:
+        raise AssertionError(method)
+
+    followed: list[object] = []
+    thread = FollowedThread(ask, lambda one: followed.append(one["id"]), lambda _, new: None)
+    thread.opened({"id": "one"})
+    thread.begin()
+    thread.opened({"id": "title", "ephemeral": True})
+    thread.opened({"id": "two"})
+    assert not thread.resumable
+    for used in ("two", "title", "unknown", None, "one"):
+        thread.used(used)
+    assert thread.resumable
+    assert followed == ["one", "two", "one"]
+
+
+async def test_a_thread_that_the_tui_left_and_opens_again_is_followed_again() -> None:
+    told: list[LinkEvent] = []
+    link = CodexLink(told.append)
+
+    def status(thread: str, kind: str) -> None:
+        link._notified("thread/status/changed", {"threadId": thread, "status": {"type": kind}})
+
+    def followed() -> list[str]:
+        return [event.thread for event in told if isinstance(event, Followed)]
+
+    for thread in ("one", "two"):
+        link._notified("thread/started", {"thread": {"id": thread, "status": {"type": "idle"}}})
+    status("one", "idle")  # the end of what was under way there
+    assert followed() == ["one", "two"]
+    status("one", "active")
+    assert (link.thread, told[-1]) == ("one", Standing(Phase.WORKING, "active"))
+    link._notified("thread/goal/cleared", {"threadId": "two"})
+    assert followed() == ["one", "two", "one", "two"]
+    assert told[-1] == Standing(Phase.IDLE, "idle")
+    await link.end()
