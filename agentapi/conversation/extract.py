@@ -6,6 +6,7 @@ Both answer the same three calls, so that the tracker need not know which one it
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,6 +61,7 @@ class Extractor(Protocol):
 
 MAX_PROMPT = 200
 """Characters that a program may print before the words that it echoes."""
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 SURE_END = 200
 """Characters of a message's end that nothing else on the screen ends with."""
 
@@ -72,6 +74,10 @@ def joined(lines: Sequence[str]) -> str:
     while end > start and not lines[end - 1]:
         end -= 1
     return "\n".join(lines[start:end])
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text))
 
 
 def bright_lines(frame: Frame, end: int, count: int = 16) -> dict[str, str]:
@@ -94,7 +100,7 @@ class MarkedExtractor:
     def __init__(self, profile: AgentProfile) -> None:
         self._profile = profile
         self._page = Document(
-            profile.starts_echo, lambda lines: profile.clean(lines, self._bright, working=True)
+            self._heading, lambda lines: profile.clean(lines, self._bright, working=True)
         )
         self._bright: dict[str, str] = {}
         self._frame = Frame(0, 0, 0, (), (), (0, 0), False)
@@ -162,7 +168,7 @@ class MarkedExtractor:
     def expect(self, text: str) -> None:
         """Adopt the next mark as this message's: those that show now are old."""
         self._expected, self._begun = text, False
-        self._floor = max(self._floor, self._last_mark(self._page.first) + 1)
+        self._floor = self._last_mark(self._page.first) + 1
         self._torn = self._resized = False
 
     @property
@@ -191,6 +197,16 @@ class MarkedExtractor:
             found.append(self._below(working, marks))
         self._closed = self._closed or turn_over
         return found
+
+    def _heading(self, line: str) -> str:
+        """A line that the agent may have pinned to the first row, as an echo's first line. One
+        without a mark must hold the last user message's words."""
+        heading = self._profile.heading(line)
+        if not heading or heading == line:
+            return heading
+        shown = squeeze(self._profile.echo_text([heading]))
+        messages = (self._echoed, squeeze(self._expected or ""))
+        return heading if any(message.startswith(shown) for message in messages) else ""
 
     def _mended(self) -> bool:
         """Whether the page shows the last user message again, and no other one is the same."""
@@ -229,10 +245,13 @@ class MarkedExtractor:
     @property
     def _anchored(self) -> bool:
         """Whether the last user message stands where it stood."""
-        anchor = self._anchor if self._anchor is not None else -1
-        if anchor < self._page.first:
-            return False
-        return any(map(self._profile.starts_echo, self._page.lines(anchor, anchor + 1)))
+        return self._anchor is not None and self._stands(self._anchor)
+
+    def _stands(self, mark: int) -> bool:
+        """Whether a user message begins in this line, as it did; -1 is none, and stands."""
+        if mark < self._page.first:
+            return mark < 0
+        return any(map(self._profile.starts_echo, self._page.lines(mark, mark + 1)))
 
     def _below(self, working: bool, marks: Sequence[int]) -> Extract:
         """What the agent says: all below the last user message, up to words that were typed but
@@ -242,19 +261,32 @@ class MarkedExtractor:
         return Extract(self._text(working or bool(marks), marks[0] if marks else None))
 
     def _adopt_expected(self) -> None:
+        if not self._stands(self._floor - 1):
+            self._floor = self._page.first  # another conversation, as after Codex's `/new`
         marks = self._marks(self._page.first if self._torn else self._floor)
         if not marks:
             self._adopt_end()
             return
-        wanted = squeeze(self._expected or "")[:40]
-        # Of a history that is painted again the last one counts, else the first that fits; a
-        # message that is shown otherwise than it was sent (a tab, a long paste) fits none.
+        # Of a history that is painted again the last one counts, else the first that fits.
         candidates = marks[-1:] if self._torn else marks
-        fitting = [mark for mark in candidates if squeeze(self._echo(mark))[:40] == wanted]
-        if fitting or not self._torn:
-            self._expected = None
-            mark = [*fitting, marks[-1]][0]
-            self._adopt(mark, self._echo(mark))
+        fitting = [mark for mark in candidates if self._fits(self._echo(mark))]
+        if fitting:
+            self._adopt_as_expected(fitting[0])
+
+    def _fits(self, echo: str) -> bool:
+        """Whether an echo may be the expected message's: Codex may show its Markdown as such, and
+        what control characters make of it nobody knows."""
+        expected = self._expected or ""
+        if squeeze(echo)[:40] == squeeze(expected)[:40]:
+            return True
+        if self._torn:
+            return False
+        letters = _letters(expected)[:20]
+        return not letters or bool(_CONTROL.search(expected)) or _letters(echo)[:20] == letters
+
+    def _adopt_as_expected(self, mark: int) -> None:
+        self._expected = None
+        self._adopt(mark, self._echo(mark))
 
     def _adopt_end(self) -> None:
         """Of a message that is higher than the alternate screen only the end may ever show."""
@@ -266,9 +298,12 @@ class MarkedExtractor:
             self._adopt_without_mark(top + length)
 
     def _adopt_screen(self) -> None:
-        """Its answer is over and was higher than the screen, too: what shows is the answer's."""
+        """Its answer is over and was higher than the screen, too: what shows is the answer's; or it
+        is shown as nobody would think."""
         if self._torn:
             self._adopt_without_mark(self._page.top)
+        elif marks := self._marks(self._floor):
+            self._adopt_as_expected(marks[-1])
 
     def _adopt_without_mark(self, start: int) -> None:
         expected, self._expected = self._expected or "", None

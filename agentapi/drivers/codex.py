@@ -255,7 +255,7 @@ class CodexDriver:
 
     def _pass_on(self, tui: TuiDriver, event: DriverEvent) -> None:
         """Pass on what the TUI tells, as long as it is the one that counts."""
-        if tui is not self._tui or (self._restarting is not None and isinstance(event, Exited)):
+        if tui is not self._tui or (self._restarting is not None and _is_end(event)):
             return
         match event:
             case UserText():
@@ -328,6 +328,11 @@ def _tape(record: Path | Tape | None) -> Tape | None:
     from agentapi.terminal.recording import Tape
 
     return Tape.of(record)
+
+
+def _is_end(event: DriverEvent) -> bool:
+    ended = isinstance(event, PhaseChanged) and event.state.phase is Phase.EXITED
+    return ended or isinstance(event, Exited)
 
 
 def _nothing() -> None:

@@ -85,7 +85,7 @@ async def compare(recording: Path, run: Run) -> None:
     alone = await asyncio.to_thread(replay, recording, run=0 if lost else -1, patient=True)
     try:
         if run.exact is not None:
-            check_words(run.exact, run.messages)
+            check_words(_of_this_run(run.exact, run), run.messages)
         after_start = [phase for phase in alone.phases if phase != "starting"]
         _check_phases(told, after_start, run.cut or lost)
         _check_messages(run, alone.conversation[1:], lost)
@@ -130,6 +130,14 @@ def _turns(messages: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
             asked, said = found[-1]
             found[-1] = (asked, f"{said}\n\n{text}" if said else text)
     return found
+
+
+def _of_this_run(exact: Messages, run: Run) -> Messages:
+    """While a resumed session was waited for, somebody else may have gone on with it."""
+    asked = [place for place, (role, _) in enumerate(exact) if role == "user"]
+    own = sum(role == "user" for role, _ in run.messages)
+    resumed = bool(run.messages) and run.messages[0][0] == "user"
+    return exact[asked[-own] :] if resumed and len(asked) > own else exact
 
 
 def _between(phases: Sequence[Told]) -> tuple[list[Told], bool]:
@@ -187,7 +195,7 @@ def _check_messages(run: Run, alone: Messages, lost: bool) -> None:
         told, alone = told[:both], alone[:both]
     if run.markdown:
         if run.exact is not None and not lost:
-            check_words(run.exact, alone)
+            check_words(_of_this_run(run.exact, run), alone)
         return
     for (role, text), (other, read) in zip_longest(told, alone, fillvalue=("nobody", "")):
         assert role == other, _differing(told, alone)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -78,6 +79,15 @@ def test_until_the_echo_shows_nothing_is_said() -> None:
     screen = codex()
     ask(screen, "hi")
     assert screen.extractor.read(working=True) == []
+
+
+def test_a_history_that_is_painted_late_is_not_what_was_sent() -> None:
+    screen = codex()
+    ask(screen, "**now**")
+    screen.show("› before", "", "• Then")
+    assert screen.extractor.read(working=True) == []
+    screen.show("› before", "", "• Then", "", "› now", "", "• Now")
+    assert text(screen, working=True) == "• Now"
 
 
 def test_the_same_question_twice_has_two_answers() -> None:
@@ -340,3 +350,23 @@ def test_an_answer_that_is_higher_than_the_screen_as_well_is_not_lost() -> None:
     assert screen.extractor.read(working=True) == []
     screen.show(*(f"  line {number}" for number in range(2, 11)), "  the end")
     assert text(screen, working=False).endswith("line 10\n  the end")
+
+
+@pytest.mark.parametrize("painted_late", [False, True])
+def test_a_new_conversation_in_the_place_of_the_old_one(painted_late: bool) -> None:
+    """After `/new` the first message stands in the row of the one before, or above it."""
+
+    def show(*lines: str) -> None:
+        screen.show("  >_ OpenAI Codex (v1)", *lines, *("",) * (11 - len(lines)))
+
+    screen = codex()
+    screen.alternate = True
+    ask(screen, "one")
+    show("", "› one", "", "• First")
+    assert text(screen, working=False) == "• First"
+    if not painted_late:
+        show()
+    ask(screen, "two")
+    show()
+    show("", "› two", "", "• Second")
+    assert screen.extractor.read(working=True) == [Extract("• Second")]
