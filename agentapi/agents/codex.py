@@ -81,6 +81,13 @@ class CodexProfile(AgentProfile):
         """A user's message starts with `›` in column 0."""
         return line.startswith("› ") or line == "›"
 
+    def heading(self, line: str) -> str:
+        """0.158 pins the prompt's words in column 0, where otherwise only the signs of blocks and a
+        few notices stand, 0.169 puts a mark before them; both cut them with `…`."""
+        if self.starts_echo(line):
+            return line
+        return f"› {line}" if line and line[0] != " " else ""
+
     def echo_length(self, lines: Sequence[str]) -> int:
         """An echo lasts until the next block: a line that has something in column 0."""
         for number, line in enumerate(lines[1:], 1):

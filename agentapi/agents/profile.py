@@ -91,6 +91,11 @@ class AgentProfile:
         """Whether a transcript line begins the echo of a user's message."""
         return False
 
+    def heading(self, line: str) -> str:
+        """A line as the beginning of an echo, if it may be the prompt in one line that the agent
+        pins to the first row of the alternate screen; empty when it cannot be."""
+        return ""
+
     def echo_length(self, lines: Sequence[str]) -> int:
         """How many of `lines`, the first of which begins an echo, belong to it."""
         return 1

@@ -30,12 +30,13 @@ class Document:
 
     def __init__(
         self,
-        is_pinned: Callable[[str], bool] = lambda line: False,
+        heading: Callable[[Sequence[str]], list[str]] = lambda shown: [],
         trim: Callable[[list[str]], list[str]] = lambda lines: lines,
     ) -> None:
-        self._is_pinned = is_pinned
-        """Whether a line in the alternate screen's first row may be a pinned heading, which covers
-        the line that belongs there (Codex 0.169 pins the prompt of a long turn)."""
+        self._heading = heading
+        """What to keep of an alternate screen whose first row may be a pinned heading, as long as
+        the line that it would cover is not known; empty when it is none (Codex pins the prompt of
+        a long turn)."""
         self._trim = trim
         """Drops what is not of the page from the end of a window (a status line)."""
         self._above: list[str] = []
@@ -110,27 +111,31 @@ class Document:
         """Join a window that is `full` of lines; one that is not has not moved."""
         before = self._screen
         shift = scrolled_by(before, shown) if full else 0
-        pinned = bool(shown) and self._is_pinned(shown[0])
+        heading = self._heading(shown) if shown else []
+        covered: str | None
         if shift is None:
             self.torn = True
             self._above.extend(self._trim(before))
-            if pinned and before:
-                shown[0] = GAP
+            covered = GAP
         elif shift < 0:
-            self._move_up(min(-shift, self.top), shown, pinned)
+            covered = self._move_up(min(-shift, self.top))
         else:
             self._above.extend(before[:shift])
-            if pinned and shift < len(before):
-                shown[0] = before[shift]
+            covered = before[shift] if shift < len(before) else None
+        if heading and covered is not None:
+            shown[0] = covered
+        elif heading:
+            self._above.extend(heading[:-1])
+            shown[0] = heading[-1]
         self._screen = shown
 
-    def _move_up(self, count: int, shown: list[str], pinned: bool) -> None:
-        """Lines come back at the top: what stood at the bottom takes less room now."""
+    def _move_up(self, count: int) -> str | None:
+        """Lines come back at the top: what stood at the bottom takes less room now. Returns the
+        first of them, if it is known."""
         known = self._above[-count:]
         del self._above[-count:]
         self.first -= count - len(known)
-        if pinned and len(known) == count:
-            shown[0] = known[0]
+        return known[0] if known and len(known) == count else None
 
 
 def scrolled_by(before: Sequence[str], now: Sequence[str]) -> int | None:

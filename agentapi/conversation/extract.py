@@ -110,6 +110,8 @@ class MarkedExtractor:
         self._floor = 0
         """Marks above this line are old."""
         self._expected: str | None = None
+        self._sent = ""
+        """The message last expected, without blanks."""
         self._begun = False
         """Whether the agent was seen to work on the message that is expected."""
         self._torn = False
@@ -167,7 +169,7 @@ class MarkedExtractor:
 
     def expect(self, text: str) -> None:
         """Adopt the next mark as this message's: those that show now are old."""
-        self._expected, self._begun = text, False
+        self._expected, self._sent, self._begun = text, squeeze(text), False
         self._floor = self._last_mark(self._page.first) + 1
         self._torn = self._resized = False
 
@@ -198,15 +200,23 @@ class MarkedExtractor:
         self._closed = self._closed or turn_over
         return found
 
-    def _heading(self, line: str) -> str:
-        """A line that the agent may have pinned to the first row, as an echo's first line. One
-        without a mark must hold the last user message's words."""
-        heading = self._profile.heading(line)
-        if not heading or heading == line:
-            return heading
-        shown = squeeze(self._profile.echo_text([heading]))
-        messages = (self._echoed, squeeze(self._expected or ""))
-        return heading if any(message.startswith(shown) for message in messages) else ""
+    def _heading(self, shown: Sequence[str]) -> list[str]:
+        """The first row as an echo, where it may be one or the user's message that is pinned there
+        in one line. Surely pinned are all of its words without a mark, or without the blank line
+        that an echo has below it: what they cover is not known."""
+        line = self._profile.heading(shown[0])
+        marked = line == shown[0]
+        like_echo = marked and not any(shown[1:2])
+        if line and not like_echo and self._is_whole(self._profile.echo_text([line])):
+            return [line, GAP]
+        return [line] if line and marked else []
+
+    def _is_whole(self, shown: str) -> bool:
+        """Whether these are all words of the last user message, or its first ones, cut."""
+        words = squeeze(shown)
+        start = words.removesuffix("…")
+        messages = filter(None, (self._echoed, self._sent))
+        return any(m == words or (start != words and m.startswith(start)) for m in messages)
 
     def _mended(self) -> bool:
         """Whether the page shows the last user message again, and no other one is the same."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +18,11 @@ def frame(
 ) -> Frame:
     """A frame of these rows."""
     return Frame(0, 80, 50, lines, lines, (0, 0), alternate, pushed, cleared)
+
+
+def pinned(shown: Sequence[str]) -> list[str]:
+    """A line with a mark may be a heading."""
+    return [shown[0]] if shown[0].startswith("›") else []
 
 
 def test_lines_that_left_the_top_stay_on_the_page() -> None:
@@ -58,7 +65,7 @@ def test_windows_on_the_alternate_screen_are_joined(
 
 
 def test_a_jump_leaves_a_mark_and_the_numbers_ascend() -> None:
-    page = Document(is_pinned=lambda line: line.startswith("›"))
+    page = Document(heading=pinned)
     page.update(frame("› ask", "a", "b", "c", alternate=True), 4)
     page.update(frame("› ask", "x", "y", "z", alternate=True), 4)
     assert page.torn
@@ -67,10 +74,18 @@ def test_a_jump_leaves_a_mark_and_the_numbers_ascend() -> None:
 
 
 def test_a_pinned_heading_does_not_cover_the_line_below_it() -> None:
-    page = Document(is_pinned=lambda line: line.startswith("›"))
+    page = Document(heading=pinned)
     page.update(frame("› ask", "a", "b", "c", "d", alternate=True), 5)
     page.update(frame("› ask", "c", "d", "e", "f", alternate=True), 5)
     assert page.lines(page.first) == ["› ask", "a", "b", "c", "d", "e", "f"]
+
+
+def test_a_heading_over_a_first_window_that_moves_up_stays() -> None:
+    """The line that it covers was never shown."""
+    page = Document(heading=pinned)
+    page.update(frame("› ask", "b", "c", "d", "e", alternate=True), 5)
+    page.update(frame("› ask", "a", "b", "c", "d", alternate=True), 5)
+    assert page.lines(0) == ["› ask", "a", "b", "c", "d"]
 
 
 def test_a_line_that_grows_in_place_is_no_scrolling() -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from agentapi.agents import profile_for
 from agentapi.agents.profile import Reading
+from agentapi.conversation.document import GAP
 from agentapi.conversation.extract import (
     Extract,
     MarkedExtractor,
@@ -370,3 +371,83 @@ def test_a_new_conversation_in_the_place_of_the_old_one(painted_late: bool) -> N
     show()
     show("", "› two", "", "• Second")
     assert screen.extractor.read(working=True) == [Extract("• Second")]
+
+
+PINNED = pytest.mark.parametrize("mark", ["", "› "])
+"""Codex 0.158 pins a prompt's words to the first row, 0.169 with a mark; both in one line."""
+
+
+@PINNED
+@pytest.mark.parametrize(
+    ("message", "heading"),
+    [
+        ("count", "count"),
+        ("• Ran ls\n  and\n\nmore", "• Ran ls and more"),
+        ("many words " * 9, "many words many wo…"),
+    ],
+)
+def test_a_pinned_prompt_covers_a_line_of_the_answer(mark: str, message: str, heading: str) -> None:
+    screen = codex()
+    screen.alternate = True
+    ask(screen, message)
+    screen.show(*echo(message), "", *counted(1, 9))
+    screen.show(mark + heading, *counted(5, 12))
+    screen.show(mark + heading, *counted(8, 15))
+    assert text(screen, working=True) == joined(counted(1, 15))
+    screen.show(mark + heading, *counted(41, 50))
+    assert text(screen, working=False) == joined([*counted(1, 15), GAP, *counted(41, 50)])
+
+
+@PINNED
+def test_a_pinned_prompt_may_be_all_that_is_seen_of_a_message(mark: str) -> None:
+    screen = codex()
+    screen.alternate = True
+    ask(screen, "count")
+    screen.show(mark + "count", *counted(41, 50))
+    assert text(screen, working=True) == joined([GAP, *counted(41, 50)])
+
+
+@PINNED
+def test_a_smaller_terminal_in_mid_turn_leaves_what_is_below_the_pinned_prompt(mark: str) -> None:
+    screen = codex()
+    screen.alternate = True
+    ask(screen, "count")
+    screen.show("› count", "", *counted(1, 9))
+    screen.show(mark + "count", *counted(5, 12))
+    assert text(screen, working=True) == joined(counted(1, 12))
+    screen.rows -= 2
+    screen.show(mark + "count", *counted(9, 12))
+    assert text(screen, working=True) == joined([GAP, *counted(9, 12)])
+    screen.show(mark + "count", *counted(10, 13))
+    assert text(screen, working=True) == joined([GAP, *counted(9, 13)])
+
+
+def test_a_smaller_terminal_in_mid_turn_leaves_an_echo_in_the_first_row() -> None:
+    screen = codex()
+    screen.alternate = True
+    ask(screen, "count\nup")
+    screen.show("", *echo("count\nup"), "", *counted(1, 4))
+    screen.rows -= 2
+    screen.show(*echo("count\nup"), "", *counted(1, 5))
+    assert text(screen, working=True) == joined(counted(1, 5))
+
+
+def test_a_line_in_the_first_row_that_is_not_the_prompt_is_text() -> None:
+    """Some notices of Codex stand where a pinned prompt does."""
+    screen = codex()
+    screen.alternate = True
+    ask(screen, "count")
+    screen.show("› count", "", *counted(1, 4))
+    screen.show("You granted it", *counted(41, 50))
+    assert text(screen, working=False).endswith(joined(["You granted it", *counted(41, 50)]))
+
+
+def echo(message: str) -> list[str]:
+    """A message as Codex shows it."""
+    first, *more = message.strip().split("\n")
+    return [f"› {first}", *(f"  {line}".rstrip() for line in more)]
+
+
+def counted(first: int, last: int) -> list[str]:
+    """Lines of an answer."""
+    return [("• " if number == 1 else "  ") + f"line {number}" for number in range(first, last + 1)]
