@@ -53,7 +53,6 @@ def _ask(request: RequestId, questions: Sequence[Json], given: Json) -> Question
     return asking(
         request,
         [(option, after(option.label)) for option in options],
-        step=place + 1,
         kind="question",
         title=_text(one.get("question")),
         reason=form_reason(place + 1, len(questions)),
@@ -141,7 +140,6 @@ def _fill_in(
     return asking(
         request,
         [*choices, (replace(CANCEL, key=""), {"action": "cancel"})],
-        step=place + 1,
         kind="mcp",
         title=f"{_text(params.get('message'))}\n{about}",
         reason=form_reason(place + 1, len(fields)),

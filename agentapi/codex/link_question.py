@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from agentapi.codex.rpc import RequestId
-from agentapi.conversation.model import Choice, Dialog
+from agentapi.conversation.model import Choice, Dialog, dialog_ids
 
 Result = dict[str, Any]
 """What a request is answered with."""
@@ -19,6 +19,7 @@ class Question:
 
     request: RequestId
     dialog: Dialog
+    """It gets its id when it is put among the open ones."""
     outcomes: Mapping[str, Result | Callable[[], Question]]
     """By the id of the choice: the answer, or how the form goes on."""
 
@@ -33,8 +34,6 @@ class Question:
 def asking(
     request: RequestId,
     choices: Sequence[tuple[str | Choice, Result | Callable[[], Question]]],
-    *,
-    step: int = 1,
     **about: str,
 ) -> Question:
     """A question with these choices, each with what it leads to. They are numbered as on the
@@ -43,8 +42,7 @@ def asking(
         choice if isinstance(choice, Choice) else Choice(str(number), choice, "")
         for number, (choice, _) in enumerate(choices, 1)
     ]
-    number = f"request-{request}" if step == 1 else f"request-{request}-{step}"
-    dialog = Dialog(id=number, choices=tuple(named), **about)
+    dialog = Dialog(id="", choices=tuple(named), **about)
     outcomes = {one.id: outcome for one, (_, outcome) in zip(named, choices, strict=True)}
     return Question(request, dialog, outcomes)
 
@@ -53,9 +51,11 @@ class OpenQuestions:
     """The questions that wait for an answer, several when the agent works on several things.
 
     One is shown, the same as on Codex's screen: the first that came, and behind it always the
-    newest."""
+    newest. `ids`: those of the dialogs. A request's own number is none: every app-server counts
+    from 0, and an answer to what the last one asked would allow what this one asks."""
 
-    def __init__(self) -> None:
+    def __init__(self, ids: Iterator[str] | None = None) -> None:
+        self._ids = ids or dialog_ids()
         self._open: dict[RequestId, Question] = {}
         self._shown: RequestId | None = None
 
@@ -69,8 +69,12 @@ class OpenQuestions:
         return next((one for one in self._open.values() if one.dialog.id == dialog_id), None)
 
     def put(self, question: Question) -> None:
-        """A question was asked, or goes on."""
-        self._open[question.request] = question
+        """A question was asked, or goes on. One that is only told again keeps its id."""
+        known = self._open.get(question.request)
+        again = known is not None and known.dialog.asks_the_same(question.dialog)
+        number = known.dialog.id if known is not None and again else next(self._ids)
+        named = replace(question, dialog=replace(question.dialog, id=number))
+        self._open[question.request] = named
         if self._shown is None:
             self._shown = question.request
 

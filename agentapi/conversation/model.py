@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from itertools import count
 
 
 class Role(StrEnum):
@@ -104,6 +107,13 @@ class Dialog:
         """What to say to somebody who wants a choice that the dialog does not have."""
         known = ", ".join(f"{choice.id!r} ({choice.label})" for choice in self.choices)
         return f"the dialog has no choice {wanted!r}; it has {known or 'none'}"
+
+
+def dialog_ids() -> Iterator[str]:
+    """Ids for the dialogs of one run, which no other run gives to one of its own: an answer that
+    comes too late answers nothing else."""
+    run = secrets.token_hex(4)
+    return (f"dialog-{number}-{run}" for number in count(1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,12 @@ above it owns the terminal, the clock and the timers.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from agentapi.agents.profile import AgentProfile, Reading, squeeze
 from agentapi.conversation.extract import Extractor, MarkedExtractor, PlainExtractor
-from agentapi.conversation.model import Dialog, Phase, PhaseState
+from agentapi.conversation.model import Dialog, Phase, PhaseState, dialog_ids
 from agentapi.conversation.status import PhaseFusion, Source
 from agentapi.frames import AgentState, Frame, Notification, Signal, Title
 
@@ -34,7 +35,8 @@ class Said:
 class Tracker:
     """One conversation on one terminal."""
 
-    def __init__(self, profile: AgentProfile) -> None:
+    def __init__(self, profile: AgentProfile, ids: Iterator[str] | None = None) -> None:
+        """`ids`: those of the dialogs on the screen."""
         self.profile = profile
         self.fusion = PhaseFusion()
         self.reading = Reading(transcript=0)
@@ -42,7 +44,7 @@ class Tracker:
             MarkedExtractor(profile) if profile.has_composer else PlainExtractor(profile)
         )
         self._said: str | None = None
-        self._dialogs = 0
+        self._ids = ids or dialog_ids()
         self._dialog: Dialog | None = None
         self._asked: Dialog | None = None
         self._decided = False
@@ -264,8 +266,7 @@ class Tracker:
         if dialog is None:
             self._dialog, self._decided = None, False
         elif self._dialog is None or not self._dialog.asks_the_same(dialog):
-            self._dialogs += 1
-            self._dialog = replace(dialog, id=f"dialog-{self._dialogs}")
+            self._dialog = replace(dialog, id=next(self._ids))
 
 
 def _keyed(asked: Dialog, shown: Dialog) -> Dialog:

@@ -11,7 +11,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from agentapi.conversation.model import Choice, Dialog
+from agentapi.conversation.model import Choice, Dialog, dialog_ids
 
 REFUSALS = ("reject_once", "reject_always")
 """Option kinds that refuse, the mildest first."""
@@ -92,7 +92,7 @@ class PermissionDesk:
         self._changed = changed
         self._expired = expired
         self._line: deque[_Entry] = deque()
-        self._count = 0
+        self._ids = dialog_ids()
 
     @property
     def dialog(self) -> Dialog | None:
@@ -101,9 +101,8 @@ class PermissionDesk:
 
     async def ask(self, question: Question) -> str | None:
         """The id of the option chosen for `question`; None when it was called off."""
-        self._count += 1
         dialog = Dialog(
-            id=f"permission-{self._count}",
+            id=next(self._ids),
             kind=question.kind,
             title=question.title,
             reason=question.reason,

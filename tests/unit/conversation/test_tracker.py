@@ -59,3 +59,15 @@ def test_the_next_question_blocks_again() -> None:
     tracker.take(frame(*BANNER, *COMPOSER))
     tracker.take(frame(*BANNER, *DIALOG))
     assert tracker.state.phase is Phase.BLOCKED
+
+
+def test_a_dialogs_id_is_its_own_also_among_those_of_other_runs() -> None:
+    """Every run counts its dialogs from the first."""
+    ids = []
+    for _ in range(2):
+        tracker = Tracker(profile_for("codex"))
+        for shown in (DIALOG, DIALOG, COMPOSER, DIALOG):
+            tracker.take(frame(*BANNER, *shown))
+            if tracker.state.dialog is not None:
+                ids.append(tracker.state.dialog.id)
+    assert [ids.index(number) for number in ids] == [0, 0, 2, 3, 3, 5]

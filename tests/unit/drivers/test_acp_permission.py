@@ -81,18 +81,34 @@ async def test_questions_wait_in_line() -> None:
 
 async def test_an_answer_meant_for_another_dialog_is_an_error() -> None:
     desk = Desk()
-    with pytest.raises(LookupError, match="no dialog 'permission-1' is open"):
-        desk.desk.answer("permission-1", "allow_once")
+    with pytest.raises(LookupError, match="no dialog 'dialog-1' is open"):
+        desk.desk.answer("dialog-1", "allow_once")
     first = desk.ask("first", ALLOW)
     second = desk.ask("second", ALLOW)
     await asyncio.sleep(0)
-    with pytest.raises(LookupError):
-        desk.desk.answer("permission-2", "allow_once")
+    shown = desk.desk.dialog
+    assert shown is not None
     with pytest.raises(LookupError, match="it has allow_once"):
-        desk.desk.answer("permission-1", "reject_once")
+        desk.desk.answer(shown.id, "reject_once")
+    desk.desk.answer(shown.id, "allow_once")
+    with pytest.raises(LookupError, match=f"no dialog '{shown.id}' is open"):
+        desk.desk.answer(shown.id, "allow_once")
     desk.desk.call_off()
-    assert (await first, await second) == (None, None)
-    assert desk.shown == ["first", None]
+    assert (await first, await second) == ("proceed_once", None)
+    assert desk.shown == ["first", "second", None]
+
+
+async def test_desks_give_no_id_twice() -> None:
+    """Each run of an agent has a desk of its own."""
+    ids = set()
+    for desk in (Desk(), Desk()):
+        asked = desk.ask("first", ALLOW)
+        await asyncio.sleep(0)
+        assert desk.desk.dialog is not None
+        ids.add(desk.desk.dialog.id)
+        desk.desk.call_off()
+        await asked
+    assert len(ids) == 2
 
 
 async def test_calling_off_nothing_reports_nothing() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -34,13 +35,14 @@ from tests.support.replay import run_virtual
 from tests.support.stage import DONE, WORKING, Detached, Stage
 
 ACTIVE, AT_REST = Standing(Phase.WORKING, "active"), Standing(Phase.IDLE, "idle")
-QUESTION = asking(
+ASKED = asking(
     7,
     [("Yes, proceed", {"decision": "accept"}), ("No", {"decision": "cancel"})],
     kind="command",
     title="Would you like to run the following command?",
     command="date",
 )
+QUESTION = replace(ASKED, dialog=replace(ASKED.dialog, id="dialog-1"))
 
 
 class FixedLink:
