@@ -210,13 +210,15 @@ class CodexRun:
         self._say(f"✓ Session tracked: {session}")
 
     def _about(self) -> dict[str, object]:
+        """What the link tells, which knows the session before it has a record; else the record."""
+        linked = self._codex
         return {
-            "session_id": self._driver.session_id,
-            "agent_version": self._driver.agent_version,
+            "session_id": (linked and linked.session_id) or self._driver.session_id,
+            "agent_version": (linked and linked.agent_version) or self._driver.agent_version,
             "workdir": str(self._settings.workdir),
             "resumed": self._resumed,
-            "usage": self._codex.usage if self._codex is not None else None,
-            "link": self._codex.link if self._codex is not None else NO_LINK,
+            "usage": linked.usage if linked is not None else None,
+            "link": linked.link if linked is not None else NO_LINK,
         }
 
     async def _close(self) -> None:

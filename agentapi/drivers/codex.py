@@ -202,7 +202,7 @@ class CodexDriver:
         return ""
 
     async def _start_alone(self, command: Sequence[str], why: str) -> None:
-        self.link = f"off: {why}"
+        self.link, self.session_id = f"off: {why}", None
         self._sink(LinkEnded())
         words = await without_daemon(command, self._env)
         tui = TuiDriver(self._profile, words, **self._place())

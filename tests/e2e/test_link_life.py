@@ -14,7 +14,7 @@ from agentapi.codex.link_folder import PREFIX
 from agentapi.codex.sessions import Tracker
 from agentapi.scripted import ScriptedModel
 from agentapi.terminal.recording import AGAIN, read_recording
-from tests.support.codex import codex_binary
+from tests.support.codex import codex_binary, pinned_version
 from tests.support.lasting import Workspace, kill, workspace
 from tests.support.server import Server, all_gone, codex_server, processes_of, scratch_folder
 
@@ -93,6 +93,18 @@ async def test_after_a_restart_everything_follows_the_new_process(place: Workspa
     assert "echo before" in before
     assert "echo after" not in before
     assert "echo after" in after
+
+
+async def test_the_session_is_known_before_the_first_prompt(place: Workspace) -> None:
+    async with place.daemon() as server:
+        await server.ready()
+        about = await server.get("/session")
+        assert about["agent_version"] == pinned_version()
+        assert about["session_id"] is not None
+        assert place.session is None  # nothing to resume yet
+        await server.turn("echo first")
+        assert (await server.get("/session"))["session_id"] == about["session_id"]
+        await server.wait_for_log(f"Session tracked: {about['session_id']}")
 
 
 async def test_a_killed_daemon_leaves_nothing_that_its_successor_does_not_remove(

@@ -70,7 +70,7 @@ async def test_a_prompt_a_restart_and_a_follow_up(place: Workspace) -> None:
 async def test_without_a_prompt_the_session_is_learned_later(place: Workspace) -> None:
     async with place.daemon() as server:
         await server.ready()
-        assert (await server.get("/session"))["session_id"] is None
+        assert place.session is None
         await server.turn("echo late")
         session = await learned(server, place)
     async with place.daemon() as server:
