@@ -13,7 +13,8 @@ class Throttle:
     runs while nobody calls."""
 
     def __init__(self, interval: float, action: Callable[[], None]) -> None:
-        self._interval = interval
+        self.interval = interval
+        """Seconds; a change counts from the next action on."""
         self._action = action
         self._timer: asyncio.TimerHandle | None = None
         self._owed = False
@@ -43,7 +44,7 @@ class Throttle:
             self._timer = None
 
     def _run(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(self._interval, self._due)
+        self._timer = asyncio.get_running_loop().call_later(self.interval, self._due)
         self._action()
 
     def _due(self) -> None:

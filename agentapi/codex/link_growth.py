@@ -1,4 +1,8 @@
-"""The items of a turn that are under way: told at once, then as often as anybody can read."""
+"""The items of a turn that are under way: told at once, then as often as anybody can read.
+
+Each version of an item is told whole, so that a long one is told less often: what is told in a
+second has a bound, however long a text becomes, and the whole costs no more than its length.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,8 @@ from agentapi.transcript_items import AgentMessage, Item
 
 INTERVAL = 0.025
 """Seconds between two versions of a growing item."""
+LONG = 64 * 1024
+"""From so many characters on the interval is longer, as the text is: at 1 MiB, 0.4 s."""
 
 Json = Mapping[str, Any]
 
@@ -36,6 +42,8 @@ class Growth:
         """An item is whole: what grew of it is of no interest any more."""
         for kept in (self._growing, self._raw, self._changed):
             kept.pop(number, None)
+        if not self._changed:
+            self._throttle.stop()  # the next item need not wait for this one's interval
 
     def raw(self, number: str) -> Json:
         """How an item under way was described when it began; empty when it is not under way."""
@@ -54,6 +62,8 @@ class Growth:
             self._growing[number] = growing
         growing.grow(delta)
         self._changed[number] = None
+        size = sum(self._growing[changed].size for changed in self._changed)
+        self._throttle.interval = INTERVAL * max(1.0, size / LONG)
         self._throttle.call()
         return True
 

@@ -39,6 +39,8 @@ GROWING = {
     "item/commandExecution/outputDelta": ToolCall,
 }
 """The notifications that carry a `delta`, and the item that it belongs to."""
+OUTPUT_KEPT = 64 * 1024
+"""Characters of a running command's output that are told, the last ones."""
 
 
 def thread_item(raw: Json) -> Item:
@@ -107,23 +109,33 @@ def changes_text(changes: object) -> str:
 
 @dataclass(slots=True)
 class GrowingItem:
-    """An item that is under way, and the pieces that came for it."""
+    """An item that is under way, and the pieces that came for it. A text is told whole, of a
+    command's output the last `OUTPUT_KEPT` characters."""
 
     turn: str
     item: Item
+    size: int = 0
+    """Characters that came."""
     _pieces: list[str] = field(default_factory=list)
+    _waiting: int = 0  # characters in the pieces
 
     def grow(self, delta: str) -> None:
         """Take the next piece of its text."""
         self._pieces.append(delta)
+        self.size += len(delta)
+        self._waiting += len(delta)
+        if self._waiting > OUTPUT_KEPT:  # nobody may ask for a while
+            self.current()
 
     def current(self) -> Item:
         """The item with all its pieces."""
         if self._pieces:
             more = "".join(self._pieces)
             self._pieces.clear()
+            self._waiting = 0
             if isinstance(self.item, ToolCall):
-                self.item = replace(self.item, output=self.item.output + more)
+                self.item = replace(self.item, output=(self.item.output + more)[-OUTPUT_KEPT:])
+                self.size = len(self.item.output)
             elif isinstance(self.item, AgentMessage | Reasoning | Plan):
                 self.item = replace(self.item, text=self.item.text + more)
         return self.item

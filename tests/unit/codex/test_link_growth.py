@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from agentapi.codex.link_growth import INTERVAL, Growth
-from agentapi.codex.link_items import thread_item
+from agentapi.codex.link_growth import INTERVAL, LONG, Growth
+from agentapi.codex.link_items import OUTPUT_KEPT, GrowingItem, thread_item
 from agentapi.transcript_items import AgentMessage, ToolCall
 from tests.support.replay import run_virtual
 
@@ -70,6 +70,48 @@ def test_a_flood_is_told_at_once_then_in_intervals_and_to_its_end() -> None:
     assert told[0] == (0, "m", "x")
     assert told[-1][2] == "x" * 100
     assert len(told) <= 0.1 / INTERVAL + 2
+
+
+def test_of_a_long_output_the_end_is_told_and_no_more_is_held() -> None:
+    item = GrowingItem("turn", ToolCall("shell", "yes"))
+    whole = ""
+    for number in range(40_000):
+        whole += (line := f"line {number}\n")
+        item.grow(line)
+        assert item._waiting <= OUTPUT_KEPT + len(line)
+    current = item.current()
+    assert isinstance(current, ToolCall)
+    assert current.output == whole[-OUTPUT_KEPT:]
+    assert item.current() is current
+    assert item.size == OUTPUT_KEPT
+
+
+def test_a_long_message_is_told_whole_and_as_many_characters_a_second_as_a_short_one() -> None:
+    piece, seconds = "x" * 1024, 2
+
+    async def script(growth: Growth) -> None:
+        begin(growth, "agentMessage", "m")
+        for _ in range(seconds * 1000):  # 2 MiB
+            grow(growth, "m", piece)
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(1)
+
+    told = perform(script)
+    assert told[-1][2] == piece * seconds * 1000
+    assert sum(len(text) for _, _, text in told) < (seconds + 1) * 1.5 * LONG / INTERVAL
+
+
+def test_what_comes_after_a_long_message_does_not_wait_for_its_interval() -> None:
+    async def script(growth: Growth) -> None:
+        begin(growth, "agentMessage", "long")
+        grow(growth, "long", "x" * 40 * LONG)
+        growth.end("long")
+        begin(growth, "agentMessage", "m")
+        for delta in "ab":
+            grow(growth, "m", delta)
+        await asyncio.sleep(1)
+
+    assert perform(script)[1:] == [(0, "m", "a"), (INTERVAL, "m", "ab")]
 
 
 def test_items_grow_beside_one_another() -> None:
