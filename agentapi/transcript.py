@@ -29,7 +29,7 @@ from typing import Protocol
 
 from agentapi.conversation.model import Dialog, Message, Role
 from agentapi.throttle import Throttle
-from agentapi.transcript_changes import Changes, TranscriptItem, TranscriptSubscription
+from agentapi.transcript_changes import Changes, Frames, TranscriptItem, TranscriptSubscription
 from agentapi.transcript_items import (
     AgentMessage,
     Entry,
@@ -79,6 +79,7 @@ class Transcript:
         self._screen: Sequence[Message] = ()
         self._working = False
         self._changes = Changes()
+        self._frames = Frames(self._find)
         self._growth = Throttle(INTERVAL, self._show)
 
     # -- reading -----------------------------------------------------------------------------
@@ -101,7 +102,7 @@ class Transcript:
 
     def subscribe(self, after: int | None = None) -> TranscriptSubscription:
         """All changes behind the number `after` (all items without it), then what changes."""
-        return TranscriptSubscription(self._changes, self._find, after)
+        return TranscriptSubscription(self._changes, self._frames, after)
 
     def behind(self, item_id: int) -> list[TranscriptItem]:
         """The items with higher ids, as they stand."""

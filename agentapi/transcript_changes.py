@@ -18,6 +18,9 @@ from datetime import datetime
 from agentapi.events import BATCH, encode, rfc3339
 from agentapi.transcript_items import Item, Source, body
 
+FRAMES_KEPT = 1 << 20
+"""Bytes of encoded changes that are kept for the next subscriber, the last ones."""
+
 
 @dataclass(frozen=True, slots=True)
 class TranscriptItem:
@@ -97,6 +100,32 @@ class Changes:
         self._ids = [item_id for _, item_id in kept]
 
 
+class Frames:
+    """The changes as server-sent events: each is encoded once for all that follow closely."""
+
+    def __init__(self, find: Callable[[int], TranscriptItem | None]) -> None:
+        self._find = find
+        self._kept: dict[int, tuple[int, bytes]] = {}  # of an id, the number and frame of a change
+        self._size = 0
+
+    def get(self, number: int, item_id: int) -> bytes:
+        """The last change of an item, which has this number."""
+        kept = self._kept.get(item_id)
+        if kept is not None and kept[0] == number:
+            return kept[1]
+        made = frame(number, item_id, self._find(item_id))
+        self._drop(item_id)
+        self._kept[item_id] = (number, made)
+        self._size += len(made)
+        while self._size > FRAMES_KEPT:
+            self._drop(next(iter(self._kept)))
+        return made
+
+    def _drop(self, item_id: int) -> None:
+        if item_id in self._kept:
+            self._size -= len(self._kept.pop(item_id)[1])
+
+
 class TranscriptSubscription:
     """One subscriber: it holds no more than a number."""
 
@@ -106,11 +135,11 @@ class TranscriptSubscription:
     def __init__(
         self,
         changes: Changes,
-        find: Callable[[int], TranscriptItem | None],
+        frames: Frames,
         after: int | None,
     ) -> None:
         self._changes = changes
-        self._find = find
+        self._frames = frames
         self._closed = False
         # A number of an earlier run says nothing of this one's changes: all of them are sent.
         known = after is not None and changes.first <= after <= changes.latest
@@ -134,7 +163,7 @@ class TranscriptSubscription:
         frames: list[bytes] = []
         size = 0
         for number, item_id in self._changes.since(self._after):
-            frames.append(frame(number, item_id, self._find(item_id)))
+            frames.append(self._frames.get(number, item_id))
             self._after = number
             size += len(frames[-1])
             if size >= at_most:

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agentapi import transcript_changes
 from agentapi.conversation.model import Message, Role
 from agentapi.transcript import Transcript
-from agentapi.transcript_changes import Changes, TranscriptSubscription
+from agentapi.transcript_changes import FRAMES_KEPT, Changes, Frames, TranscriptSubscription
 from agentapi.transcript_items import (
     AgentMessage,
     Entry,
@@ -259,6 +260,41 @@ async def test_a_subscriber_waits_and_ends(transcript: Transcript) -> None:
     assert await last == b""
 
 
+async def test_a_change_is_encoded_once_for_all_subscribers(
+    transcript: Transcript, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded: list[object] = []
+
+    def encode(value: object) -> bytes:
+        encoded.append(value)
+        return json.dumps(value).encode()
+
+    monkeypatch.setattr(transcript_changes, "encode", encode)
+    readers = [transcript.subscribe() for _ in range(3)]
+    feed = transcript.open(Source.ROLLOUT)
+    for text in ("hel", "hello"):
+        feed.put(entries(UserMessage("hi"), AgentMessage(text), partial=True))
+        taken = {await reader.take() for reader in readers}
+        assert len(taken) == 1
+        assert changed(taken.pop())[-1][2]["text"] == text
+    assert len(encoded) == 3
+    feed.restart()
+    assert len({await reader.take() for reader in readers}) == 1
+    assert encoded[3:] == [{"id": 2}, {"id": 1}]
+
+
+async def test_of_the_encoded_changes_the_last_are_kept(transcript: Transcript) -> None:
+    feed = transcript.open(Source.ROLLOUT)
+    reader = transcript.subscribe()
+    for number in range(40):
+        feed.put(entries(AgentMessage("x" * (FRAMES_KEPT // 10)), first=number))
+        await reader.take()
+        assert transcript._frames._size <= FRAMES_KEPT
+    kept = transcript._frames._kept
+    assert list(kept) == list(range(32, 41))
+    assert transcript._frames._size == sum(len(frame) for _, frame in kept.values())
+
+
 @given(st.lists(st.integers(1, 6), max_size=200), st.lists(st.integers(0, 200), max_size=4))
 def test_from_any_number_on_the_last_change_of_each_item_comes_once(
     ids: Sequence[int], starts: Sequence[int]
@@ -283,7 +319,7 @@ def test_the_log_of_changes_stays_small() -> None:
 
 
 def test_a_subscription_needs_no_loop_until_it_waits() -> None:
-    subscription = TranscriptSubscription(Changes(), lambda _: None, None)
+    subscription = TranscriptSubscription(Changes(), Frames(lambda _: None), None)
     subscription.close()
     assert asyncio.run(subscription.take()) == b""
 
