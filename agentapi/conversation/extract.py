@@ -201,15 +201,19 @@ class MarkedExtractor:
         return found
 
     def _heading(self, shown: Sequence[str]) -> list[str]:
-        """The first row as an echo, where it may be one or the user's message that is pinned there
-        in one line. Surely pinned are all of its words without a mark, or without the blank line
-        that an echo has below it: what they cover is not known."""
+        """The first row as an echo, where it may be one or the pinned prompt; what that covers is
+        not known."""
         line = self._profile.heading(shown[0])
-        marked = line == shown[0]
-        like_echo = marked and not any(shown[1:2])
-        if line and not like_echo and self._is_whole(self._profile.echo_text([line])):
+        if self._pinned(shown):
             return [line, GAP]
-        return [line] if line and marked else []
+        return [line] if line and line == shown[0] else []
+
+    def _pinned(self, shown: Sequence[str]) -> bool:
+        """Whether the first row surely has the last user message pinned to it: all of its words in
+        one line, without a mark or without the blank line that an echo has below it."""
+        line = self._profile.heading(shown[0])
+        like_echo = line == shown[0] and not any(shown[1:2])
+        return bool(line) and not like_echo and self._is_whole(self._profile.echo_text([line]))
 
     def _is_whole(self, shown: str) -> bool:
         """Whether these are all words of the last user message, or its first ones, cut."""
@@ -230,6 +234,9 @@ class MarkedExtractor:
     def _read_torn(self, working: bool) -> list[Extract]:
         """Only the last mark counts: above it the history may be painted again."""
         mark = self._last_mark(self._page.first)
+        if mark < 0 and self._pinned(self._frame.lines):
+            self._adopt_without_mark(self._page.first)
+            return [self._below(working, [])]
         if mark < 0:
             return []
         echo = self._echo(mark)

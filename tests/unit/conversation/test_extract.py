@@ -422,6 +422,20 @@ def test_a_smaller_terminal_in_mid_turn_leaves_what_is_below_the_pinned_prompt(m
     assert text(screen, working=True) == joined([GAP, *counted(9, 13)])
 
 
+@PINNED
+def test_a_smaller_terminal_may_show_no_prompt_until_it_is_painted_again(mark: str) -> None:
+    screen = codex()
+    screen.alternate = True
+    ask(screen, "count")
+    screen.show("› count", "", *counted(1, 9))
+    screen.show(mark + "count", *counted(5, 12))
+    assert text(screen, working=True) == joined(counted(1, 12))
+    screen.rows -= 2
+    screen.show(*counted(8, 12))
+    screen.show(mark + "count", *counted(10, 14))
+    assert text(screen, working=True) == joined(counted(8, 14))
+
+
 def test_a_smaller_terminal_in_mid_turn_leaves_an_echo_in_the_first_row() -> None:
     screen = codex()
     screen.alternate = True
