@@ -389,6 +389,8 @@ SCENARIOS = [
         inline=True,
         approvals=True,
     ),
+    # Piece by piece under its prompt, which is pinned to the first row.
+    Scenario("slow-alt-80x24", prompts("slow 240"), size=(80, 24), since=(0, 158)),
     Scenario("lines-2000-inline-80x24", prompts("lines 2000"), size=(80, 24), inline=True),
     Scenario("lines-2000-inline-80x1000", prompts("lines 2000"), inline=True),
 ]
