@@ -54,6 +54,7 @@ KINDS = (
     Kind("inline-24", rows=24),
     Kind("alternate"),
     Kind("0.125", version="0.125.0"),
+    Kind("0.158", version="0.158.0"),
     Kind("link", options=("--codex-link", "on")),
 )
 INLINE = ("inline", "inline-24")
