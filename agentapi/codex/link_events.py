@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,6 +89,30 @@ class Lost:
     """The link is of no use any more; the last event."""
 
     why: str
+
+
+class Early:
+    """A sink for what is told before there is somebody to take it: it waits, in order."""
+
+    def __init__(self) -> None:
+        self._waiting: list[LinkEvent] = []
+        self._take: Callable[[LinkEvent], None] = self._waiting.append
+
+    def __call__(self, event: LinkEvent) -> None:
+        """Keep an event, or pass it on."""
+        self._take(event)
+
+    @property
+    def loss(self) -> str:
+        """Why the link was lost already; empty when it was not."""
+        lost = (event.why for event in self._waiting if isinstance(event, Lost))
+        return next(lost, "")
+
+    def pass_to(self, take: Callable[[LinkEvent], None]) -> None:
+        """Pass on what waits, and from now on everything."""
+        self._take = take
+        for event in self._waiting:
+            take(event)
 
 
 LinkEvent = Followed | Standing | TurnSeen | ItemSeen | UsageSeen | Asked | Failure | Lost

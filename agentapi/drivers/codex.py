@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from agentapi.agents.profile import AgentProfile
 from agentapi.codex.launch import REMOTE, known_flags, without_daemon
 from agentapi.codex.link_command import CodexCommand
+from agentapi.codex.link_events import Early
 from agentapi.conversation.model import Level, Phase, PhaseState
 from agentapi.drivers.base import (
     AgentText,
@@ -209,10 +210,11 @@ class CodexDriver:
         await self._run(tui)
 
     async def _start_linked(self, command: CodexCommand) -> None:
+        """Raises `OSError`, also when the link is lost before the TUI runs."""
         from agentapi.codex.link import CodexLink
 
-        tui: LinkedTui
-        link = CodexLink(lambda event: tui.linked(event))
+        early = Early()
+        link = CodexLink(early)
         socket = await link.start(command, cwd=self._cwd, env=self._env)
         tui = LinkedTui(
             self._profile,
@@ -224,9 +226,14 @@ class CodexDriver:
         self.agent_version = link.version
         try:
             await self._run(tui)
+            if early.loss:
+                raise OSError(early.loss)
         except BaseException:
+            self._tui = None  # its end is nobody's news
+            await tui.stop(RESTART_GRACE)
             await link.end()
             raise
+        early.pass_to(tui.linked)
         self.link = "on"
         log.info("linked to Codex's app-server, version %s", link.version)
 
@@ -283,7 +290,19 @@ class CodexDriver:
         self._sink(PhaseChanged(PhaseState(Phase.STARTING, f"started again: {first}")))
 
     async def _restart(self, tui: LinkedTui) -> None:
-        """End what is left and start with the same session, if it has one."""
+        """End what is left and begin again; when that fails, in whatever way, Codex has ended."""
+        try:
+            await self._begin_again(tui)
+        except Exception as error:
+            log.exception("Codex could not be started again")
+            reason = f"Codex could not be started again: {error or type(error).__name__}"
+            self._sink(PhaseChanged(PhaseState(Phase.EXITED, reason)))
+            self._sink(Exited(1, None, reason))
+        finally:
+            self._restarting = None
+
+    async def _begin_again(self, tui: LinkedTui) -> None:
+        """Start with the same session, if it has one."""
         await tui.stop(RESTART_GRACE)
         await self._end_link(tui)
         command = CodexCommand.parse(self._command)
@@ -292,17 +311,9 @@ class CodexDriver:
             command = command.resuming(tui.link.thread)
         self._tui = None
         self._restarts += 1
-        try:
-            await self._start_again(command)
-        except OSError as error:
-            reason = f"Codex could not be started again: {error}"
-            self._sink(PhaseChanged(PhaseState(Phase.EXITED, reason)))
-            self._sink(Exited(1, None, reason))
-        else:
-            if self.pid is not None:
-                self._restarted(self.pid)
-        finally:
-            self._restarting = None
+        await self._start_again(command)
+        if self.pid is not None:
+            self._restarted(self.pid)
 
     async def _start_again(self, command: CodexCommand) -> None:
         if self._restarts <= RESTARTS:
