@@ -71,12 +71,14 @@ class Transcript:
         self._feed: Feed | None = None
         self._tail = Tail()
         self._live = Live()
+        self._behind = 0  # how many items the live ones are behind
         self._linked = False
         self._before_link = 0  # messages of the screen that are not the link's to tell
         self._on_record: Callable[[Path], None] = lambda path: None
         self._listener: Callable[[list[int]], None] = lambda ids: None
         self._told = 0
         self._screen: Sequence[Message] = ()
+        self._messages: tuple[list[Message], bool] = ([], False)  # as they are shown
         self._working = False
         self._changes = Changes()
         self._frames = Frames(self._find)
@@ -241,7 +243,12 @@ class Transcript:
             length = self._show_messages()
         elif not self._linked and self._working and self._show_tail():
             length += 1
-        self._cut(self._show_live(length))
+        if self._live.moved or length != self._behind:
+            self._behind = length
+            self._cut(self._show_live(length))
+        else:
+            for told in self._live.grown():
+                self._show_grown(told)
         self._tell()
 
     def _show_live(self, length: int) -> int:
@@ -251,19 +258,23 @@ class Transcript:
         for number, told in self._live.rest():
             if not number and told.turn:
                 number = turn + new.setdefault(told.turn, len(new) + 1)
-            self._set(
-                length,
-                TranscriptItem(
-                    length + 1, number or turn, told.time, told.item, told.partial, told.source
-                ),
-            )
+            self._set(length, _shown(told, length, number or turn))
             length += 1
         return length
 
+    def _show_grown(self, told: Told) -> None:
+        """What was told of one item, which is shown already or comes behind the last one."""
+        place = told.place if told.place >= 0 else len(self._items)
+        turn = self._items[min(place, len(self._items) - 1)].turn
+        self._set(place, _shown(told, place, turn))
+
     def _show_messages(self) -> int:
         messages = self._screen[: self._before_link] if self._linked else self._screen
-        messages = messages[1:] if self._opening else messages
+        messages = list(messages[1:] if self._opening else messages)
         grows = self._working and not self._linked
+        if (messages, grows) == self._messages:
+            return len(messages)
+        self._messages = messages, grows
         turn = 0
         for number, message in enumerate(messages):
             user = message.role is Role.USER
@@ -356,6 +367,12 @@ class Feed:
     def tell_usage(self, usage: dict[str, object] | None) -> None:
         """The tokens so far."""
         self._transcript.usage = usage
+
+
+def _shown(told: Told, place: int, turn: int) -> TranscriptItem:
+    """What was told, in this place."""
+    told.place = place
+    return TranscriptItem(place + 1, turn, told.time, told.item, told.partial, told.source)
 
 
 def _now() -> datetime:

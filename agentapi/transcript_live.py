@@ -60,6 +60,8 @@ class Told:
     """The place of its exact counterpart."""
     exact: Item | None = None
     """The counterpart itself, where only its looks speak for it."""
+    place: int = -1
+    """Where it is shown without a counterpart; -1 before it is."""
 
 
 @dataclass(slots=True)
@@ -84,6 +86,12 @@ class Live:
         self._total: object = None
         self._dialog: Told | None = None
         self._dialogs = 0
+        self._answered: list[Told] = []  # dialogs that are to be gone when the agent is idle
+        self._grown: list[Told] = []
+        self.moved = True
+        """Whether anything changed since it was shown last but items that grew, each in its place,
+        or came behind the last one, in its turn. Without a record all of a day's items are live:
+        a word more of one must not cost a look at each."""
 
     # -- what is told ------------------------------------------------------------------------
 
@@ -94,12 +102,15 @@ class Live:
         if told.turn in self._over:
             known = next((t for t in self._growing.values() if t and _same(t, told)), None)
         else:
-            known = self._turn(told).told.setdefault(told.id, told)
+            turn = self._turn(told)
+            self.moved |= told.id not in turn.told and not self._ends_with(turn)
+            known = turn.told.setdefault(told.id, told)
         if known is None:
             return
         known.item, known.partial = told.item, told.partial
         if known.turn not in self._over:
             self._pair(self._turns[known.turn], known)
+        self._grown.append(known)
         if isinstance(told.item, Turn) and told.id == ENDED:
             self._stop(told.turn, aborted=told.item.event == "aborted")
 
@@ -125,6 +136,7 @@ class Live:
                 return news
             answered = replace(known.item, decision="answered")
             self.tell(replace(known, item=answered, partial=False))
+            self._answered.append(known)
             self._dialog = None
         if dialog is not None:
             self._dialogs += 1
@@ -136,19 +148,19 @@ class Live:
 
     def idle(self) -> bool:
         """The agent is idle: what was asked is over. Whether there was anything."""
-        over = [
-            (turn, told.id)
-            for turn in self._turns.values()
-            for told in turn.told.values()
-            if isinstance(told.item, Approval) and told.number is None and not told.partial
-        ]
-        for turn, number in over:
-            del turn.told[number]
+        answered = [told for told in self._answered if told.turn in self._turns]
+        over = [told for told in answered if told.number is None]
+        self._answered = [told for told in answered if told.number is not None]
+        for told in over:
+            del self._turns[told.turn].told[told.id]
+        self.moved |= bool(over)
         return bool(over)
 
     def forget(self) -> None:
         """Nobody tells anything any more."""
+        self.moved = True
         self._dialog = None
+        self._answered.clear()
         self._growing = dict.fromkeys(self._growing)
         for turn in self._turns.values():
             turn.told.clear()
@@ -157,6 +169,7 @@ class Live:
         """The turn of what is told. One whose beginning was missed has begun nevertheless."""
         turn = self._turns.get(told.turn)
         if turn is None:
+            self.moved = True
             turn = self._turns[told.turn] = _LiveTurn()
             if told.turn != _NO_TURN and told.id != STARTED:
                 begun = replace(told, id=STARTED, item=Turn("started"), partial=False)
@@ -166,6 +179,7 @@ class Live:
     def _stop(self, turn: str, *, aborted: bool) -> None:
         """Nothing grows any more in a turn that was told to be over, but a command goes on in the
         background unless the turn was aborted."""
+        self.moved = True
         for told in self._turns[turn].told.values() if turn in self._turns else ():
             if not told.partial or told.number is not None or isinstance(told.item, Approval):
                 continue
@@ -179,6 +193,7 @@ class Live:
 
     def record(self, number: int, turn: int, entry: Entry) -> None:
         """A new exact item has this place; `turn` is its turn's number."""
+        self.moved = True
         item, key = entry.item, entry.key
         if isinstance(item, Turn):
             if item.event != "started":
@@ -205,6 +220,7 @@ class Live:
 
     def restart(self) -> None:
         """All exact items are void; they are told again."""
+        self.moved = True
         self._growing.clear()
         self._recorded = _NO_TURN
         for turn in self._turns.values():
@@ -221,11 +237,25 @@ class Live:
         return self._growing.get(number)
 
     def rest(self) -> Iterator[tuple[int, Told]]:
-        """What has no exact counterpart, in order, each with the exact number of its turn, or 0."""
+        """What has no exact counterpart, in order, each with the exact number of its turn, or 0:
+        all that was `moved` and has grown is in it."""
+        self.moved = False
+        self._grown.clear()
         for turn in self._turns.values():
             for told in turn.told.values():
                 if told.number is None:
                     yield turn.number, told
+
+    def grown(self) -> list[Told]:
+        """What has grown, or come, since this or `rest` was asked for, and has no counterpart."""
+        grown, self._grown = self._grown, []
+        return [told for told in grown if told.number is None]
+
+    def _ends_with(self, turn: _LiveTurn) -> bool:
+        """Whether the last thing that is shown is of this turn."""
+        last = next(reversed(turn.told.values()), None)
+        latest = next(reversed(self._turns.values()))
+        return turn is latest and last is not None and last.number is None
 
     def _latest(self) -> str:
         """The turn that was told, or recorded, last and is not over."""
@@ -263,12 +293,14 @@ class Live:
             self._marry(told, number, None if key else item)
 
     def _marry(self, told: Told, number: int, exact: Item | None) -> None:
+        self.moved = True
         told.number, told.exact = number, exact
         if number in self._growing:
             self._growing[number] = told
 
     def _part(self, turn: _LiveTurn, told: Told) -> None:
         """What was told is not what it looked like."""
+        self.moved = True
         if told.number is not None and told.exact is not None:
             turn.loose[told.number] = told.exact
             if told.number in self._growing:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from agentapi.conversation.model import Choice, Dialog
 from agentapi.drivers.base import TurnChanged, UsageChanged
 from agentapi.transcript import Feed, Transcript
+from agentapi.transcript_changes import TranscriptItem
 from agentapi.transcript_events import tell_live
 from agentapi.transcript_items import (
     AgentMessage,
@@ -32,6 +34,7 @@ from agentapi.transcript_items import (
 )
 from tests.unit.test_transcript import NOW, changed, conversation
 
+T = TypeVar("T")
 BEGUN, DONE = Turn("started"), Turn("completed")
 RUNNING = ToolCall("shell", "ls")
 ENDED = ToolCall("shell", "ls", "", "a\n", 0, 12, "completed")
@@ -494,7 +497,7 @@ def turns(draw: st.DrawFn) -> tuple[list[Step], list[Step]]:
 
 
 @st.composite
-def interleaved(draw: st.DrawFn, lists: Sequence[Sequence[Step]]) -> list[Step]:
+def interleaved(draw: st.DrawFn, lists: Sequence[Sequence[T]]) -> list[T]:
     """The lists' members, each list's in its own order."""
     order = [number for number, steps in enumerate(lists) for _ in steps]
     iterators = [iter(steps) for steps in lists]
@@ -541,6 +544,77 @@ def test_any_interleaving_ends_in_what_is_recorded(
         transcript.close()
 
     asyncio.run(play())
+
+
+def dialog_of(number: str) -> Dialog:
+    """A question about a command."""
+    return replace(DIALOG, id=number, command=number)
+
+
+@given(turns(), st.data())
+def test_what_is_shown_bit_by_bit_is_what_showing_all_anew_shows(
+    sides: tuple[list[Step], list[Step]], data: st.DataObject
+) -> None:
+    recorded, told = sides
+    on_record = data.draw(st.booleans())
+    asked = data.draw(st.lists(st.sampled_from(["", "idle", "t0.1", "other"]), max_size=4))
+    ends = {step.turn: Step(step.turn, "turn ended", DONE) for step in told}
+    steps: list[Step | str] = data.draw(
+        interleaved([recorded if on_record else [], told, asked, ["screen"] * 3, ["unlink"]])
+    )
+    steps += ends.values()
+
+    async def play() -> None:
+        transcript = Transcript(opening=True)
+        transcript.screen(conversation("before"), working=False)
+        transcript.linked()
+        rollout = Rollout(transcript) if on_record else None
+        for place, step in enumerate(steps):
+            if step == "screen":
+                words = [str(n) for n in range(place)]
+                transcript.screen(conversation(*words), working=True, now=True)
+            elif step == "unlink":
+                transcript.unlink()
+            elif isinstance(step, str):
+                dialog = dialog_of(step) if step not in ("", "idle") else None
+                transcript.ask(dialog, idle=step == "idle")
+            elif rollout is not None and any(step is one for one in recorded):
+                rollout.take(step)
+            else:
+                transcript.live(step.turn, step.id, step.item, partial=step.partial)
+            transcript.flush()
+            items, changes = transcript.items, transcript._changes.latest
+            transcript._live.moved = True
+            transcript._show()
+            assert transcript.items == items
+            assert transcript._changes.latest == changes
+        transcript.close()
+
+    asyncio.run(play())
+
+
+async def test_a_word_more_costs_no_look_at_a_day_that_is_not_recorded(
+    transcript: Transcript, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for turn in range(20):
+        for number in range(20):
+            transcript.live(f"t{turn}", f"m{number}", AgentMessage(f"{number}"), partial=False)
+        tell_live(transcript, TurnChanged(f"t{turn}", "completed"))
+    transcript.live("last", "m", AgentMessage("hel"), partial=True)
+    looks = 0
+
+    def look(*members: Any) -> TranscriptItem:
+        nonlocal looks
+        looks += 1
+        return TranscriptItem(*members)
+
+    monkeypatch.setattr("agentapi.transcript.TranscriptItem", look)
+    transcript.live("last", "m", AgentMessage("hello"), partial=True)
+    transcript.live("last", "call", RUNNING, partial=True)
+    transcript.screen(conversation("hi", "hello"), working=True, now=True)
+    transcript.ask(None, idle=True)
+    assert looks == 2
+    assert [item for _, item, _, _ in shown(transcript)[-2:]] == [AgentMessage("hello"), RUNNING]
 
 
 names_of_turns = iter(range(10**9))
