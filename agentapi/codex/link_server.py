@@ -91,6 +91,7 @@ class AppServer:
     ) -> AppServer:
         """Start `command(socket)` and wait until the socket is there. Raises `OSError`."""
         folder = LinkFolder.make(env)
+        server = None
         try:
             with Inotify() as watch:
                 watch.add_watch(folder.path, Mask.CREATE)
@@ -106,7 +107,11 @@ class AppServer:
                 server = cls(folder, process)
                 await server._wait_for_socket(watch, limit)
         except BaseException:
-            folder.remove()
+            try:
+                if server is not None:
+                    await server.end(0)
+            finally:
+                folder.remove()
             raise
         return server
 
@@ -144,10 +149,8 @@ class AppServer:
         finally:
             seen.cancel()  # and wait: it lets go of the watch's descriptor while that is ours
             await asyncio.gather(seen, return_exceptions=True)
-            if not self.socket.exists():
-                await self.end(0)
         if not self.socket.exists():
-            how = self._how() if self._process.returncode is not None else "no socket"
+            how = self._how() if self._life.done() else f"no socket within {limit:g} s"
             raise ServerFailed(f"the app-server did not start: {how}")
 
     async def _live(self) -> None:

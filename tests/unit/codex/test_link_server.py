@@ -1,0 +1,71 @@
+"""A start of an app-server that fails or is called off leaves nothing. The server is a shell."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from agentapi.codex.link_server import AppServer, ServerFailed
+
+PATIENCE = 20.0
+"""Seconds after which a test gives up waiting."""
+
+
+def program(folder: Path, words: str) -> list[str]:
+    """A shell that notes its process, says these words and stays."""
+    return ["/bin/sh", "-c", f"echo $$ >{folder}/pid; {words}; exec sleep 600"]
+
+
+def left(folder: Path, socket: Path) -> list[Path]:
+    """What is there of the server and of its socket's folder."""
+    pid = int((folder / "pid").read_text())
+    return [path for path in (Path(f"/proc/{pid}"), socket.parent) if path.exists()]
+
+
+async def waits_for_socket() -> None:
+    """Let the start go on until its process runs."""
+
+    def names() -> set[str]:
+        return {task.get_name() for task in asyncio.all_tasks()}
+
+    while "codex app-server" not in names():  # noqa: ASYNC110 (nothing tells it)
+        await asyncio.sleep(0)
+
+
+async def test_a_start_that_is_called_off_when_the_socket_is_there_leaves_nothing(
+    tmp_path: Path,
+) -> None:
+    go = tmp_path / "go"
+    os.mkfifo(go)
+    sockets: list[Path] = []
+
+    def command(socket: Path) -> list[str]:
+        sockets.append(socket)
+        return program(tmp_path, f"read -r _ <{go}; touch {socket}")
+
+    starting = asyncio.create_task(AppServer.start(command, cwd=None, env=os.environ))
+    await waits_for_socket()
+    go.write_text("\n")  # and from here on the loop does not run: it must not see the socket come
+    deadline = time.monotonic() + PATIENCE
+    while not sockets[0].exists() and time.monotonic() < deadline:
+        time.sleep(0.001)  # noqa: ASYNC251
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert left(tmp_path, sockets[0]) == []
+
+
+async def test_a_server_without_a_socket_is_ended(tmp_path: Path) -> None:
+    sockets: list[Path] = []
+
+    def command(socket: Path) -> list[str]:
+        sockets.append(socket)
+        return program(tmp_path, "true")
+
+    with pytest.raises(ServerFailed, match=r"did not start: no socket within 0\.5 s"):
+        await AppServer.start(command, cwd=None, env=os.environ, limit=0.5)
+    assert left(tmp_path, sockets[0]) == []
