@@ -120,6 +120,8 @@ class MarkedExtractor:
         """Whether the terminal got another size since then."""
         self._turn_over = True
         """Whether the agent was idle since then."""
+        self._begun_to_say = False
+        """Whether something was read of the answer to it."""
         self._closed = False
         """Whether what the agent said to it was read at the end of the turn."""
         self._seen = Counter[str]()
@@ -196,7 +198,7 @@ class MarkedExtractor:
             found += self._adopt_typed(marks.pop(0))
             unknown = False
         if not marks or ((turn_over or not working) and marks[0] > self._page.top):
-            found.append(self._below(working, marks))
+            found += self._told(self._below(working, marks), working)
         self._closed = self._closed or turn_over
         return found
 
@@ -337,7 +339,7 @@ class MarkedExtractor:
 
     def _adopt(self, mark: int, echo: str) -> None:
         self._anchor, self._floor = mark, mark + 1
-        self._turn_over = self._closed = False
+        self._turn_over = self._closed = self._begun_to_say = False
         if not (self._torn and self._is_last(echo)):
             self._echoed = squeeze(echo)
             self._seen[self._echoed] += 1
@@ -376,6 +378,15 @@ class MarkedExtractor:
     def _startup_text(self) -> str:
         lines = self._profile.clean(self._page.lines(self._page.first), self._bright, working=True)
         return joined(self._profile.clean_startup(lines))
+
+    def _told(self, said: Extract, working: bool) -> list[Extract]:
+        """Nothing while an answer that was read already lacks its mark, so that it seems to be the
+        echo's: Codex paints such a frame when the first line wraps."""
+        open_echo = self._anchored and not self._ends(self._anchor or 0)
+        if working and open_echo and self._begun_to_say:
+            return []
+        self._begun_to_say = bool(said.text)
+        return [said]
 
     def _text(self, working: bool, end: int | None = None) -> str:
         """What the agent says below the last user message, up to line number `end`."""

@@ -373,6 +373,20 @@ def test_a_new_conversation_in_the_place_of_the_old_one(painted_late: bool) -> N
     assert screen.extractor.read(working=True) == [Extract("• Second")]
 
 
+def test_an_answer_that_lacks_its_mark_for_a_moment_is_not_taken_back() -> None:
+    """Codex paints only the second line where the first one has just wrapped."""
+    screen = codex()
+    ask(screen, "count")
+    screen.show("› count", "", "• one two")
+    assert text(screen, working=True) == "• one two"
+    screen.show("› count", "", "  th")
+    assert screen.extractor.read(working=True) == []
+    screen.show("› count", "", "• one two", "  th")
+    assert text(screen, working=True) == "• one two\n  th"
+    screen.show("› count")
+    assert text(screen, working=False) == ""
+
+
 PINNED = pytest.mark.parametrize("mark", ["", "› "])
 """Codex 0.158 pins a prompt's words to the first row, 0.169 with a mark; both in one line."""
 
