@@ -133,7 +133,7 @@ class Live:
             if dialog is not None and dialog.id == known.item.dialog:
                 news = _asked(dialog) != known.item
                 self.tell(replace(known, item=_asked(dialog)))
-                return news
+                return news or self.moved  # it may have gone with a turn that was recorded
             answered = replace(known.item, decision="answered")
             self.tell(replace(known, item=answered, partial=False))
             self._answered.append(known)

@@ -569,6 +569,7 @@ def test_what_is_shown_bit_by_bit_is_what_showing_all_anew_shows(
         transcript.screen(conversation("before"), working=False)
         transcript.linked()
         rollout = Rollout(transcript) if on_record else None
+        transcript._show()  # a source that is open and has told nothing yet
         for place, step in enumerate(steps):
             if step == "screen":
                 words = [str(n) for n in range(place)]
