@@ -89,7 +89,7 @@ class ExactMessages:
         """The user's message is in the history."""
         self.screen.append(message)
         self._questions.append(_Question(message.id, _words(message.content)))
-        self._changed(())
+        self._renew_all(set(self._find()))
 
     def seen(self, text: str, time: datetime) -> bool:
         """The screen shows this of the last answer; whether that is news."""
@@ -134,7 +134,12 @@ class ExactMessages:
     # -- the transcript ------------------------------------------------------------------------
 
     def _changed(self, ids: Iterable[int]) -> None:
-        places = {self._owner(number) for number in ids} | set(self._find())
+        places = {self._owner(number) for number in ids}
+        if self._may_move(ids):
+            places |= set(self._find())
+        self._renew_all(places)
+
+    def _renew_all(self, places: set[int]) -> None:
         for place in sorted(places - {-1}):
             self._renew(self._questions[place])
         self._release_complete()
@@ -145,6 +150,17 @@ class ExactMessages:
             if 0 < self._questions[place].item <= item:
                 return place
         return -1
+
+    def _may_move(self, ids: Iterable[int]) -> bool:
+        """Whether one of these items is a question, or was one: nothing else needs a search,
+        which without a record takes a look at every item of a day."""
+        for number in ids:
+            item, owner = self._transcript.find(number), self._owner(number)
+            if item is not None and isinstance(item.item, UserMessage):
+                return True
+            if owner >= 0 and self._questions[owner].item == number:
+                return True
+        return False
 
     def _find(self) -> Iterable[int]:
         """The places of questions that are elsewhere in the transcript than they were before."""

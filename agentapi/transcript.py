@@ -81,7 +81,7 @@ class Transcript:
         self._messages: tuple[list[Message], bool] = ([], False)  # as they are shown
         self._working = False
         self._changes = Changes()
-        self._frames = Frames(self._find)
+        self._frames = Frames(self.find)
         self._growth = Throttle(INTERVAL, self._show)
 
     # -- reading -----------------------------------------------------------------------------
@@ -105,6 +105,10 @@ class Transcript:
     def subscribe(self, after: int | None = None) -> TranscriptSubscription:
         """All changes behind the number `after` (all items without it), then what changes."""
         return TranscriptSubscription(self._changes, self._frames, after)
+
+    def find(self, item_id: int) -> TranscriptItem | None:
+        """The item with this id; None when there is none (any more)."""
+        return self._items[item_id - 1] if item_id <= len(self._items) else None
 
     def behind(self, item_id: int) -> list[TranscriptItem]:
         """The items with higher ids, as they stand."""
@@ -323,9 +327,6 @@ class Transcript:
         self._told = self._changes.latest
         if ids:
             self._listener(ids)
-
-    def _find(self, number: int) -> TranscriptItem | None:
-        return self._items[number - 1] if number <= len(self._items) else None
 
 
 class Feed:

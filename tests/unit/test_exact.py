@@ -359,6 +359,43 @@ def test_whatever_comes_first_the_answer_is_what_is_recorded(
         ]
 
 
+async def test_a_word_more_is_no_reason_to_search_what_is_not_recorded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with talking() as (session, driver, rollout):
+        for turn in "abc":
+            driver.emit(UserText(f"ask {turn}"))
+            driver.phase(Phase.WORKING)
+            driver.say("on the screen")
+            driver.emit(ItemChanged(turn, "u", UserMessage(f"ask {turn}"), False))
+            driver.emit(ItemChanged(turn, "m", AgentMessage(f"say {turn}"), True))
+        said = ["ask a", "say a", "ask b", "say b", "ask c", "say c"]
+        assert contents(session) == said
+        searched: list[int] = []
+        behind = session.transcript.behind
+
+        def search(item_id: int) -> list[TranscriptItem]:
+            searched.append(item_id)
+            return behind(item_id)
+
+        monkeypatch.setattr(session.transcript, "behind", search)
+        driver.emit(ItemChanged("c", "m", AgentMessage("say c and more"), True))
+        assert contents(session) == [*said[:5], "say c and more"]
+        [question] = set(searched)
+        found = session.transcript.find(question)
+        assert found is not None
+        assert found.item == UserMessage("ask c")
+        record = LiveRollout(session.transcript, rollout._feed)
+        for item, key in (
+            (BEGUN, "a"),
+            (UserMessage("ask a"), "u"),
+            (AgentMessage("recorded"), "m"),
+            (DONE, ""),
+        ):
+            record.tell(item, key)
+        assert contents(session) == ["ask a", "recorded", *said[2:5], "say c and more"]
+
+
 # -- the end of a turn ---------------------------------------------------------------------------
 
 
