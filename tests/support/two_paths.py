@@ -14,6 +14,8 @@ What a replay cannot know is bounded here and nowhere else:
   rollout has them.
 - When a message follows the end of a turn at once (`AT_ONCE`), the TUI may never say that it was
   idle; when a call answers a question at once, it may never ask.
+- A message whose turn is interrupted at once may be neither recorded nor painted (0.142): only the
+  mark of the interrupt stands on the screen, behind what was said before.
 - The start-up screen is a message as it stood when the first message was sent, or, of a resumed
   conversation, no message at all.
 - When the link is lost, or the daemon or Codex ends in the middle of a turn (`Run.cut`), one path
@@ -27,7 +29,7 @@ import asyncio
 import contextlib
 import re
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import unified_diff
 from functools import cache
@@ -36,6 +38,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agentapi.agents.profile import squeeze
+from agentapi.exact import INTERRUPTED
 from benchmarks.words import judge
 from tests.support.codex import PROJECT
 from tests.support.replay import replay
@@ -99,7 +102,8 @@ def check_words(exact: Messages, shown: Messages) -> None:
     """Assert that each message holds every word of what was said in its turn."""
     if exact and exact[0][0] == "agent":
         exact = [next(part for part in shown if part[0] == "user"), *exact]
-    said, told = _turns(exact), _turns(shown)
+    said = _turns(exact)
+    told = _turns(_without_dropped(shown, {squeeze(asked) for asked, _ in said}))
     asked_exactly, asked_here = (
         [squeeze(_UNSEEN.sub("", asked)) for asked, _ in part] for part in (said, told)
     )
@@ -129,6 +133,21 @@ def _turns(messages: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
         elif found:
             asked, said = found[-1]
             found[-1] = (asked, f"{said}\n\n{text}" if said else text)
+    return found
+
+
+def _without_dropped(messages: Messages, known: Container[str]) -> Messages:
+    """The messages without those that nobody else knows, because they were interrupted at once;
+    the mark of that stays, behind what was said before."""
+    found: Messages = []
+    for place, (role, text) in enumerate(messages):
+        answer = messages[place + 1 : place + 2]
+        at_once = not answer or answer[0][0] == "user" or answer[0][1].startswith(INTERRUPTED)
+        if role == "user" and at_once and squeeze(text) not in known:
+            continue
+        if found and found[-1][0] == role == "agent":
+            text = f"{found.pop()[1]}\n{text}"
+        found.append((role, text))
     return found
 
 
@@ -197,6 +216,9 @@ def _check_messages(run: Run, alone: Messages, lost: bool) -> None:
         if run.exact is not None and not lost:
             check_words(_of_this_run(run.exact, run), alone)
         return
+    painted = {squeeze(text) for role, text in alone if role == "user"}
+    if len(told) != len(alone):
+        told = _without_dropped(told, painted)
     for (role, text), (other, read) in zip_longest(told, alone, fillvalue=("nobody", "")):
         assert role == other, _differing(told, alone)
         if role == "agent":
