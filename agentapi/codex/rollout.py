@@ -94,6 +94,7 @@ class RolloutFollower:
         self._file: int | None = None
         self._inode: tuple[int, int] | None = None
         self._offset = 0
+        self._caught_up = False
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -162,10 +163,12 @@ class RolloutFollower:
                 entries = self.parser.feed(data)
             self._on_batch(Batch(entries, restarted, caught_up=self._offset >= size))
             restarted = False
-            if len(data) > INLINE:
+            if len(data) > INLINE and not self._caught_up:
                 # What a long file became stays. A full collection that looks at all of it again
                 # halts the loop: 0.35 s for the 370,000 items of 200 MB, 0.02 s without them.
+                # Only at first: what is garbage by then is frozen, too, and never collected.
                 gc.freeze()
+        self._caught_up = True
         if restarted:
             self._on_batch(Batch((), restarted=True, caught_up=True))
 

@@ -172,6 +172,19 @@ async def test_what_a_long_file_became_is_not_looked_at_by_every_collection(
     assert not {id(entry) for entry in entries} & {id(one) for one in gc.get_objects()}
 
 
+async def test_what_comes_in_days_of_work_is_not_kept_from_the_collector(
+    followed: Followed,
+) -> None:
+    followed.append(line("first"))
+    followed.follower.start()
+    await followed.until_caught_up()
+    frozen = gc.get_freeze_count()
+    burst = ["x" * 1000] * (CHUNK // 1000)
+    followed.append(b"".join(map(line, burst)))
+    await followed.until("first", *burst)
+    assert gc.get_freeze_count() <= frozen
+
+
 async def test_another_session_that_grows_wakes_nobody(followed: Followed) -> None:
     followed.append(line("one"))
     followed.follower.start()
