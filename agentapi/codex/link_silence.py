@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from agentapi.codex.rpc import RpcError, RpcLost
+from agentapi.codex.rpc import ALIVE, RpcError, RpcLost
 
 SILENCE_LIMIT = 30.0
 """Seconds without a word in a turn after which the server is asked whether it lives."""
@@ -50,7 +50,7 @@ class Silence:
 
     async def _ask_for_life(self) -> None:
         try:
-            await self._ask("thread/loaded/list", {})
+            await self._ask(ALIVE, {})
         except RpcError as error:
             log.info("codex link: %s", error)
         except RpcLost:

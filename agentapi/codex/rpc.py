@@ -19,7 +19,12 @@ from typing import Any
 import aiohttp
 
 CALL_LIMIT = 5.0
-"""Seconds that an answer may take (3 to 60 ms measured)."""
+"""Seconds after which a server that has not answered (3 to 60 ms measured) is asked whether it
+lives, and so long it may take for that."""
+SLOW_LIMIT = 30.0
+"""Seconds that an answer may take from a server that lives: a long session, a busy machine."""
+ALIVE = "thread/loaded/list"
+"""What a server that lives answers at once."""
 MAX_MESSAGE = 512 << 20
 """Bytes of one message: a resumed thread comes with its whole history."""
 CLOSE_LIMIT = 0.5
@@ -90,8 +95,30 @@ class RpcConnection:
             raise
         return cls(session, socket, on_notification, on_request, on_lost)
 
-    async def call(self, method: str, params: Json, limit: float = CALL_LIMIT) -> Any:
-        """Ask and wait for the result, at most `limit` seconds. Raises `RpcError`, `RpcLost`."""
+    async def call(self, method: str, params: Json) -> Any:
+        """Ask and wait for the result, at most `SLOW_LIMIT` seconds, and only while the server
+        lives. Raises `RpcError`, `RpcLost`."""
+        calling = asyncio.create_task(self._call(method, params, SLOW_LIMIT))
+        try:
+            await asyncio.wait((calling,), timeout=CALL_LIMIT)
+            if not calling.done() and not await self._lives() and not calling.done():
+                raise RpcLost(
+                    f"{method} was not answered within {CALL_LIMIT:g} s, nor {ALIVE} after that"
+                )
+            return await calling
+        finally:
+            calling.cancel()
+
+    async def _lives(self) -> bool:
+        try:
+            await self._call(ALIVE, {}, CALL_LIMIT)
+        except RpcLost:
+            return False
+        except RpcError:
+            pass
+        return True
+
+    async def _call(self, method: str, params: Json, limit: float) -> Any:
         number = next(self._ids)
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting[number] = answer

@@ -95,7 +95,7 @@ async def test_an_app_server_that_dies_again_and_again_is_given_up() -> None:
 async def test_a_server_that_hangs_is_noticed_by_the_next_call(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(rpc.RpcConnection.call, "__defaults__", (1.0,))
+    monkeypatch.setattr(rpc, "CALL_LIMIT", 1.0)
     with scratch_folder() as folder:
         async with linked(folder) as talk:
             await talk.turn("echo before")
@@ -167,7 +167,8 @@ async def test_a_daemon_goes_on_when_its_app_server_dies_in_mid_turn(place: Work
 
 
 async def test_a_daemon_tells_that_its_app_server_hangs(place: Workspace) -> None:
-    """A call has five seconds; then Codex is started again, and nothing of the message is left."""
+    """A call has five seconds, and so has the question whether anybody is there; then Codex is
+    started again, and nothing of the message is left."""
     async with place.daemon() as server:
         await server.ready()
         await server.turn("echo before")

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from agentapi.codex import rpc
 from agentapi.codex.rpc import RpcConnection, RpcError, RpcLost
 
 Serve = Callable[[web.WebSocketResponse], Awaitable[None]]
@@ -115,14 +116,65 @@ async def test_a_server_that_goes_away_fails_the_calls_and_is_told_once() -> Non
             await connection.call("b", {})
 
 
-async def test_a_silent_server_fails_the_call() -> None:
+async def test_a_silent_server_fails_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rpc, "CALL_LIMIT", 0.05)
+    asked: list[str] = []
+
     async def serve(socket: web.WebSocketResponse) -> None:
-        await socket.receive()
+        asked.extend([message.json()["method"] async for message in socket])
+
+    async with connected(serve) as (connection, _):
+        with pytest.raises(RpcLost, match=r"^a was not answered within 0\.05 s, nor thread/loaded"):
+            await connection.call("a", {})
+    assert asked == ["a", rpc.ALIVE]
+
+
+@pytest.mark.parametrize("answer", [{"result": {}}, {"error": {"code": -1, "message": "what?"}}])
+async def test_a_server_that_lives_may_take_long(
+    monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(rpc, "CALL_LIMIT", 0.5)
+
+    async def serve(socket: web.WebSocketResponse) -> None:
+        slow, alive = await socket.receive_json(), await socket.receive_json()
+        await socket.send_json({"id": alive["id"], **answer})
+        await asyncio.sleep(0.1)
+        await socket.send_json({"id": slow["id"], "result": "done"})
         await socket.receive()
 
     async with connected(serve) as (connection, _):
-        with pytest.raises(RpcLost, match=r"was not answered within 0\.05 s"):
-            await connection.call("a", {}, limit=0.05)
+        assert await connection.call("a", {}) == "done"
+
+
+async def test_an_answer_that_comes_before_the_sign_of_life_is_the_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rpc, "CALL_LIMIT", 0.5)
+
+    async def serve(socket: web.WebSocketResponse) -> None:
+        slow, _ = await socket.receive_json(), await socket.receive_json()
+        await socket.send_json({"id": slow["id"], "result": "done"})
+        await socket.receive()
+
+    async with connected(serve) as (connection, _):
+        assert await connection.call("a", {}) == "done"
+
+
+async def test_a_server_that_lives_and_never_answers_fails_the_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rpc, "CALL_LIMIT", 0.5)
+    monkeypatch.setattr(rpc, "SLOW_LIMIT", 1.5)
+
+    async def serve(socket: web.WebSocketResponse) -> None:
+        await socket.receive()
+        alive = await socket.receive_json()
+        await socket.send_json({"id": alive["id"], "result": {}})
+        await socket.receive()
+
+    async with connected(serve) as (connection, _):
+        with pytest.raises(RpcLost, match=r"^a was not answered within 1\.5 s$"):
+            await connection.call("a", {})
 
 
 async def test_no_server() -> None:
