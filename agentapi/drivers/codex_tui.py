@@ -221,12 +221,6 @@ class LinkedTui(TuiDriver):
                 self._changed.set()
                 self._lost(why)
 
-    def unlink(self) -> None:
-        """The link says nothing any more."""
-        self.tracker.ask(None)
-        self.tracker.fusion.withdraw(Source.LINK)
-        self._evaluate()
-
     # -- what the screen still owes ----------------------------------------------------------------
 
     def _all_painted(self) -> bool:

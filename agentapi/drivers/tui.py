@@ -121,6 +121,10 @@ class TuiDriver:
         self._began = 0.0
         self._settling = Timer(profile.settle, self._settle)
         self._quiet = Timer(profile.quiet, self._fell_quiet)
+        self._timers = (
+            *(self._reading, self._frame_gap, self._sync_limit, self._draining, self._standing),
+            *(self._settling, self._quiet),
+        )
 
     # -- the driver's face --------------------------------------------------------------------
 
@@ -482,13 +486,12 @@ class TuiDriver:
     def _ended(self, status: ExitStatus) -> None:
         self._emulator.end_synchronized()
         self._show()
-        timers = (self._reading, self._sync_limit, self._draining, self._settling, self._quiet)
-        for timer in timers:
-            timer.cancel()
         self._read()
         if self._recorder is not None:
             self._recorder.close()
         self.tracker.fusion.exit(str(status))
         self._evaluate()
         self._heard.stop()
+        for timer in self._timers:
+            timer.cancel()
         self._emit(Exited(status.code, status.signal, self.screen()))

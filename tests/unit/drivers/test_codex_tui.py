@@ -524,13 +524,3 @@ def test_a_dialog_of_the_screen_alone_is_answered_by_its_key() -> None:
     stage = perform(script)
     assert stage.driver.written[-1] == b"y"
     assert stage.link.calls == ["hi"]
-
-
-def test_a_lost_link_says_nothing_of_the_phase_any_more() -> None:
-    async def script(stage: LinkedStage) -> None:
-        await stage.working()
-        stage.driver.feed(DONE)
-        stage.driver.unlink()
-        stage.paint("› hi", "", "• Well.", "", "\x1b[2m  Worked for <1s\x1b[22m")
-
-    assert perform(script).phase == "idle"

@@ -8,6 +8,7 @@ import pytest
 
 from agentapi.drivers.base import ScreenChanged
 from agentapi.drivers.tui import DRAIN, DRAIN_CAP, READ_INTERVAL, SYNC_LIMIT
+from agentapi.terminal import ExitStatus
 from tests.support.stage import BEGIN, BRACKETED, DONE, END, IDLE, WORKING, Stage, play
 
 TITLE_AT_WORK, TITLE_AT_REST = b"\x1b]0;\xe2\xa0\x8b dir\x07", b"\x1b]0;dir\x07"
@@ -279,3 +280,24 @@ def test_an_interrupt_that_comes_too_early_is_tried_once_more() -> None:
         await stage.driver.interrupt()
 
     assert play(script).driver.written.count(b"\x1b") == 2
+
+
+def test_nothing_happens_behind_the_end() -> None:
+    async def script(stage: Stage) -> None:
+        await stage.ready()
+        stage.submit("hi")
+        stage.driver.feed(WORKING)
+        stage.paint("› hi", "", "• Well.", "", "\x1b[2m  Worked for 1s\x1b[0m")
+        stage.driver.feed(DONE + BEGIN)  # the end of the turn is told; and half a frame
+        stage.driver._ended(ExitStatus(0, None))
+        told = len(stage.events)
+        assert [handle for handle in due() if not handle.cancelled()] == []
+        await asyncio.sleep(DRAIN_CAP * 2)
+        assert stage.events[told:] == []
+
+    def due() -> list[asyncio.TimerHandle]:
+        """What the loop is to do later."""
+        handles: list[asyncio.TimerHandle] = vars(asyncio.get_running_loop())["_scheduled"]
+        return handles
+
+    assert play(script).phases()[-2:] == ["idle", "exited"]
