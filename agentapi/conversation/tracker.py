@@ -130,9 +130,10 @@ class Tracker:
         return said
 
     def _grown(self, text: str, last: bool) -> list[Said]:
-        """What the agent says now. What comes late may only lengthen it or lay it out anew, and
-        before its first words there is no message."""
-        if self._late and not squeeze(text).startswith(squeeze(self._said or "")):
+        """What the agent says now. What comes late may only lengthen it or lay it out anew, by no
+        line that tells of the next turn; and before its first words there is no message."""
+        longer = squeeze(text).startswith(squeeze(self._said or ""))
+        if self._late and (self.reading.working or not longer):
             return []
         text = self._with_dialog(text) if last else text
         return self._tell(text) if text or self._said is not None else []

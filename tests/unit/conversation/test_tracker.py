@@ -71,3 +71,29 @@ def test_a_dialogs_id_is_its_own_also_among_those_of_other_runs() -> None:
             if tracker.state.dialog is not None:
                 ids.append(tracker.state.dialog.id)
     assert [ids.index(number) for number in ids] == [0, 0, 2, 3, 3, 5]
+
+
+def test_the_next_turns_working_line_does_not_lengthen_the_last_answer() -> None:
+    """It may be painted before any stronger source tells that a turn began; words still count."""
+    tracker = Tracker(profile_for("codex"))
+    tracker.take(frame(*BANNER, *COMPOSER))
+    tracker.fusion.note(Source.TITLE, Phase.IDLE, "idle")
+    tracker.settle()
+    tracker.prepare()
+    tracker.submit("hi")
+    tracker.begin("title")
+    tracker.fusion.note(Source.TITLE, Phase.WORKING, "working")
+    tracker.take(frame(*BANNER, "› hi", "", "• Hello", "", *COMPOSER))
+    assert told(tracker) == ["• Hello"]
+    tracker.fusion.note(Source.TITLE, Phase.IDLE, "idle")
+    tracker.finish()
+    working = "• Working (0s • esc to interrupt)"
+    tracker.take(frame(*BANNER, "› hi", "", "• Hello", "", working, "", *COMPOSER))
+    assert told(tracker) == []
+    tracker.take(frame(*BANNER, "› hi", "", "• Hello", "  there", "", *COMPOSER))
+    assert told(tracker) == ["• Hello\n  there"]
+
+
+def told(tracker: Tracker) -> list[str]:
+    """What the agent is heard to say."""
+    return [said.text for said in tracker.read() if not said.by_user]
