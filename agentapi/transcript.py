@@ -22,7 +22,7 @@ A source is written for `Transcript.open`: it puts `Entry` values, tells the usa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -90,6 +90,10 @@ class Transcript:
     def items(self) -> tuple[TranscriptItem, ...]:
         """All items."""
         return tuple(self._items)
+
+    def newest_first(self) -> Iterator[TranscriptItem]:
+        """All items, without a copy: for whoever looks only at the last ones, and at once."""
+        return reversed(self._items)
 
     @property
     def recorded(self) -> bool:

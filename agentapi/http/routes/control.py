@@ -33,7 +33,7 @@ async def approval(request: web.Request) -> web.StreamResponse:
     """The open dialog."""
     session = request.app[SESSION]
     dialog = session.phase_state.dialog
-    newest_first = (told.item for told in reversed(session.transcript.items))
+    newest_first = (told.item for told in session.transcript.newest_first())
     body = None if dialog is None else shown(dialog, exact_patch(newest_first))
     return described(request, "ApprovalBody", {"open": body})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ from agentapi.conversation.model import Choice, Dialog, Phase
 from agentapi.drivers.base import SendError
 from agentapi.drivers.evidence import SourceSaid
 from agentapi.http.routes.control import exact_patch, shown
+from agentapi.transcript import Transcript
 from agentapi.transcript_items import Item, ToolCall, Turn
 from tests.support.live import serving, settle
 
@@ -133,6 +135,21 @@ STARTED = Turn("started")
 )
 def test_the_recorded_patch_that_waits(items: list[Item], patch: str) -> None:
     assert exact_patch(reversed(items)) == patch
+
+
+def test_only_the_last_turn_is_looked_at() -> None:
+    newest_first: Iterator[Item] = iter([PATCH, STARTED, PATCH, STARTED])
+    assert exact_patch(newest_first) == PATCH.command
+    assert list(newest_first) == [PATCH, STARTED]
+
+
+async def test_an_open_dialog_costs_no_copy_of_the_transcript(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with serving() as live:
+        live.driver.phase(Phase.BLOCKED, "dialog", DIALOG)
+        monkeypatch.delattr(Transcript, "items")
+        assert (await live.get("/approval")).json["open"]["id"] == "d7"
 
 
 def test_a_patch_is_shown_as_it_is_recorded_and_else_as_the_screen_has_it() -> None:
