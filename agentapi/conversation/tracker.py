@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from agentapi.agents.profile import AgentProfile, Reading, squeeze
-from agentapi.conversation.extract import Extractor, MarkedExtractor, PlainExtractor
+from agentapi.conversation.extract import Extractor, MarkedExtractor
 from agentapi.conversation.model import Dialog, Phase, PhaseState, dialog_ids
+from agentapi.conversation.plain import PlainExtractor
 from agentapi.conversation.status import PhaseFusion, Source
 from agentapi.frames import AgentState, Frame, Notification, Signal, Title
 

@@ -9,14 +9,8 @@ from hypothesis import strategies as st
 from agentapi.agents import profile_for
 from agentapi.agents.profile import Reading
 from agentapi.conversation.document import GAP
-from agentapi.conversation.extract import (
-    Extract,
-    MarkedExtractor,
-    PlainExtractor,
-    added_lines,
-    joined,
-    without_echo,
-)
+from agentapi.conversation.extract import Extract, MarkedExtractor, joined
+from agentapi.conversation.plain import PlainExtractor, added_lines, without_echo
 from agentapi.frames import Frame
 
 CODEX, PLAIN = profile_for("codex"), profile_for("custom")
