@@ -23,6 +23,7 @@ A source is written for `Transcript.open`: it puts `Entry` values, tells the usa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -138,27 +139,28 @@ class Transcript:
         What the screen said until now is what the source is about to tell.
 
         `again` is what told of the same session before another one was told of: then only what
-        that did not tell comes."""
+        that did not tell comes, and what it told that was growing goes on. Nothing grows of a
+        session that was left."""
+        for number in self._growing:
+            self._set(number, replace(self._items[number], partial=False))
+        self._growing.clear()
         self._feed = Feed(self, source, self._exact, again)
         return self._feed
 
     def _put(self, feed: Feed, entries: Iterable[Entry]) -> None:
         for entry in entries:
-            if feed.knows(entry):
+            number = feed.place(entry)
+            if number is None:
                 continue
-            number = feed.base + entry.index
+            known = number < self._exact
+            turn = self._items[number].turn if known else feed.turns + entry.turn
             made = TranscriptItem(
-                number + 1,
-                feed.turns + entry.turn,
-                entry.time,
-                entry.item,
-                entry.partial,
-                feed.source,
+                number + 1, turn, entry.time, entry.item, entry.partial, feed.source
             )
-            if number >= self._exact:
+            if not known:
                 self._exact = number + 1
                 self._cover(entry)
-                self._live.record(number, made.turn, entry)
+                self._live.record(number, turn, entry)
             else:
                 self._live.grow(number, partial=entry.partial)
             self._growing.pop(number, None)
@@ -348,18 +350,26 @@ class Feed:
         """How many entries were told in all."""
         self.base = exact - self.known
         """The place of the first entry, or what it would be."""
+        # The places of entries that may still change:
+        self._growing: dict[int, int] = dict(again._growing) if again is not None else {}
         self._told_turns: int = again._told_turns if again is not None else 0
         self.turns = turns - self._told_turns
         """What to add to the number of a turn."""
         self._transcript = transcript
 
-    def knows(self, entry: Entry) -> bool:
-        """Whether the entry is in the transcript from another time; else it is told now."""
+    def place(self, entry: Entry) -> int | None:
+        """The entry's place; None when it is whole in the transcript from another time."""
         if entry.index < self.known:
-            return True
-        self.told = max(self.told, entry.index + 1)
-        self._told_turns = max(self._told_turns, entry.turn)
-        return False
+            place = self._growing.get(entry.index)
+        else:
+            place = self.base + entry.index
+            self.told = max(self.told, entry.index + 1)
+            self._told_turns = max(self._told_turns, entry.turn)
+        if place is not None and entry.partial:
+            self._growing[entry.index] = place
+        else:
+            self._growing.pop(entry.index, None)
+        return place
 
     def put(self, entries: Iterable[Entry]) -> None:
         """Add or change items; what is not news changes nothing."""
@@ -367,6 +377,7 @@ class Feed:
 
     def restart(self) -> None:
         """Forget what this feed told: it begins anew."""
+        self._growing = {n: place for n, place in self._growing.items() if n < self.known}
         self._transcript._restart(self)
 
     def tell_usage(self, usage: dict[str, object] | None) -> None:

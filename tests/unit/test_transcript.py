@@ -185,6 +185,34 @@ async def test_back_in_a_session_only_what_is_new_is_told(transcript: Transcript
     assert len(transcript.items) == 4
 
 
+async def test_what_still_ran_when_a_session_was_left_ends_where_it_stands(
+    transcript: Transcript,
+) -> None:
+    running = ToolCall("shell", "make")
+    ended = ToolCall("shell", "make", output="done", exit_code=0, status="completed")
+    begun = [
+        *entries(UserMessage("one")),
+        *entries(running, running, first=1, partial=True),
+    ]
+    feed = transcript.open(Source.ROLLOUT)
+    feed.put(begun)
+    transcript.open(Source.ROLLOUT).put(entries(UserMessage("two")))
+    assert [(i.item, i.partial) for i in transcript.items[1:3]] == [(running, False)] * 2
+    assert not transcript._growing
+    feed = transcript.open(Source.ROLLOUT, feed)  # back, and its record is read again
+    feed.put([*begun, *entries(ended, first=1)])
+    assert [(i.item, i.partial) for i in transcript.items[1:3]] == [(ended, False), (running, True)]
+    assert [i.turn for i in transcript.items] == [1, 1, 1, 2]
+    transcript.open(Source.ROLLOUT).put(entries(UserMessage("three")))
+    feed = transcript.open(Source.ROLLOUT, feed)
+    feed.put([*begun, *entries(ended, ended, UserMessage("four"), first=1)])
+    assert [(i.item, i.partial) for i in transcript.items[1:3]] == [(ended, False)] * 2
+    assert [i[2] for i in shown(transcript)] == ["one", "", "", "two", "three", "four"]
+    assert not transcript._growing
+    feed.put(entries(running, first=1, partial=True))  # whole is whole
+    assert transcript.items[1].item == ended
+
+
 async def test_a_source_that_begins_anew(transcript: Transcript) -> None:
     feed = transcript.open(Source.ROLLOUT)
     feed.put(entries(UserMessage("one"), AgentMessage("1"), UserMessage("two")))
