@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from agentapi.agents.codex_dialog import RULE
+from agentapi.codex.json_values import Json, as_text
 from agentapi.codex.link_forms import elicitation, user_input
 from agentapi.codex.link_items import changes_text, shell_words
 from agentapi.codex.link_question import Question, Result, asking
 from agentapi.codex.rpc import RequestId
-
-Json = Mapping[str, Any]
 
 _REFUSE = "No, and tell Codex what to do differently"
 _LABELS = {
@@ -55,7 +53,7 @@ def question(request: RequestId, method: str, params: Json, item: Json) -> Quest
 
 
 def _command(request: RequestId, params: Json) -> Question:
-    command, reason = shell_words(params.get("command")), _text(params.get("reason"))
+    command, reason = shell_words(params.get("command")), as_text(params.get("reason"))
     kind, title, labels = "command", "Would you like to run the following command?", _LABELS
     network = params.get("networkApprovalContext")
     if isinstance(network, dict):
@@ -82,7 +80,7 @@ def _patch(request: RequestId, params: Json, item: Json) -> Question:
         choices,
         kind="patch",
         title="Would you like to make the following edits?",
-        reason=_text(params.get("reason")),
+        reason=as_text(params.get("reason")),
         diff=changes_text(item.get("changes")),
     )
 
@@ -98,7 +96,7 @@ def _permissions(request: RequestId, params: Json) -> Question:
         choices,
         kind="permission",
         title="Would you like to grant these permissions?",
-        reason=_text(params.get("reason")),
+        reason=as_text(params.get("reason")),
         command=permission_rule(wanted),
     )
 
@@ -119,7 +117,7 @@ def _paths(files: Json) -> dict[str, list[str]]:
     entries = files.get("entries")
     for entry in entries if isinstance(entries, list) else []:
         if isinstance(entry, dict):
-            found.setdefault(_text(entry.get("access")), []).append(_path(entry.get("path")))
+            found.setdefault(as_text(entry.get("access")), []).append(_path(entry.get("path")))
     if not entries:
         for access in ("read", "write"):
             if isinstance(paths := files.get(access), list) and paths:
@@ -152,10 +150,6 @@ def _label(decision: object, labels: Mapping[str, str]) -> str:
         allows = isinstance(rule, dict) and rule.get("action") == "allow"
         return f"{'Yes, and allow' if allows else 'No, and block'} this host in the future"
     return next(iter(decision), "")
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
 
 
 _QUESTIONS: Mapping[str, Callable[[RequestId, Json], Question | None]] = {

@@ -7,17 +7,16 @@ filled in on the screen, from its first field on, by a person or by keys.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from agentapi.agents.codex_dialog import CANCEL, form_reason
+from agentapi.codex.json_values import Json, as_list, as_object, as_objects, as_text
 from agentapi.codex.link_question import Question, Result, asking
 from agentapi.codex.rpc import RequestId
 from agentapi.conversation.model import Choice
 
-Json = Mapping[str, Any]
 Outcome = Result | Callable[[], Question]
 
 _OTHER = "None of the above"
@@ -27,8 +26,8 @@ _PERSIST = {"session": "Allow for this session", "always": "Always allow"}
 
 def user_input(request: RequestId, params: Json) -> Question | None:
     """The model's questions to the user (`item/tool/requestUserInput`)."""
-    questions = _objects(params.get("questions"))
-    if not questions or not all(_objects(one.get("options")) for one in questions):
+    questions = as_objects(params.get("questions"))
+    if not questions or not all(as_objects(one.get("options")) for one in questions):
         return None
     return _ask(request, questions, {})
 
@@ -38,8 +37,8 @@ def _ask(request: RequestId, questions: Sequence[Json], given: Json) -> Question
     place = len(given)
     one = questions[place]
     options = [
-        Choice(str(number), _text(option.get("label")), "", _text(option.get("description")))
-        for number, option in enumerate(_objects(one.get("options")), 1)
+        Choice(str(number), as_text(option.get("label")), "", as_text(option.get("description")))
+        for number, option in enumerate(as_objects(one.get("options")), 1)
     ]
     if one.get("isOther"):
         options.append(Choice(str(len(options) + 1), _OTHER, ""))
@@ -54,16 +53,16 @@ def _ask(request: RequestId, questions: Sequence[Json], given: Json) -> Question
         request,
         [(option, after(option.label)) for option in options],
         kind="question",
-        title=_text(one.get("question")),
+        title=as_text(one.get("question")),
         reason=form_reason(place + 1, len(questions)),
     )
 
 
 def elicitation(request: RequestId, params: Json) -> Question | None:
     """What an MCP server asks of the user, or what Codex asks before it calls a server's tool."""
-    meta = _object(params.get("_meta"))
-    schema = _object(params.get("requestedSchema"))
-    fields = [(name, _object(f)) for name, f in _object(schema.get("properties")).items()]
+    meta = as_object(params.get("_meta"))
+    schema = as_object(params.get("requestedSchema"))
+    fields = [(name, as_object(f)) for name, f in as_object(schema.get("properties")).items()]
     if meta.get("codex_approval_kind") == "mcp_tool_call":
         return _tool(request, params, meta)
     if params.get("mode") == "url":
@@ -80,26 +79,26 @@ def elicitation(request: RequestId, params: Json) -> Question | None:
             ("Cancel", {"action": "cancel"}),
         ],
         kind="mcp",
-        title=_text(params.get("message")),
+        title=as_text(params.get("message")),
     )
 
 
 def _tool(request: RequestId, params: Json, meta: Json) -> Question:
     """Leave to call a tool, once or for longer."""
     persist = meta.get("persist")
-    longer = [persist] if isinstance(persist, str) else _list(persist)
+    longer = [persist] if isinstance(persist, str) else as_list(persist)
     choices: list[tuple[str, Result]] = [("Allow", {"action": "accept", "content": {}})]
     for span, label in _PERSIST.items():
         if span in longer:
             choices.append((label, {"action": "accept", "_meta": {"persist": span}}))
     choices.append(("Cancel", {"action": "cancel"}))
-    arguments = _object(meta.get("tool_params"))
+    arguments = as_object(meta.get("tool_params"))
     lines = [f"{name}: {_plain(value)}" for name, value in arguments.items()]
     return asking(
         request,
         choices,
         kind="mcp",
-        title=_text(params.get("message")),
+        title=as_text(params.get("message")),
         command="\n".join(lines),
     )
 
@@ -113,8 +112,8 @@ def _page(request: RequestId, params: Json) -> Question:
             (Choice("back", "Back", ""), {"action": "decline"}),
         ],
         kind="mcp",
-        title=_text(params.get("message")),
-        command=_text(params.get("url")),
+        title=as_text(params.get("message")),
+        command=as_text(params.get("url")),
     )
 
 
@@ -132,7 +131,7 @@ def _fill_in(
         return {"action": "accept", "content": content}
 
     about = " ".join(
-        filter(None, [_text(field.get("title")) or name, _text(field.get("description"))])
+        filter(None, [as_text(field.get("title")) or name, as_text(field.get("description"))])
     )
     choices: list[tuple[str | Choice, Outcome]] = [
         (label, after(value)) for label, value in _options(field)
@@ -141,7 +140,7 @@ def _fill_in(
         request,
         [*choices, (replace(CANCEL, key=""), {"action": "cancel"})],
         kind="mcp",
-        title=f"{_text(params.get('message'))}\n{about}",
+        title=f"{as_text(params.get('message'))}\n{about}",
         reason=form_reason(place + 1, len(fields)),
     )
 
@@ -150,33 +149,17 @@ def _options(field: Json) -> list[tuple[str, object]]:
     """The labels and values that a field may have; none where it takes words."""
     if field.get("type") == "boolean":
         return [("True", True), ("False", False)]
-    values = _list(field.get("enum"))
-    names = _list(field.get("enumNames"))
+    values = as_list(field.get("enum"))
+    names = as_list(field.get("enumNames"))
     if values:
         names = names if len(names) == len(values) else values
         return [(str(label), value) for label, value in zip(names, values, strict=True)]
     return [
-        (_text(one.get("title")) or str(one["const"]), one["const"])
-        for one in _objects(field.get("oneOf"))
+        (as_text(one.get("title")) or str(one["const"]), one["const"])
+        for one in as_objects(field.get("oneOf"))
         if "const" in one
     ]
 
 
 def _plain(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _object(value: object) -> Json:
-    return value if isinstance(value, dict) else {}
-
-
-def _objects(values: object) -> list[Json]:
-    return [value for value in _list(values) if isinstance(value, dict)]
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []

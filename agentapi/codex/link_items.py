@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from agentapi.codex import rollout_tools as tools
+from agentapi.codex.json_values import Json, as_object, as_objects, as_text, as_texts
 from agentapi.transcript_items import (
     AgentMessage,
     Item,
@@ -23,8 +22,6 @@ from agentapi.transcript_items import (
     ToolCall,
     UserMessage,
 )
-
-Json = Mapping[str, Any]
 
 _STATUS = {
     "inProgress": "running",
@@ -49,11 +46,11 @@ def thread_item(raw: Json) -> Item:
         case "userMessage":
             return UserMessage(user_text(raw))
         case "agentMessage":
-            return AgentMessage(_text(raw.get("text")))
+            return AgentMessage(as_text(raw.get("text")))
         case "reasoning":
-            return Reasoning("\n\n".join(_texts(raw.get("summary"))))
+            return Reasoning("\n\n".join(as_texts(raw.get("summary"))))
         case "plan":
-            return Plan(_text(raw.get("text")))
+            return Plan(as_text(raw.get("text")))
         case "commandExecution":
             return _command(raw)
         case "fileChange":
@@ -63,30 +60,30 @@ def thread_item(raw: Json) -> Item:
             return _mcp_call(raw)
         case "contextCompaction":
             return Notice("compaction", "")
-    return Other(_text(raw.get("type")), dict(raw))
+    return Other(as_text(raw.get("type")), dict(raw))
 
 
 def user_text(raw: Json) -> str:
     """The words of a user's message; pictures and mentions that came beside them are left out."""
     parts = raw.get("content")
-    texts = [part.get("text") for part in _objects(parts) if part.get("type") == "text"]
-    return "\n".join(_texts(texts))
+    texts = [part.get("text") for part in as_objects(parts) if part.get("type") == "text"]
+    return "\n".join(as_texts(texts))
 
 
 def plan_update(params: Json) -> Plan:
     """The agent's list of steps (`turn/plan/updated`)."""
     words = {"inProgress": "in_progress"}
     steps = [
-        {"step": _text(step.get("step")), "status": words.get(status, status)}
-        for step in _objects(params.get("plan"))
-        if (status := _text(step.get("status")) or "pending")
+        {"step": as_text(step.get("step")), "status": words.get(status, status)}
+        for step in as_objects(params.get("plan"))
+        if (status := as_text(step.get("status")) or "pending")
     ]
-    return Plan(_text(params.get("explanation")), steps)
+    return Plan(as_text(params.get("explanation")), steps)
 
 
 def shell_words(command: object) -> str:
     """The command without the shell around it, as Codex's own screen shows it."""
-    text = _text(command)
+    text = as_text(command)
     try:
         words = shlex.split(text)
     except ValueError:
@@ -97,13 +94,13 @@ def shell_words(command: object) -> str:
 def changes_text(changes: object) -> str:
     """A patch as text: each file's name with what becomes of it, then its lines."""
     parts = []
-    for change in _objects(changes):
-        kind = _object(change.get("kind")).get("type") or "change"
-        diff = _text(change.get("diff"))
+    for change in as_objects(changes):
+        kind = as_object(change.get("kind")).get("type") or "change"
+        diff = as_text(change.get("diff"))
         if kind in ("add", "delete"):  # the file's own lines, unmarked
             mark = "+" if kind == "add" else "-"
             diff = "\n".join(mark + line for line in diff.splitlines())
-        parts.append(f"{kind} {_text(change.get('path'))}\n{diff}".rstrip("\n"))
+        parts.append(f"{kind} {as_text(change.get('path'))}\n{diff}".rstrip("\n"))
     return "\n".join(parts)
 
 
@@ -146,7 +143,7 @@ def _command(raw: Json) -> ToolCall:
     return ToolCall(
         tools.SHELL,
         command=shell_words(raw.get("command")),
-        output=_text(raw.get("aggregatedOutput")),
+        output=as_text(raw.get("aggregatedOutput")),
         exit_code=code if isinstance(code, int) else None,
         duration_ms=duration if isinstance(duration, int) else None,
         status=_status(raw),
@@ -154,37 +151,17 @@ def _command(raw: Json) -> ToolCall:
 
 
 def _mcp_call(raw: Json) -> ToolCall:
-    result, error = _object(raw.get("result")), _object(raw.get("error"))
-    texts = [_text(part.get("text")) for part in _objects(result.get("content"))]
+    result, error = as_object(raw.get("result")), as_object(raw.get("error"))
+    texts = [as_text(part.get("text")) for part in as_objects(result.get("content"))]
     duration = raw.get("durationMs")
     return ToolCall(
-        f"mcp__{_text(raw.get('server'))}__{_text(raw.get('tool'))}",
+        f"mcp__{as_text(raw.get('server'))}__{as_text(raw.get('tool'))}",
         arguments=json.dumps(raw.get("arguments"), ensure_ascii=False),
-        output="\n".join(text for text in texts if text) or _text(error.get("message")),
+        output="\n".join(text for text in texts if text) or as_text(error.get("message")),
         duration_ms=duration if isinstance(duration, int) else None,
         status=_status(raw),
     )
 
 
 def _status(raw: Json) -> str:
-    return _STATUS.get(_text(raw.get("status")), "running")
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _texts(values: object) -> list[str]:
-    return [value for value in _list(values) if isinstance(value, str)]
-
-
-def _object(value: object) -> Json:
-    return value if isinstance(value, dict) else {}
-
-
-def _objects(values: object) -> list[Json]:
-    return [value for value in _list(values) if isinstance(value, dict)]
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
+    return _STATUS.get(as_text(raw.get("status")), "running")
