@@ -238,7 +238,7 @@ class LinkedTui(TuiDriver):
         if self._tui_works():
             return PAINT_LIMIT if self._owed and whole else STALL_LIMIT
         if whole:
-            return 0.0
+            return super()._patience()  # the record may have told more than the link
         return END_LIMIT if self._owed.ended(self.tracker.text) else PAINT_LIMIT
 
     def _tui_works(self) -> bool:

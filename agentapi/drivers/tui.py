@@ -411,9 +411,9 @@ class TuiDriver:
     def _drained(self) -> None:
         """No more frames came for a while: none is waited for, unless the screen lags behind what
         is known of the turn, or shows nothing whole."""
-        self._read()
-        still = asyncio.get_running_loop().time() - self._shown_at
         unfinished = self._emulator.synchronized or self.tracker.wordless
+        self._read()  # words that were found only now may have more behind them
+        still = asyncio.get_running_loop().time() - self._shown_at
         cap = PAINT_CAP if still < self._patience() else DRAIN_CAP if unfinished else 0.0
         if self._draining.elapsed < cap:
             self._draining.restart()
