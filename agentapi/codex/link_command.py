@@ -46,7 +46,7 @@ class CodexCommand:
 
     def obstacle(self) -> str:
         """Why this command cannot be linked; empty when it can."""
-        for option, _ in self._options():
+        for option, _ in self.options():
             if option in ("--remote", "--no-daemon"):
                 return f"the command line has {option}"
             if option in _TUI_ONLY:
@@ -58,7 +58,7 @@ class CodexCommand:
         """The app-server that listens on `socket`, with the configuration of the command line."""
         configuration = [
             word
-            for option, words in self._options()
+            for option, words in self.options()
             if option in _FOR_SERVER or option == "--strict-config"
             for word in words
         ]
@@ -72,12 +72,12 @@ class CodexCommand:
 
     def resuming(self, session_id: str) -> CodexCommand:
         """The same options with that session instead of what else the command line asked for."""
-        options = [word for _, words in self._options() for word in words]
+        options = [word for _, words in self.options() for word in words]
         lone = {"--last", "--all", "--include-non-interactive"}
         kept = [word for word in options if word not in lone]
         return CodexCommand(self.prefix, self.program, ("resume", session_id, *kept))
 
-    def _options(self) -> Iterator[tuple[str, list[str]]]:
+    def options(self) -> Iterator[tuple[str, list[str]]]:
         """Each option's name, and its words."""
         words = iter(self.arguments)
         for word in words:

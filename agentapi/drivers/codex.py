@@ -21,6 +21,7 @@ from agentapi.agents.profile import AgentProfile
 from agentapi.codex.launch import REMOTE, known_flags, without_daemon
 from agentapi.codex.link_command import CodexCommand
 from agentapi.codex.link_events import Early
+from agentapi.codex.trust import undecided
 from agentapi.conversation.model import Level, Phase, PhaseState
 from agentapi.drivers.base import (
     AgentText,
@@ -46,6 +47,11 @@ RESTARTS = 2
 """How often a lost link is made again in one run."""
 RESTART_GRACE = 1.0
 """Seconds that a TUI has to end whose app-server is gone."""
+
+UNTRUSTED = (
+    "Codex was never told whether to trust this folder, and with the link it does not ask: it may"
+    " only read. Start it once without the link, or set sandbox_mode"
+)
 
 log = logging.getLogger(__name__)
 
@@ -200,6 +206,10 @@ class CodexDriver:
             return why
         if REMOTE not in await known_flags(command.program, self._env):
             return "this version of Codex has no --remote unix://"
+        if undecided(command, self._cwd or Path.cwd(), self._env):
+            if self._wanted != "on":
+                return "Codex has to ask first whether to trust this folder"
+            self._sink(Noticed(Level.WARNING, UNTRUSTED))
         return ""
 
     async def _start_alone(self, command: Sequence[str], why: str) -> None:

@@ -64,7 +64,7 @@ class Place:
         self._changed = asyncio.Event()
         self.driver = CodexDriver(
             profile_for("codex"),
-            [str(self._program)],
+            [str(self._program), "--sandbox", "read-only"],
             cwd=folder,
             env={"PATH": "/usr/bin:/bin", "XDG_CACHE_HOME": str(folder)},
             link=link,
