@@ -115,7 +115,7 @@ class Tracker:
         its end is still being painted; `ended`: now it is."""
         if not self.fusion.started:
             return self._tell(self._with_dialog(self._extractor.startup()))
-        if self.state.phase is not Phase.IDLE:
+        if self.state.phase is not Phase.IDLE or ended:  # also a turn that nobody read in time
             self._final = self._late = False
         if self._final:
             return []

@@ -8,7 +8,7 @@ from agentapi.agents import profile_for
 from agentapi.conversation.model import Phase
 from agentapi.conversation.status import Source
 from agentapi.conversation.tracker import Tracker
-from agentapi.frames import Frame
+from agentapi.frames import Frame, Notification
 
 BANNER = ("  >_ OpenAI Codex (v1)", "")
 COMPOSER = ("› ", "", "  gpt · ~/x")
@@ -92,6 +92,28 @@ def test_the_next_turns_working_line_does_not_lengthen_the_last_answer() -> None
     assert told(tracker) == []
     tracker.take(frame(*BANNER, "› hi", "", "• Hello", "  there", "", *COMPOSER))
     assert told(tracker) == ["• Hello\n  there"]
+
+
+def test_a_turn_that_is_over_before_it_was_read_has_its_words() -> None:
+    """0.80 paints its working line and announces the end within 11 ms, after an interrupt."""
+    interrupted = ("› hi", "", "■ Conversation interrupted", "")
+    tracker = Tracker(profile_for("codex"))
+    tracker.take(frame(*BANNER, *COMPOSER))
+    tracker.settle()
+    for text, said in (("hi", interrupted[2]), ("again", "• Hello")):
+        tracker.prepare()
+        tracker.submit(text)
+        if text == "again":
+            working = ("› again", "", "• Working (0s • esc to interrupt)", "")
+            tracker.take(frame(*BANNER, *interrupted, *working, *COMPOSER))
+            answered = ("› again", "", said, "")
+        else:
+            answered = ()
+        tracker.begin("screen")
+        tracker.signal(Notification(said))
+        tracker.take(frame(*BANNER, *interrupted, *answered, *COMPOSER))
+        assert [part.text for part in tracker.read(ended=True)] == [said]
+        tracker.finish()
 
 
 def told(tracker: Tracker) -> list[str]:
