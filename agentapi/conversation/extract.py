@@ -110,6 +110,8 @@ class MarkedExtractor:
         self._expected: str | None = None
         self._sent = ""
         """The message last expected, without blanks."""
+        self._above = ""
+        """The first line of the user message that stood last when it was expected."""
         self._begun = False
         """Whether the agent was seen to work on the message that is expected."""
         self._torn = False
@@ -171,6 +173,7 @@ class MarkedExtractor:
         """Adopt the next mark as this message's: those that show now are old."""
         self._expected, self._sent, self._begun = text, squeeze(text), False
         self._floor = self._last_mark(self._page.first) + 1
+        self._above = self._line(self._floor - 1)
         self._torn = self._resized = False
 
     @property
@@ -262,13 +265,12 @@ class MarkedExtractor:
     @property
     def _anchored(self) -> bool:
         """Whether the last user message stands where it stood."""
-        return self._anchor is not None and self._stands(self._anchor)
+        return self._anchor is not None and self._profile.starts_echo(self._line(self._anchor))
 
-    def _stands(self, mark: int) -> bool:
-        """Whether a user message begins in this line, as it did; -1 is none, and stands."""
-        if mark < self._page.first:
-            return mark < 0
-        return any(map(self._profile.starts_echo, self._page.lines(mark, mark + 1)))
+    def _line(self, number: int) -> str:
+        """The line of this number; empty where it is none, or not known any more."""
+        known = number >= self._page.first
+        return "".join(self._page.lines(number, number + 1)) if known else ""
 
     def _below(self, working: bool, marks: Sequence[int]) -> Extract:
         """What the agent says: all below the last user message, up to words that were typed but
@@ -278,7 +280,7 @@ class MarkedExtractor:
         return Extract(self._text(working or bool(marks), marks[0] if marks else None))
 
     def _adopt_expected(self) -> None:
-        if not self._stands(self._floor - 1):
+        if self._line(self._floor - 1) != self._above:
             self._floor = self._page.first  # another conversation, as after Codex's `/new`
         marks = self._marks(self._page.first if self._torn else self._floor)
         if not marks:

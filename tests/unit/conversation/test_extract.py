@@ -347,8 +347,8 @@ def test_an_answer_that_is_higher_than_the_screen_as_well_is_not_lost() -> None:
     assert text(screen, working=False).endswith("line 10\n  the end")
 
 
-@pytest.mark.parametrize("painted_late", [False, True])
-def test_a_new_conversation_in_the_place_of_the_old_one(painted_late: bool) -> None:
+@pytest.mark.parametrize("painted", ["before", "after", "never"])
+def test_a_new_conversation_in_the_place_of_the_old_one(painted: str) -> None:
     """After `/new` the first message stands in the row of the one before, or above it."""
 
     def show(*lines: str) -> None:
@@ -359,10 +359,11 @@ def test_a_new_conversation_in_the_place_of_the_old_one(painted_late: bool) -> N
     ask(screen, "one")
     show("", "› one", "", "• First")
     assert text(screen, working=False) == "• First"
-    if not painted_late:
+    if painted == "before":
         show()
     ask(screen, "two")
-    show()
+    if painted != "never":
+        show()
     show("", "› two", "", "• Second")
     assert screen.extractor.read(working=True) == [Extract("• Second")]
 
