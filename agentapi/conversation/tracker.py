@@ -55,6 +55,9 @@ class Tracker:
         """Whether the agent's last message is finished."""
         self._late = False
         """Whether its end was not seen: what is painted late may still lengthen it."""
+        self._closed = False
+        """Whether its end was seen: only another user message opens a new one. What a TUI command
+        works on (`/compact`, `!date`) or asks (`/model`) is no part of it."""
         self._submitted = False
         """Whether a message was submitted whose turn has not been seen to begin."""
 
@@ -124,9 +127,9 @@ class Tracker:
         said: list[Said] = []
         for extract in extracts:
             if extract.typed is not None:
-                self._said = None
+                self._said, self._closed = None, False
                 said.append(Said(extract.typed, by_user=True))
-            elif extract.text is not None and not self._submitted:
+            elif extract.text is not None and not self._submitted and not self._closed:
                 said += self._grown(extract.text, last=extract is extracts[-1])
         return said
 
@@ -182,6 +185,7 @@ class Tracker:
         """A turn is over and painted: its message stands, whatever the screen shows from now on
         (another layout, an older page, a TUI command's answer). One without words is empty."""
         self._final = self.profile.has_composer and self.complete
+        self._closed = self._closed or self._final
         self._late = self.profile.has_composer and not self._final
         return self._tell("") if self._said is None else []
 
@@ -235,7 +239,7 @@ class Tracker:
 
     def begin(self, because: str) -> None:
         """The submitted message's turn began."""
-        self._submitted = False
+        self._submitted = self._closed = False
         self._said = None
         self.fusion.begin(because)
 

@@ -116,6 +116,40 @@ def test_a_turn_that_is_over_before_it_was_read_has_its_words() -> None:
         tracker.finish()
 
 
+def test_what_a_command_of_the_terminal_paints_is_not_the_agents() -> None:
+    """0.169 tells of `!date`, `/compact` and `/model` as of turns and questions, but echoes no
+    message."""
+    tracker = Tracker(profile_for("codex"))
+    tracker.take(frame(*BANNER, *COMPOSER))
+    tracker.fusion.note(Source.OSC, Phase.IDLE, "idle")
+    tracker.settle()
+    tracker.prepare()
+    tracker.submit("hi")
+    tracker.begin("osc")
+    answered = (*BANNER, "› hi", "", "• Hello", "", "  Worked for <1s • 15:27", "")
+    tracker.take(dim(frame(*answered, *COMPOSER)))
+    assert [said.text for said in tracker.read(ended=True)] == ["• Hello"]
+    tracker.finish()
+    tracker.fusion.note(Source.OSC, Phase.WORKING, "working")
+    ran = (*answered, "• You ran date", "  └ Monday", "")
+    tracker.take(dim(frame(*ran, *COMPOSER)))
+    assert told(tracker) == []
+    tracker.fusion.note(Source.OSC, Phase.IDLE, "done")
+    assert tracker.read(ended=True) == tracker.finish() == []
+    tracker.take(dim(frame(*answered, *DIALOG)))
+    assert tracker.state.phase is Phase.BLOCKED
+    assert told(tracker) == []
+    tracker.fusion.note(Source.OSC, Phase.WORKING, "working")
+    tracker.take(dim(frame(*ran, "› by hand", "", "• Yes", "", *COMPOSER)))
+    assert [said.text for said in tracker.read()] == ["by hand", "• Yes"]
+
+
+def dim(shown: Frame) -> Frame:
+    """The mark of a turn's end is faint."""
+    bright = tuple("" if "Worked for" in line else line for line in shown.lines)
+    return replace(shown, bright=bright)
+
+
 def told(tracker: Tracker) -> list[str]:
     """What the agent is heard to say."""
     return [said.text for said in tracker.read() if not said.by_user]
