@@ -56,7 +56,7 @@ class Tracker:
         self._late = False
         """Whether its end was not seen: what is painted late may still lengthen it."""
         self._closed = False
-        """Whether its end was seen: only another user message opens a new one. What a TUI command
+        """Whether its end is sure: only another user message opens a new one. What a TUI command
         works on (`/compact`, `!date`) or asks (`/model`) is no part of it."""
         self._submitted = False
         """Whether a message was submitted whose turn has not been seen to begin."""
@@ -192,6 +192,15 @@ class Tracker:
     def stand(self) -> None:
         """Nothing comes late any more."""
         self._final = self._final or self._late
+        self._closed = self._closed or (self._late and self._told_over)
+
+    @property
+    def _told_over(self) -> bool:
+        """Whether the agent told the end of the turn by what means nothing else: a title blinks in
+        turns, too."""
+        said = self.fusion.deciding
+        unsure = (Source.TITLE, Source.SCREEN, Source.QUIET)
+        return said is not None and said.phase is Phase.IDLE and said.source not in unsure
 
     @property
     def announced_end(self) -> bool:
@@ -239,7 +248,7 @@ class Tracker:
 
     def begin(self, because: str) -> None:
         """The submitted message's turn began."""
-        self._submitted = self._closed = False
+        self._submitted = self._late = self._closed = False
         self._said = None
         self.fusion.begin(because)
 

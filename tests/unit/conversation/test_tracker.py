@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from agentapi.agents import profile_for
 from agentapi.conversation.model import Phase
 from agentapi.conversation.status import Source
@@ -101,14 +103,13 @@ def test_a_turn_that_is_over_before_it_was_read_has_its_words() -> None:
     tracker.take(frame(*BANNER, *COMPOSER))
     tracker.settle()
     for text, said in (("hi", interrupted[2]), ("again", "• Hello")):
+        answered: tuple[str, ...] = ()
         tracker.prepare()
         tracker.submit(text)
         if text == "again":
             working = ("› again", "", "• Working (0s • esc to interrupt)", "")
             tracker.take(frame(*BANNER, *interrupted, *working, *COMPOSER))
             answered = ("› again", "", said, "")
-        else:
-            answered = ()
         tracker.begin("screen")
         tracker.signal(Notification(said))
         tracker.take(frame(*BANNER, *interrupted, *answered, *COMPOSER))
@@ -142,6 +143,35 @@ def test_what_a_command_of_the_terminal_paints_is_not_the_agents() -> None:
     tracker.fusion.note(Source.OSC, Phase.WORKING, "working")
     tracker.take(dim(frame(*ran, "› by hand", "", "• Yes", "", *COMPOSER)))
     assert [said.text for said in tracker.read()] == ["by hand", "• Yes"]
+
+
+@pytest.mark.parametrize(("source", "closed"), [(Source.ROLLOUT, True), (Source.TITLE, False)])
+def test_without_a_mark_of_its_end_a_message_stands_once_the_end_is_sure(
+    source: Source, closed: bool
+) -> None:
+    """0.142 paints none; the title also blinks within turns, so it goes on after that."""
+    tracker = Tracker(profile_for("codex"))
+    tracker.take(frame(*BANNER, *COMPOSER))
+    tracker.settle()
+    tracker.prepare()
+    tracker.submit("hi")
+    tracker.begin("record")
+    answered = (*BANNER, "› hi", "", "• Hello", "")
+    tracker.fusion.note(source, Phase.WORKING, "began")
+    tracker.take(frame(*answered, *COMPOSER))
+    assert told(tracker) == ["• Hello"]
+    tracker.fusion.note(source, Phase.IDLE, "completed")
+    tracker.finish()
+    tracker.stand()
+    tracker.fusion.note(source, Phase.WORKING, "began")
+    tracker.take(frame(*answered, "• Context compacted", "", *COMPOSER))
+    assert told(tracker) == ([] if closed else ["• Hello\n\n• Context compacted"])
+    tracker.prepare()
+    tracker.submit("and")
+    tracker.begin("record")
+    tracker.stand()
+    tracker.take(frame(*answered, "› and", "", "• Yes", "", *COMPOSER))
+    assert told(tracker) == ["• Yes"]
 
 
 def dim(shown: Frame) -> Frame:
