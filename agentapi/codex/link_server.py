@@ -3,8 +3,9 @@
 The socket stands in a folder that only this user may enter. npm's `codex` is a small program that
 starts the native one as its child, so that every signal goes to the whole group; what the server
 itself runs in sessions of their own (Codex's commands) is found and ended with it. Asked to end, it
-waits for its turn to end, for ever if need be: so it is killed after a grace; and should this
-process be killed, a shell around the server sees the end of a pipe and kills all of them.
+waits for its turn to end, for ever if need be: so it is killed after a grace. A shell around the
+server adopts what loses its parent; it kills all of them when a part of the server is killed, and
+when this process is: then it sees the end of a pipe.
 """
 
 from __future__ import annotations
@@ -27,14 +28,13 @@ START_LIMIT = 10.0
 GRACE = 1.0
 """Seconds from SIGTERM to SIGKILL."""
 _LAST_LINES = 12
+_PR_SET_CHILD_SUBREAPER = 36
 _GUARD = """
 exec 3<&0 </dev/null
 trap : TERM INT HUP
-{
-    read -r _ <&3
-    exec >/dev/null 2>&1
+end_kin() {
     read -r me _ </proc/self/stat
-    kin=" $$ " grew=yes
+    lost=$1 kin=" $$ " grew=yes
     while [ "$grew" ]; do
         grew=
         for stat in /proc/[0-9]*/stat; do
@@ -43,6 +43,7 @@ trap : TERM INT HUP
             set -- ${line##*) }
             case $kin in *" $pid "*) continue ;; esac
             case $kin in *" $2 "*) ;; *) continue ;; esac
+            case $lost$2:$4 in $$:$$) ;; $$:*) continue ;; esac
             [ "$pid" = "$me" ] && continue
             kill -STOP "$pid"
             kin="$kin$pid " grew=yes
@@ -51,16 +52,27 @@ trap : TERM INT HUP
     set -- $kin
     shift
     kill -KILL "$@"
+}
+{
+    read -r _ <&3
+    exec >/dev/null 2>&1
+    end_kin
     kill -KILL 0
 } &
 guard=$!
 "$@" 3<&-
 code=$?
 kill -KILL $guard
+case $code in 0 | 130 | 143) ;; *) end_kin lost >/dev/null 2>&1 ;; esac
 exit $code
 """
-"""Run a program for as long as standard input is open. Then all its descendants end; each is
-stopped as it is found, so that it starts no other (proc_pid_stat(5): pid, name, state, parent)."""
+"""Run a program for as long as standard input is open; then end all its descendants. End them, too,
+when the program is lost: when it neither ended orderly nor by the signals that ask it to.
+
+Each is stopped as it is found, so that it starts no other (proc_pid_stat(5): pid, name, state,
+parent, group, session). The shell adopts what loses its parent: what is in another session then has
+detached itself on purpose, and lives, unless the program is lost. For then it may as well be a
+command cut off: Codex lets the shell of a command die with it, but not what the shell runs."""
 
 
 class ServerFailed(OSError):
@@ -74,7 +86,7 @@ class AppServer:
         self._folder, self._process = folder, process
         self.pid = process.pid
         """Also the id of its process group and session."""
-        self._strays = Strays(process.pid)
+        self._strays = Strays(process.pid, adopts=True)
         self._said: deque[str] = deque(maxlen=_LAST_LINES)
         self._life = asyncio.create_task(self._live(), name="codex app-server")
         self._on_exit: Callable[[str], None] = lambda how: None
@@ -103,6 +115,7 @@ class AppServer:
                     stdout=asyncio.subprocess.PIPE,
                     stderr=asyncio.subprocess.STDOUT,
                     start_new_session=True,
+                    preexec_fn=_adopting(),
                 )
                 server = cls(folder, process)
                 await server._wait_for_socket(watch, limit)
@@ -159,7 +172,7 @@ class AppServer:
         while line := await _line(self._process.stdout):
             self._said.append(line.decode("utf-8", "replace").rstrip())
         await self._process.wait()
-        self._signal(signal.SIGKILL)  # the native program, when only npm's shim was killed
+        self._signal(signal.SIGKILL)
         if not self._ending:
             self._strays.kill()
             self._on_exit(self._how())
@@ -175,6 +188,15 @@ class AppServer:
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
+
+
+def _adopting() -> Callable[[], None]:
+    """What makes a child adopt its descendants that lose their parents, as init does otherwise;
+    its own children do not inherit that (PR_SET_CHILD_SUBREAPER(2const))."""
+    import ctypes
+
+    prctl = ctypes.CDLL(None).prctl  # looked up here: the child only calls
+    return lambda: prctl(_PR_SET_CHILD_SUBREAPER, *map(ctypes.c_ulong, (1, 0, 0, 0)))
 
 
 async def _created(watch: Inotify, path: Path) -> None:

@@ -17,15 +17,16 @@ from pathlib import Path
 
 
 class Strays:
-    """Descendants of a group that left it."""
+    """Descendants of a group that left it. With `adopts` its leader is the parent of what lost its
+    own, instead of init (a subreaper): such a child is no more found than one of init's."""
 
-    def __init__(self, group: int) -> None:
-        self._group = group
+    def __init__(self, group: int, *, adopts: bool = False) -> None:
+        self._group, self._adopts = group, adopts
         self._pidfds: dict[int, int] = {}
 
     def look(self) -> None:
         """Hold those that there are now, besides those held already."""
-        for pid in strays(self._group) - self._pidfds.keys():
+        for pid in strays(self._group, self._adopts) - self._pidfds.keys():
             with contextlib.suppress(OSError):
                 self._pidfds[pid] = os.pidfd_open(pid)
 
@@ -38,7 +39,7 @@ class Strays:
         self._pidfds.clear()
 
 
-def strays(group: int) -> set[int]:
+def strays(group: int, adopts: bool = False) -> set[int]:
     """The pids of all descendants of the group's members that are not members themselves."""
     children: dict[int, list[int]] = {}
     members: set[int] = set()
@@ -47,7 +48,7 @@ def strays(group: int) -> set[int]:
         if its_group == group:
             members.add(pid)
     found: set[int] = set()
-    waiting = list(members)
+    waiting = list(members - {group} if adopts else members)
     while waiting:
         for child in children.get(waiting.pop(), ()):
             if child not in found and not _is_shared(child):

@@ -1,9 +1,13 @@
-"""A start of an app-server that fails or is called off leaves nothing. The server is a shell."""
+"""What an app-server leaves: nothing when its start fails or is called off, nor when it is lost. The
+server is a shell."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import select
+import signal
 import time
 from pathlib import Path
 
@@ -69,3 +73,32 @@ async def test_a_server_without_a_socket_is_ended(tmp_path: Path) -> None:
     with pytest.raises(ServerFailed, match=r"did not start: no socket within 0\.5 s"):
         await AppServer.start(command, cwd=None, env=os.environ, limit=0.5)
     assert left(tmp_path, sockets[0]) == []
+
+
+async def test_what_detached_itself_outlives_an_orderly_end_and_no_loss(tmp_path: Path) -> None:
+    pipe = tmp_path / "alive"
+    os.mkfifo(pipe)
+    words = f"echo $$ >{tmp_path}/detached; echo >{pipe}; exec sleep 600"
+    detached = f"(setsid sh -c '{words}' >/dev/null 2>&1 &)"
+    for loss in (False, True):
+        server = await AppServer.start(
+            lambda socket: program(tmp_path, f"{detached}; read -r _ <{pipe}; touch {socket}"),
+            cwd=None,
+            env=os.environ,
+        )
+        pid = int((tmp_path / "detached").read_text())
+        pidfd = os.pidfd_open(pid)
+        try:
+            if loss:
+                ended = asyncio.Event()
+                server.on_exit(lambda how, ended=ended: ended.set())  # type: ignore[misc]
+                os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+                async with asyncio.timeout(PATIENCE):
+                    await ended.wait()
+            await server.end()
+            dead, _, _ = select.select([pidfd], [], [], PATIENCE if loss else 0)
+            assert bool(dead) is loss
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            os.close(pidfd)
