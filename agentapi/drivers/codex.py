@@ -44,7 +44,8 @@ if TYPE_CHECKING:
     from agentapi.terminal.recording import Tape
 
 RESTARTS = 2
-"""How often a lost link is made again in one run."""
+"""How often a lost link is made again within `RESTART_SPAN` seconds."""
+RESTART_SPAN = 3600.0
 RESTART_GRACE = 1.0
 """Seconds that a TUI has to end whose app-server is gone."""
 
@@ -86,7 +87,8 @@ class CodexDriver:
         self._watchers: dict[Callable[[bytes], None], Callable[[], None]] = {}
         self._restarting: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
-        self._restarts = 0
+        self._lost_at: list[float] = []
+        """When the link was lost, within `RESTART_SPAN`."""
         self._muted = False
         """Whether what the agent paints is not said by it: the loss of its app-server, and then
         what was said before."""
@@ -320,13 +322,14 @@ class CodexDriver:
         if tui.link.resumable and tui.link.thread:
             command = command.resuming(tui.link.thread)
         self._tui = None
-        self._restarts += 1
+        now = asyncio.get_running_loop().time()
+        self._lost_at = [at for at in self._lost_at if now - at < RESTART_SPAN] + [now]
         await self._start_again(command)
         if self.pid is not None:
             self._restarted(self.pid)
 
     async def _start_again(self, command: CodexCommand) -> None:
-        if self._restarts <= RESTARTS:
+        if len(self._lost_at) <= RESTARTS:
             try:
                 await self._start_linked(command)
             except OSError as error:
