@@ -1,5 +1,5 @@
-"""What an app-server leaves: nothing when its start fails or is called off, nor when it is lost. The
-server is a shell."""
+"""What an app-server leaves: nothing when its start fails or is called off, nor when it is lost.
+The server is a shell."""
 
 from __future__ import annotations
 
