@@ -23,6 +23,7 @@ _WORKED = re.compile(
     r"^(?:  Worked for (?:<1s|(?:\d+[dhms] ?)+)(?: • \d?\d:\d\d(?: ?[AaPp][Mm])?)?"
     r"|  \d?\d:\d\d(?: ?[AaPp][Mm])?)$"
 )
+_PENDING = re.compile(r"^• (?:Messages to be submitted |Queued follow-up )")
 _RULE = re.compile(r"^─(?: Worked for [^─]+ )?─+$")
 _TIP = re.compile(r"^  └ Tip: ")
 _BACKGROUND = re.compile(r"^  \d+ background terminals? running")
@@ -53,7 +54,7 @@ class CodexProfile(AgentProfile):
             return Reading(last + 1, working=_working(frame.lines, last))
         bottom = max(row, min(frame.cursor[1], last))
         typed = _typed(frame.bright[row : bottom + 1])
-        end = _last_filled(frame.lines, row)
+        end = _above_pending(frame.lines, _last_filled(frame.lines, row))
         return Reading(
             row,
             composer=Composer(row, typed, ready=_configured(frame.lines, bottom, last)),
@@ -104,6 +105,8 @@ class CodexProfile(AgentProfile):
     ) -> list[str]:
         """Drop rules (0.80), and at the end the status line, tips and the mark of a turn's end."""
         kept = [line for line in lines if not (line[:1] == "─" and _RULE.match(line))]
+        if working:
+            kept = kept[: _above_pending(kept, len(kept) - 1) + 1]
         while kept and _is_tail_furniture(kept, bright, working):
             kept.pop()
         return kept
@@ -219,6 +222,18 @@ def _working(lines: Sequence[str], end: int) -> str:
         if not lines[row].startswith("  "):
             break
     return ""
+
+
+def _above_pending(lines: Sequence[str], end: int) -> int:
+    """What somebody typed for later is listed below the status line: messages of this turn, and of
+    the ones after it."""
+    above = end
+    for row in range(end, -1, -1):
+        if _PENDING.match(lines[row]):
+            above = _last_filled(lines, row)
+        elif lines[row] and not lines[row].startswith("  "):
+            break
+    return above if above < end and _working(lines, above) else end
 
 
 def _above_background(frame: Frame, end: int) -> int:

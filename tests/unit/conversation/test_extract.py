@@ -35,8 +35,8 @@ class Screen:
         cursor = (2, len(lines) + 1)
         alternate = self.alternate
         frame = Frame(0, 80, self.rows, rows, bright, cursor, alternate, pushed, cleared)
-        reading = CODEX.read(frame) if marked else Reading(self.rows)
-        self.extractor.take(frame, reading)
+        self.reading = CODEX.read(frame) if marked else Reading(self.rows)
+        self.extractor.take(frame, self.reading)
 
 
 def codex() -> Screen:
@@ -267,6 +267,30 @@ def test_an_answer_that_looks_like_furniture_is_kept() -> None:
     quoted = ("• › y", "  Worked for 6s • 20:10", "  • Working (3s • esc to interrupt)")
     screen.show("› x", "", *quoted)
     assert text(screen, working=False) == "\n".join(quoted)
+
+
+PENDING = (
+    "• Messages to be submitted after next tool call (press esc to interrupt and send",
+    *("  immediately)", "  ↳ echo this", "", "• Queued follow-up inputs", "  ↳ echo that"),
+)
+"""What 0.169 shows below its status line of what was typed in mid-turn."""
+
+
+def test_what_was_typed_for_later_is_not_said() -> None:
+    screen = codex()
+    ask(screen, "hi")
+    status = "• Working (1s • esc to interrupt) · 1 background terminal running · /ps to view…"
+    shown = ("› hi", "", "• Waiting.", "", "", status, "", *PENDING)
+    screen.show(*shown)
+    assert text(screen, working=True) == "• Waiting."
+    assert screen.reading.working == status
+
+
+def test_an_answer_about_what_was_typed_for_later_is_kept() -> None:
+    screen = codex()
+    ask(screen, "hi")
+    screen.show("› hi", "", *PENDING)
+    assert text(screen, working=True) == "\n".join(PENDING)
 
 
 def test_a_plain_programs_answer_is_what_was_not_there() -> None:
