@@ -95,6 +95,8 @@ class Tracker:
         if not self.profile.has_composer:
             return
         self._ready = reading.composer is not None and reading.composer.ready
+        if reading.composer is not None and reading.composer.text.startswith("/"):
+            self.stand()  # what is painted from now on may be a command's
         self._known(reading.dialog)
         self._see()
         if reading.working:

@@ -145,9 +145,10 @@ def test_what_a_command_of_the_terminal_paints_is_not_the_agents() -> None:
     assert [said.text for said in tracker.read()] == ["by hand", "• Yes"]
 
 
+@pytest.mark.parametrize("typed", [False, True])
 @pytest.mark.parametrize(("source", "closed"), [(Source.ROLLOUT, True), (Source.TITLE, False)])
 def test_without_a_mark_of_its_end_a_message_stands_once_the_end_is_sure(
-    source: Source, closed: bool
+    source: Source, closed: bool, typed: bool
 ) -> None:
     """0.142 paints none; the title also blinks within turns, so it goes on after that."""
     tracker = Tracker(profile_for("codex"))
@@ -162,7 +163,10 @@ def test_without_a_mark_of_its_end_a_message_stands_once_the_end_is_sure(
     assert told(tracker) == ["• Hello"]
     tracker.fusion.note(source, Phase.IDLE, "completed")
     tracker.finish()
-    tracker.stand()
+    if typed:  # before the time for late words is over
+        tracker.take(frame(*answered, "› /compact", "", "  gpt · ~/x"))
+    else:
+        tracker.stand()
     tracker.fusion.note(source, Phase.WORKING, "began")
     tracker.take(frame(*answered, "• Context compacted", "", *COMPOSER))
     assert told(tracker) == ([] if closed else ["• Hello\n\n• Context compacted"])
