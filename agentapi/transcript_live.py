@@ -148,13 +148,17 @@ class Live:
 
     def idle(self) -> bool:
         """The agent is idle: what was asked is over. Whether there was anything."""
-        answered = [told for told in self._answered if told.turn in self._turns]
+        answered = [told for told in self._answered if self._is_live(told)]
         over = [told for told in answered if told.number is None]
         self._answered = [told for told in answered if told.number is not None]
         for told in over:
             del self._turns[told.turn].told[told.id]
         self.moved |= bool(over)
         return bool(over)
+
+    def _is_live(self, told: Told) -> bool:
+        """Whether it did not go with its turn, which may be told anew."""
+        return told.turn in self._turns and told.id in self._turns[told.turn].told
 
     def forget(self) -> None:
         """Nobody tells anything any more."""

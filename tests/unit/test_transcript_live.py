@@ -395,6 +395,19 @@ async def test_a_dialog_outside_of_turns_lives_until_the_agent_is_idle() -> None
     assert shown(transcript, 0) == []
 
 
+async def test_an_answered_dialog_that_went_with_its_turn_is_not_looked_for_when_idle(
+    transcript: Transcript, rollout: Rollout
+) -> None:
+    transcript.ask(dialog_of("one"), idle=False)
+    transcript.ask(None, idle=False)
+    rollout.take(Step("t", "t", Turn("started"), False))
+    rollout.take(Step("t", "", Turn("completed"), False))
+    transcript.ask(dialog_of("two"), idle=False)
+    transcript.ask(None, idle=True)
+    transcript.flush()
+    assert [i.item for i in transcript.items if isinstance(i.item, Approval)] == []
+
+
 async def test_of_two_dialogs_the_first_is_answered(
     transcript: Transcript, rollout: Rollout
 ) -> None:
