@@ -42,6 +42,9 @@ from agentapi.drivers.stopper import INTERRUPT_AGAIN, INTERRUPT_LIMIT
 from agentapi.drivers.tui import ANSWER_LIMIT, TuiDriver
 from agentapi.transcript_items import AgentMessage, Entry, Turn, UserMessage
 
+OPEN_LIMIT = 5.0
+"""Seconds that the link has to tell of the TUI's session (0.3 s after its start; on a busy machine
+0.4 s after its input box is there): before that a message would have to be typed."""
 BEGIN_LIMIT = 15.0
 """Seconds that a turn has to begin after Codex took its message (3 to 20 ms measured)."""
 END_LIMIT = 1.0
@@ -172,6 +175,10 @@ class LinkedTui(TuiDriver):
                 self.begin(sending.begun)
         super()._evaluate()
 
+    @property
+    def _settling_time(self) -> float:
+        return OPEN_LIMIT if self.link.thread is None else super()._settling_time
+
     def _report(self) -> None:
         """A turn that may be the sent message's is told with the message, or when that failed."""
         if self._sending is None or not self._sending.begun:
@@ -190,6 +197,7 @@ class LinkedTui(TuiDriver):
         """Take what the link tells."""
         match event:
             case Followed(thread, record):
+                self._settling.cancel()  # as long as usual from now on
                 self._emit(SessionKnown(thread, record))
             case Standing(phase, detail):
                 if phase is not Phase.IDLE:

@@ -80,6 +80,7 @@ async def _replay(recording: Timed, without: tuple[Source, ...]) -> Replayed:
         link=CodexLink(lambda event: None),
         lost=lambda why: None,
     )
+    driver.link._thread.id = "known already"  # what else it tells is in the recording
     result = Replayed(driver)
     await driver.start_detached(lambda event: result.events.append((loop.time(), event)))
     play = _player(driver, without)

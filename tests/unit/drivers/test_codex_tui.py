@@ -26,7 +26,7 @@ from agentapi.codex.link_question import Question, asking
 from agentapi.codex.rpc import RpcError, RpcLost
 from agentapi.conversation.model import Phase
 from agentapi.drivers.base import Busy, DialogOpen, SendError
-from agentapi.drivers.codex_tui import BEGIN_LIMIT, END_LIMIT, LinkedTui
+from agentapi.drivers.codex_tui import BEGIN_LIMIT, END_LIMIT, OPEN_LIMIT, LinkedTui
 from agentapi.drivers.painted import PAINT_LIMIT, STALL_LIMIT
 from agentapi.drivers.stopper import INTERRUPT_LIMIT
 from agentapi.drivers.tui import DRAIN
@@ -307,6 +307,8 @@ def test_without_a_session_on_the_link_the_message_is_typed() -> None:
     async def script(stage: LinkedStage) -> None:
         stage.link.thread = None
         await stage.ready()
+        assert stage.driver.phase is Phase.STARTING  # a moment more, and the link may have it
+        await asyncio.sleep(OPEN_LIMIT)
         sending = await soon(stage.driver.send("hi"))
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
