@@ -4,6 +4,7 @@ TUI that does nothing."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -38,9 +39,10 @@ def app_servers(folder: Path) -> list[int]:
     """The native app-servers, not the programs around them."""
     found = []
     for pid in processes_of(folder):
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        if words[1:2] == [b"app-server"]:
-            found.append(pid)
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it ended just now
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            if words[1:2] == [b"app-server"]:
+                found.append(pid)
     return found
 
 
