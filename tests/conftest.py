@@ -48,11 +48,11 @@ def pytest_runtest_makereport(
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test that drives a real agent or browser is tried once more when it fails: on a busy
+    """A test that drives a real agent or browser is tried twice more when it fails: on a busy
     machine these may miss a deadline that is theirs. The summary names every such test."""
     for item in items:
         if any(item.get_closest_marker(name) for name in NEEDS_PROGRAMS):
-            item.add_marker(pytest.mark.flaky(reruns=1))
+            item.add_marker(pytest.mark.flaky(reruns=2))
 
 
 def _is_skip(report: pytest.TestReport) -> bool:

@@ -87,20 +87,28 @@ async def test_markdown_that_grows_fast_ends_with_the_last_text(chat: Chat) -> N
     many = "\n".join(f"* item **{item}**" for item in range(3000))
     wire.grow(number, many)
     # So much takes its time, and what comes right after it has to wait.
-    await page.wait_for_function("document.querySelectorAll('.markdown li').length === 3000")
+    await expect(page.locator(".markdown li")).to_have_count(3000)
     wire.grow(number, f"{many}\n* more")
     wire.grow(number, f"{many}\n* more\n* the end")
     await expect(page.locator(".markdown li").last).to_have_text("the end")
     assert await page.locator(".terminal").count() == 1, "the start-up screen stays as it is"
 
 
+async def at_bottom(page: Page) -> None:
+    """Wait until the end is in view. Playwright's own way evaluates text in the page from the
+    second look on, which the page's content security policy forbids."""
+    async with asyncio.timeout(10):
+        while not await page.evaluate(AT_BOTTOM):
+            await page.evaluate("() => new Promise(requestAnimationFrame)")
+
+
 async def test_follows_the_end_until_the_user_scrolls_up(chat: Chat) -> None:
     page = chat.page
     number = chat.wire.say("agent", LONG)
-    await page.wait_for_function(AT_BOTTOM)
+    await at_bottom(page)
     chat.wire.grow(number, LONG + "\nmore" * 50)
     await expect(page.locator(".block").last).to_contain_text("more")
-    await page.wait_for_function(AT_BOTTOM)
+    await at_bottom(page)
 
     await page.locator(".messages").hover()
     await page.mouse.wheel(0, -3000)
@@ -112,7 +120,7 @@ async def test_follows_the_end_until_the_user_scrolls_up(chat: Chat) -> None:
     assert await page.evaluate("document.querySelector('.messages').scrollTop") == top
 
     await latest.click()
-    await page.wait_for_function(AT_BOTTOM)
+    await at_bottom(page)
     await expect(latest).to_have_count(0)
 
 
