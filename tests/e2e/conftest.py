@@ -15,6 +15,7 @@ import pytest_asyncio
 from agentapi.scripted import ScriptedModel
 from tests.e2e.furniture import furniture
 from tests.support.codex import CodexHome, codex_binary
+from tests.support.lasting import Workspace, workspace
 from tests.support.server import Server, codex_server, scratch_folder
 
 
@@ -127,3 +128,12 @@ async def talk(shared: Talk) -> AsyncIterator[Talk]:
         await shared.end_turn()
     yield shared
     assert shared.server.status_now == "stable", "the test left a turn open"
+
+
+@pytest.fixture
+async def place() -> AsyncIterator[Workspace]:
+    """A home whose daemons run linked."""
+    with scratch_folder() as folder:
+        async with workspace(folder) as made:
+            made.options = ["--codex-link", "on"]
+            yield made

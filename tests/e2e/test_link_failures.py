@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -19,20 +18,11 @@ from agentapi.drivers.base import AgentText, Exited, SendError, UserText
 from agentapi.drivers.codex import CodexDriver
 from agentapi.scripted import ScriptedModel
 from tests.support.codex import codex_binary, codex_home
-from tests.support.lasting import Workspace, kill, workspace
+from tests.support.lasting import Workspace, kill
 from tests.support.linked import Linked, linked
 from tests.support.server import Sent, all_gone, processes_of, runs_codex, scratch_folder
 
 pytestmark = pytest.mark.codex
-
-
-@pytest.fixture
-async def place() -> AsyncIterator[Workspace]:
-    """A home whose daemons run linked."""
-    with scratch_folder() as folder:
-        async with workspace(folder) as made:
-            made.options = ["--codex-link", "on"]
-            yield made
 
 
 def app_servers(folder: Path) -> list[int]:

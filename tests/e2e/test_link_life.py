@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -19,15 +18,6 @@ from tests.support.lasting import Workspace, kill, workspace
 from tests.support.server import Server, all_gone, codex_server, processes_of, scratch_folder
 
 pytestmark = pytest.mark.codex
-
-
-@pytest.fixture
-async def place() -> AsyncIterator[Workspace]:
-    """A home whose daemons run linked."""
-    with scratch_folder() as folder:
-        async with workspace(folder) as made:
-            made.options = ["--codex-link", "on"]
-            yield made
 
 
 def processes_with(place: Workspace, word: str) -> list[tuple[int, list[str]]]:

@@ -5,26 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from agentapi.drivers import codex
-from tests.support.lasting import Workspace, kill, workspace
+from tests.support.lasting import Workspace, kill
 from tests.support.linked import Linked, linked
 from tests.support.server import PATIENCE, all_gone, processes_of, runs_codex, scratch_folder
 
 pytestmark = pytest.mark.codex
-
-
-@pytest.fixture
-async def place() -> AsyncIterator[Workspace]:
-    """A home whose daemons run linked."""
-    with scratch_folder() as folder:
-        async with workspace(folder) as made:
-            made.options = ["--codex-link", "on"]
-            yield made
 
 
 def words_of(pid: int) -> list[str]:
