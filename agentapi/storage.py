@@ -26,6 +26,7 @@ from typing import Any, TypeVar
 
 from agentapi.conversation.model import Message, Role
 from agentapi.files import write_atomically
+from agentapi.processes.locks import HeldFile, hold
 from agentapi.state import RestoredState, State
 
 __all__ = ["RestoredState", "State", "StateStore"]
@@ -33,6 +34,8 @@ __all__ = ["RestoredState", "State", "StateStore"]
 T = TypeVar("T")
 
 VERSION = 1
+_FAILED = "Failed to restore previous session: "
+"""How upstream's message begins."""
 SYNC_DELAY = 1.0
 """Seconds from a save to its fsync."""
 
@@ -61,6 +64,14 @@ class StateStore:
         self._trouble = ""
         self._sync_timer: asyncio.TimerHandle | None = None
         self._sync_task: asyncio.Task[None] | None = None
+        self._held: HeldFile | None = None
+
+    def hold(self) -> None:
+        """Keep every other process from saving there until `close`, by a lock on `NAME.lock`: each
+        save puts a new file in the place of the old one. Raises `InUse` or `OSError`."""
+        if self._saves and self._held is None:
+            path = self._main.path
+            self._held = hold(path.with_name(path.name + ".lock"))
 
     def load(self) -> RestoredState:
         """What the files hold; an empty state when there is none, or with warnings when one
@@ -106,6 +117,9 @@ class StateStore:
             await self._sync_task
         if self._saves:
             await asyncio.to_thread(self._sync_files)
+        if self._held is not None:
+            self._held.remove()
+            self._held = None
 
     def _encode(self, state: State) -> bytes:
         """The file's bytes; a message is encoded again only when it changed."""
@@ -176,11 +190,12 @@ class _StateFile:
         except FileNotFoundError:
             return None, ()
         except _EmptyFile:
-            return None, (f"the state file {self.path} is empty: the conversation starts anew",)
+            reason = f"{_FAILED}the state file {self.path} is empty: the conversation starts anew"
+            return None, (reason,)
         except (OSError, ValueError) as error:
             reason = _reason(error)
         recovery = self.path.with_name(self.path.name + ".recovery")
-        trouble = f"the state file {self.path} could not be loaded: {reason}."
+        trouble = f"{_FAILED}the state file {self.path} could not be loaded: {reason}."
         try:
             state = self._read(recovery, parse) if _newer(recovery, self.path) else None
         except _EmptyFile:

@@ -70,10 +70,9 @@ def one_of(*words: str) -> Callable[[str], str]:
 
 
 def agent_type(value: str) -> str:
-    """An agent type by any of its names; empty for "not given"."""
-    word = value.strip().lower()
-    if not word or word in AGENT_NAMES:
-        return AGENT_NAMES.get(word, "")
+    """An agent type by any of its names, in their own case; empty for "not given"."""
+    if not value or value in AGENT_NAMES:
+        return AGENT_NAMES.get(value, "")
     raise ValueError("one of " + ", ".join(AGENT_NAMES))
 
 
@@ -85,8 +84,8 @@ def base_path(value: str) -> str:
 
 
 def host_name(value: str) -> str:
-    """A host without its port, as the Host header has it; brackets of an IPv6 address go."""
-    name = value.lower()
+    """A host without its port, in the case that it is given in; brackets of an IPv6 address go."""
+    name = value
     if name.startswith("[") and name.endswith("]"):
         name = name[1:-1]
     elif name.count(":") == 1:

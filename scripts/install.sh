@@ -10,7 +10,9 @@ root=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
 module="$HOME/.codex-module"
 mkdir -p "$module"
 chmod 700 "$module"
-exec > >(tee -a "$module/install.log") 2>&1
+log="$module/install.log"
+(umask 077 && touch "$log" && chmod 600 "$log")
+exec > >(tee -a "$log") 2>&1
 export PATH="$HOME/.npm-global/bin:$PATH"
 
 "$root/scripts/setup" --no-codex

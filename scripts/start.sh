@@ -6,6 +6,9 @@ set -euo pipefail
 root=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
 module="$HOME/.codex-module"
 mkdir -p "$module"
+chmod 700 "$module"
+log="$module/agentapi-start.log"
+(umask 077 && touch "$log" && chmod 600 "$log") # it holds prompts
 export PATH="$HOME/.npm-global/bin:$PATH"
 
 prompt=$(printf %s "${ARG_CODEX_TASK_PROMPT:-}" | base64 -d)
@@ -27,4 +30,4 @@ fi
 # A variable, not a flag: the prompt is nobody else's business.
 export AGENTAPI_PROMPT="$prompt"
 exec "$root/.venv/bin/agentapi" codex "${options[@]}" </dev/null \
-    2> >(exec tee -ai "$module/agentapi-start.log" >&2)
+    2> >(exec tee -ai "$log" >&2)

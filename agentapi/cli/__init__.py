@@ -48,7 +48,9 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup, name="agentapi", context_settings={"help_option_names": ["-h", "--help"]}
 )
-@click.version_option(__version__, prog_name="agentapi", message="%(prog)s version %(version)s")
+@click.version_option(
+    __version__, "-v", "--version", prog_name="agentapi", message="%(prog)s version %(version)s"
+)
 def main() -> None:
     """Drive a coding agent's terminal program over HTTP.
 

@@ -14,11 +14,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from agentapi.cli.state_file import open_store
 from agentapi.codex.options import CodexSettings
-from agentapi.codex.processes import ended_within
 from agentapi.codex.recall import Said, merge, recall
 from agentapi.codex.sessions import SessionMeta, Tracker, find_rollout, read_meta
 from agentapi.conversation.model import Role
+from agentapi.files import write_atomically
+from agentapi.processes.identity import Process
+from agentapi.settings import SettingsError
 from agentapi.state import RestoredState
 from agentapi.storage import StateStore
 
@@ -76,8 +79,9 @@ class Past:
             if self.tracker.own():
                 return True
             self._warn(
-                f"another agentapi codex runs in {self._settings.workdir}: it alone keeps the"
-                " folder's session and state; this one keeps none while that one lives"
+                f"another agentapi codex runs in {self._settings.workdir} ({self.tracker.owner}):"
+                " it alone keeps the folder's session and state; this one keeps none while that"
+                " one lives"
             )
         except OSError as error:
             self._warn(f"the session cannot be tracked: {error}")
@@ -87,7 +91,13 @@ class Past:
         server = self._settings.server
         if server.state_file is None or (self._settings.default_state and not self._owns):
             return None
-        return StateStore(server.state_file, load=server.load_state, save=server.save_state)
+        try:
+            return open_store(server)
+        except SettingsError as error:
+            if not self._settings.default_state:
+                raise
+            self._warn(f"the conversation is not kept: {error}")
+            return None
 
     def _await_orphan(self) -> None:
         """The Codex of a daemon that was killed writes the session until it ends: at once as a
@@ -96,11 +106,14 @@ class Past:
         if pid is None:
             return
         try:
-            ended = ended_within(pid, ORPHAN_LIMIT)
-            if not ended:
-                self._say(f"Ending the Codex of a killed daemon (process {pid})")
-                os.killpg(pid, signal.SIGKILL)  # it leads a group of its own
-                ended = ended_within(pid, ORPHAN_LIMIT)
+            with Process(pid) as orphan:
+                if self.tracker.last_agent() != pid:
+                    return  # it ended before we held it
+                ended = orphan.ended_within(ORPHAN_LIMIT)
+                if not ended:
+                    self._say(f"Ending the Codex of a killed daemon (process {pid})")
+                    orphan.signal_group(signal.SIGKILL)  # it leads a group of its own
+                    ended = orphan.ended_within(ORPHAN_LIMIT)
         except OSError as error:
             _log.debug("process %d: %s", pid, error)
             return
@@ -231,9 +244,7 @@ class Past:
             for end in ("", ".extra.json"):
                 source = file.with_name(file.name + end)
                 if source.exists():
-                    copy = aside.with_name(aside.name + end)
-                    copy.write_bytes(source.read_bytes())
-                    copy.chmod(0o600)
+                    write_atomically(aside.with_name(aside.name + end), source.read_bytes())
         except OSError as error:
             self._warn(f"the conversation so far could not be copied to {aside}: {error}")
             return

@@ -23,7 +23,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from agentapi.codex.processes import ended_within
+from agentapi.processes.identity import Process
+from agentapi.processes.locks import holder
+from agentapi.settings import SettingsError, attach_settings
 
 LAST = 10
 """Messages in a snapshot."""
@@ -44,10 +46,10 @@ class SnapshotError(Exception):
 
 def main(environment: Mapping[str, str] = os.environ, say: Say = print) -> int:
     """Shut down; the exit status."""
-    pid = server_pid(pid_file(environment))
-    if pid is not None:
-        say(f"Sending SIGUSR1 to agentapi (pid {pid}) to save its state")
-        _signal(pid, signal.SIGUSR1)
+    server = running_server(pid_file(environment), say)
+    if server is not None:
+        say(f"Sending SIGUSR1 to agentapi (pid {server.pid}) to save its state")
+        server.signal(signal.SIGUSR1)
     if environment.get("ARG_TASK_LOG_SNAPSHOT", "true").lower() == "true":
         try:
             say(take_snapshot(environment))
@@ -55,10 +57,11 @@ def main(environment: Mapping[str, str] = os.environ, say: Say = print) -> int:
             say(f"Error: no log snapshot: {error}; going on with the shutdown")
     else:
         say("Log snapshot is switched off")
-    if pid is None:
+    if server is None:
         say("No agentapi is running")
         return 0
-    return _end(pid, say)
+    with server:
+        return _end(server, say)
 
 
 def pid_file(environment: Mapping[str, str]) -> Path:
@@ -69,14 +72,14 @@ def pid_file(environment: Mapping[str, str]) -> Path:
     return Path(environment.get("HOME") or "~").expanduser() / folder / "agentapi.pid"
 
 
-def server_pid(file: Path) -> int | None:
-    """The living server's process id."""
+def running_server(file: Path, say: Say) -> Process | None:
+    """The server that holds the pid file. The number in it is nobody that we would signal: it may
+    have passed to another program. The caller closes it."""
     try:
-        pid = int(file.read_text())
-        os.kill(pid, 0)
-    except (OSError, ValueError):
+        return holder(file)
+    except OSError as error:
+        say(f"Error: who holds {file} cannot be told: {error.strerror}")
         return None
-    return pid
 
 
 def take_snapshot(environment: Mapping[str, str]) -> str:
@@ -88,7 +91,7 @@ def take_snapshot(environment: Mapping[str, str]) -> str:
     if not url or not token:
         raise SnapshotError("CODER_AGENT_URL and CODER_AGENT_TOKEN must both be set")
     port = environment.get("ARG_AGENTAPI_PORT") or "3284"
-    messages = _fetch(f"http://localhost:{port}/messages", environment.get("AGENTAPI_AUTH_TOKEN"))
+    messages = _fetch(f"http://localhost:{port}/messages", _token(environment))
     if not messages:
         return "No messages for a log snapshot"
     body, count = snapshot(messages)
@@ -126,11 +129,19 @@ def _body(messages: list[dict[str, Any]]) -> bytes:
     return text.encode("utf-8", "replace")
 
 
+def _token(environment: Mapping[str, str]) -> str | None:
+    """What our own server asks for, from the variables that it reads itself."""
+    try:
+        return attach_settings({}, environment).auth_token
+    except SettingsError as error:
+        raise SnapshotError(str(error)) from error
+
+
 def _fetch(url: str, token: str | None) -> list[dict[str, Any]]:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     request = urllib.request.Request(url, headers=headers)
     try:
-        with _open(request) as answer:
+        with _open(request, _DIRECT) as answer:
             return list(json.load(answer)["messages"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SnapshotError(f"agentapi does not give its messages at {url}: {error}") from error
@@ -140,7 +151,7 @@ def _post(url: str, token: str, body: bytes) -> int:
     headers = {"Coder-Session-Token": token, "Content-Type": "application/json"}
     request = urllib.request.Request(url, data=body, headers=headers, method="POST")
     try:
-        with _open(request) as answer:
+        with _open(request, _PROXIED) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         with error:
@@ -152,28 +163,34 @@ def _post(url: str, token: str, body: bytes) -> int:
         raise SnapshotError(f"Coder does not answer: {error}") from error
 
 
-def _open(request: urllib.request.Request) -> Any:
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """A redirected request would take its token along, to whatever host it is sent to."""
+
+    def redirect_request(self, *ignored: Any) -> None:
+        """Follow none: the redirect is the answer."""
+
+
+_DIRECT: tuple[urllib.request.BaseHandler, ...] = (urllib.request.ProxyHandler({}),)
+"""To our own server, on loopback: no proxy is to see the token, nor could one reach it."""
+_PROXIED: tuple[urllib.request.BaseHandler, ...] = ()
+"""To Coder: by the proxies of the environment."""
+
+
+def _open(request: urllib.request.Request, way: tuple[urllib.request.BaseHandler, ...]) -> Any:
     if not request.full_url.startswith(("http://", "https://")):
         raise ValueError(f"not an http address: {request.full_url}")
-    return urllib.request.urlopen(request, timeout=PATIENCE)
+    return urllib.request.build_opener(_NoRedirects, *way).open(request, timeout=PATIENCE)
 
 
-def _end(pid: int, say: Say) -> int:
+def _end(server: Process, say: Say) -> int:
     """SIGTERM, and wait for the end."""
-    say(f"Sending SIGTERM to agentapi (pid {pid})")
-    _signal(pid, signal.SIGTERM)
-    if ended_within(pid, END_LIMIT):
+    say(f"Sending SIGTERM to agentapi (pid {server.pid})")
+    server.signal(signal.SIGTERM)
+    if server.ended_within(END_LIMIT):
         say("agentapi has ended")
         return 0
-    say(f"Error: agentapi (pid {pid}) still runs after {END_LIMIT:g} s")
+    say(f"Error: agentapi (pid {server.pid}) still runs after {END_LIMIT:g} s")
     return 1
-
-
-def _signal(pid: int, number: signal.Signals) -> None:
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return
 
 
 if __name__ == "__main__":

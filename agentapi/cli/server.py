@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentapi.cli.signals import Signals
 from agentapi.cli.sockets import beyond_loopback, urls
+from agentapi.cli.state_file import open_store
 from agentapi.cli.stdin_prompt import read_prompt, stdin_may_hold_prompt
 from agentapi.conversation.model import Level
 from agentapi.drivers.base import Driver, Exited, TakesRecord
@@ -144,7 +145,7 @@ def _failure(ending: Exited) -> str:
 
 
 def _parts(settings: ServerSettings) -> Parts:
-    store, driver = _store(settings), _driver(settings)
+    store, driver = open_store(settings), _driver(settings)
     rollouts = _rollouts(settings, driver)
     return Parts(
         driver=driver,
@@ -164,12 +165,6 @@ def _rollouts(settings: ServerSettings, driver: Driver) -> RolloutFeed | None:
 
     home = Path(os.environ.get("CODEX_HOME") or "~/.codex").expanduser().absolute()
     return WatchedRolloutFeed(home, driver.recorded)
-
-
-def _store(settings: ServerSettings) -> StateStore | None:
-    if settings.state_file is None:
-        return None
-    return StateStore(settings.state_file, load=settings.load_state, save=settings.save_state)
 
 
 def _initial_prompt(settings: ServerSettings) -> str | Awaitable[str | None] | None:

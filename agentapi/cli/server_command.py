@@ -14,9 +14,10 @@ import click
 
 from agentapi import logs
 from agentapi.cli.arguments import TableCommand
-from agentapi.cli.pidfile import PidFile, PidFileError
 from agentapi.cli.signals import Signals
 from agentapi.cli.sockets import ListenError, close_all, listen
+from agentapi.daemon.pidfile import PidFile, PidFileError
+from agentapi.files import open_private
 from agentapi.settings import OPTIONS, ServerSettings, SettingsError, server_settings
 
 if TYPE_CHECKING:
@@ -54,20 +55,21 @@ def command(program: tuple[str, ...], **flags: Any) -> None:
 
 
 def run(settings: ServerSettings, composer: Callable[[], Callable[[], Parts]] | None = None) -> int:
-    """Take the signals, the port and the pid file, then serve; the exit status.
+    """Take the signals, the pid file and the port, then serve; the exit status.
 
-    All three before the slow imports, and so before the agent starts. `composer` imports what
-    gives other parts than the settings alone would."""
+    All three before the slow imports, and so before the agent starts; the pid file before the port,
+    so that whoever can connect can read it. `composer` imports what gives other parts than the
+    settings alone would."""
     signals = Signals()
     logs.configure(settings.log_level, settings.log_format)
     try:
         _check_writable("--record", settings.record)
-        sockets = listen(settings.host, settings.port)
-        try:
-            with PidFile(settings.pid_file) if settings.pid_file else nullcontext():
+        with PidFile(settings.pid_file) if settings.pid_file else nullcontext():
+            sockets = listen(settings.host, settings.port)
+            try:
                 return _serve(settings, sockets, signals, composer)
-        finally:
-            close_all(sockets)
+            finally:
+                close_all(sockets)
     except (ListenError, PidFileError, SettingsError) as error:
         click.echo(f"Error: {error}", err=True)
         return BAD_CONFIGURATION
@@ -78,7 +80,7 @@ def _check_writable(flag: str, file: Path | None) -> None:
     if file is None:
         return
     try:
-        file.open("ab").close()
+        os.close(open_private(file, os.O_WRONLY | os.O_APPEND))
     except OSError as error:
         raise SettingsError(f"{flag}: cannot write {str(file)!r}: {error.strerror}") from error
 

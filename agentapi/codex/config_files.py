@@ -94,7 +94,8 @@ def replace_file(path: Path, text: str, *, mode: int | None = None) -> None:
     """Replace the file in one step: a reader sees the old text or the new one, never a mixture.
 
     A symbolic link stays and what it points to is replaced. `mode` is enforced; without it an
-    existing file keeps its own and a new one gets 0600. Run by root, the file belongs to whom it
+    existing file keeps its own, unless everybody could read it, for it may hold a token: such a one
+    and a new one get 0600. Run by root, the file belongs to whom it
     (or its folder) belonged before. Raises `ConfigError` when the place cannot be written."""
     target = Path(os.path.realpath(path))
     temporary: str | None = None
@@ -139,6 +140,7 @@ def _like(handle: int, target: Path, mode: int | None) -> None:
         before = None
     if mode is None:
         mode = stat.S_IMODE(before.st_mode) if before else 0o600
+        mode = 0o600 if mode & 0o007 else mode
     os.fchmod(handle, mode)
     if os.geteuid() == 0:
         owner = before or target.parent.stat()

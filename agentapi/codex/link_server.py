@@ -91,6 +91,8 @@ class AppServer:
         self._life = asyncio.create_task(self._live(), name="codex app-server")
         self._on_exit: Callable[[str], None] = lambda how: None
         self._ending = False
+        self._gone = False
+        """Whether it was reaped: its number, and its group's, may then be a stranger's."""
 
     @classmethod
     async def start(
@@ -173,6 +175,7 @@ class AppServer:
             self._said.append(line.decode("utf-8", "replace").rstrip())
         await self._process.wait()
         self._signal(signal.SIGKILL)
+        self._gone = True
         if not self._ending:
             self._strays.kill()
             self._on_exit(self._how())
@@ -186,6 +189,8 @@ class AppServer:
         return f"{how}: {words[-500:]}" if words else how
 
     def _signal(self, number: int) -> None:
+        if self._gone:
+            return
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import select
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -61,20 +60,6 @@ async def wait_for_end(pids: Iterable[int]) -> None:
         for descriptor in watched:
             loop.remove_reader(descriptor)
             os.close(descriptor)
-
-
-def ended_within(pid: int, seconds: float) -> bool:
-    """Wait for a process's end, blocking; whether it came in time."""
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    try:
-        poll = select.poll()
-        poll.register(descriptor, select.POLLIN)
-        return bool(poll.poll(seconds * 1000))
-    finally:
-        os.close(descriptor)
 
 
 def _pids() -> Iterator[int]:

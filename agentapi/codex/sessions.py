@@ -25,11 +25,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from agentapi.files import make_private_folder, write_atomically
+from agentapi.files import make_private_folder, open_private, write_atomically
+from agentapi.processes.identity import mark
+from agentapi.processes.locks import HeldFile, InUse, hold
 
 SESSION_ID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 """What Codex gives its sessions: UUIDs."""
 _EXIT_TEXT = re.compile(rf"codex resume ({SESSION_ID.pattern})(?![\w-])")
+_LONGEST_NOTE = 200
+"""Bytes; a noted process takes fewer."""
 _LONGEST_FIRST_LINE = 4 << 20
 """Bytes; `session_meta` carries the base instructions (30 kB seen)."""
 
@@ -100,7 +104,9 @@ class Tracker:
     def __init__(self, file: Path, workdir: Path) -> None:
         self.file = Path(os.path.realpath(file))
         self.workdir = os.path.realpath(workdir)
-        self._lock: int | None = None
+        self._held: HeldFile | None = None
+        self.owner = ""
+        """Who owned the directory when `own` said no, for a person."""
 
     # -- ownership ---------------------------------------------------------------------------
 
@@ -108,24 +114,19 @@ class Tracker:
         """Take the directory for this process, if no other living one has it.
 
         Raises `OSError` when there is no place for the lock."""
-        if self._lock is not None:
-            return True
-        path = self.lock_file
-        make_private_folder(path.parent)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return False
-        self._lock = descriptor
+        if self._held is None:
+            try:
+                self._held = hold(self.lock_file)
+            except InUse as error:
+                self.owner = error.who
+                return False
         return True
 
     def release(self) -> None:
         """Give the directory back. Idempotent."""
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        if self._held is not None:
+            self._held.release()
+            self._held = None
 
     @property
     def lock_file(self) -> Path:
@@ -134,15 +135,17 @@ class Tracker:
 
     def note_agent(self, pid: int) -> None:
         """Note the agent's process, so that the next owner can await its end."""
-        if self._lock is not None:
-            os.ftruncate(self._lock, 0)
-            os.pwrite(self._lock, f"{pid} {_start_time(pid)}\n".encode(), 0)
+        if self._held is not None:
+            self._held.write(f"{mark(pid)}\n".encode())
 
     def last_agent(self) -> int | None:
         """The agent that the owner before noted, if that very process still lives."""
         with contextlib.suppress(OSError, ValueError):
-            pid, started = (int(word) for word in self.lock_file.read_text().split())
-            if started and _start_time(pid) == started:
+            held = self._held  # only its owner's descriptor may read it
+            note = held.read(_LONGEST_NOTE) if held is not None else self.lock_file.read_bytes()
+            words = note.decode().strip()
+            pid = int(words.partition(" ")[0])
+            if words == mark(pid):
                 return pid
         return None
 
@@ -187,8 +190,7 @@ class Tracker:
     def _keep_aside(self, session: str) -> None:
         kept = self.file.with_name(self.file.name + ".replaced")
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        descriptor = os.open(kept, flags, 0o600)
+        descriptor = open_private(kept, os.O_WRONLY | os.O_APPEND)
         try:
             line = f"{now} {self.workdir}|{session}\n"
             os.write(descriptor, line.encode("utf-8", "surrogateescape"))
@@ -212,7 +214,7 @@ class Tracker:
         """One writer of the tracking file at a time, among all daemons of the machine."""
         make_private_folder(self.file.parent)
         lock = self.file.with_name(self.file.name + ".lock")
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = open_private(lock, os.O_RDWR)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)  # held for one small write
             yield
@@ -226,13 +228,3 @@ def _split(line: str) -> tuple[str, str]:
     directory, _, session = line.rpartition("|")
     session = session.strip()
     return directory, session if SESSION_ID.fullmatch(session) else ""
-
-
-def _start_time(pid: int) -> int:
-    """When a process started, in clock ticks since the boot; 0 when there is none of that id."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return 0
-    fields = stat.rpartition(")")[2].split()
-    return 0 if fields[0] == "Z" else int(fields[19])

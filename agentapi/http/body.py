@@ -1,16 +1,19 @@
-"""Request bodies: bounded, in time, of the right type, and valid; else a problem that says why."""
+"""Request bodies: bounded, in time, of the right type, and valid; else a problem that says why, in
+the words of upstream."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from typing import TYPE_CHECKING, TypeVar
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from agentapi.http.json_errors import why_no_json
 from agentapi.http.options import OPTIONS
-from agentapi.http.problems import Problem, details
+from agentapi.http.problems import FAILED, Problem, details, invalid
 
 if TYPE_CHECKING:
     from agentapi.http.models import Body
@@ -33,16 +36,16 @@ async def read_model(request: web.Request, model: type[B]) -> B:
 
     data = await _read(request)
     if not data:
-        raise Problem(400, "the request body is required")
-    _require_json(request)
+        raise Problem(400, "request body is required")
+    _require_json(request, data)
     try:
         return model.model_validate_json(_whole(data))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        if first["type"] == "json_invalid":
-            reason = {"message": first["msg"], "location": "body"}
-            raise Problem(400, "the request body is not valid JSON", [reason]) from None
-        raise Problem(422, "validation failed", details(error, "body")) from None
+        reason = why_no_json(data) or (first["msg"] if first["type"] == "json_invalid" else "")
+        if reason:
+            raise invalid(reason, "body", _text(data), 400) from None
+        raise Problem(422, FAILED, details(error, "body", json.loads(data))) from None
 
 
 async def _read(request: web.Request) -> bytes:
@@ -52,19 +55,19 @@ async def _read(request: web.Request) -> bytes:
             async for chunk in request.content.iter_any():
                 data += chunk
                 if len(data) >= BODY_LIMIT:
-                    raise Problem(
-                        413, f"the request body reaches {BODY_LIMIT} bytes", headers=CLOSE
-                    )
+                    too_large = f"request body is too large limit={BODY_LIMIT} bytes"
+                    raise Problem(413, too_large, headers=CLOSE)
     except TimeoutError:
         raise late() from None
     except (web.RequestPayloadError, HttpProcessingError) as error:
-        raise Problem(400, f"the request body cannot be read: {error}", headers=CLOSE) from None
+        reason = {"message": str(error)}
+        raise Problem(400, "cannot read request body", [reason], headers=CLOSE) from None
     return bytes(data)
 
 
 def late() -> Problem:
     """408: the body did not arrive in time."""
-    return Problem(408, "the request body did not arrive in time", headers=CLOSE)
+    return Problem(408, "request body read timeout", headers=CLOSE)
 
 
 def _whole(data: bytes) -> bytes:
@@ -79,8 +82,12 @@ def _mended(escape: re.Match[bytes]) -> bytes:
     return b"\\ufffd" if _SURROGATE.fullmatch(escape[0]) else escape[0]
 
 
-def _require_json(request: web.Request) -> None:
+def _require_json(request: web.Request, data: bytes) -> None:
     given = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if given in ("", "application/json") or given.endswith("+json"):
         return
-    raise Problem(415, f"the content type {given} is not known here; use application/json")
+    raise invalid(f"unknown content type: {given}", "body", _text(data), 415)
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")

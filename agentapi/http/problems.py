@@ -9,7 +9,9 @@ Anything else is a fault of ours: logged with its traceback, told as a bare 500.
 
 from __future__ import annotations
 
+import functools
 import logging
+import operator
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -24,6 +26,18 @@ from agentapi.session import EmptyMessage
 log = logging.getLogger(__name__)
 
 UNEXPECTED = "unexpected error occurred"
+FAILED = "validation failed"
+_EXPECTED = {
+    "model_type": "object",
+    "model_attributes_type": "object",
+    "dict_type": "object",
+    "list_type": "array",
+    "string_type": "string",
+    "bool_type": "boolean",
+    "int_type": "integer",
+    "float_type": "number",
+}
+"""What upstream's validation calls the types of pydantic's errors."""
 
 
 class Problem(Exception):
@@ -43,10 +57,20 @@ class Problem(Exception):
         self.headers = dict(headers or {})
 
 
-def invalid(message: str, location: str, value: object = None) -> Problem:
-    """422: a part of the request is not what it must be."""
+def invalid(
+    message: str,
+    location: str,
+    value: object = None,
+    status: int = 422,
+    headers: Mapping[str, str] | None = None,
+) -> Problem:
+    """A part of the request is not what it must be."""
+    return Problem(status, FAILED, [_fault(message, location, value)], headers)
+
+
+def _fault(message: str, location: str, value: object) -> Mapping[str, object]:
     error = {"message": message, "location": location}
-    return Problem(422, "validation failed", [error if value is None else error | {"value": value}])
+    return error if value is None else error | {"value": value}
 
 
 def response(request: web.Request, problem: Problem) -> web.Response:
@@ -105,18 +129,23 @@ def _wrong_method(error: web.HTTPMethodNotAllowed) -> web.Response:
     )
 
 
-def details(error: Any, location: str) -> list[Mapping[str, object]]:
-    """The items of a pydantic `ValidationError`, as `errors` has them."""
-    return [_detail(item, location) for item in error.errors(include_url=False)]
+def details(error: Any, location: str, checked: object) -> list[Mapping[str, object]]:
+    """The items of a pydantic `ValidationError`, as `errors` has them: in upstream's words.
+    `checked` is the value at `location` that the error is about."""
+    return [_detail(item, location, checked) for item in error.errors(include_url=False)]
 
 
-def _detail(item: Mapping[str, Any], location: str) -> Mapping[str, object]:
+def _detail(item: Mapping[str, Any], location: str, checked: Any) -> Mapping[str, object]:
     path = [str(part) for part in item["loc"]]
-    if item["type"] == "missing":
-        name = path.pop()
-        message = f"the required property {name} is missing"
-    elif item["type"] == "extra_forbidden":
+    kind, value = item["type"], item["input"]
+    if kind == "missing":
+        message = f"expected required property {path.pop()} to be present"
+    elif kind == "extra_forbidden":
         message = "unexpected property"
+        value = functools.reduce(operator.getitem, item["loc"][:-1], checked)  # all of its object
+    elif kind == "enum" and isinstance(value, str):
+        message = f"expected value to be one of {item['ctx']['expected']}"
     else:
-        message = str(item["msg"])
-    return {"message": message, "location": ".".join([location, *path]), "value": item["input"]}
+        expected = "string" if kind == "enum" else _EXPECTED.get(kind)
+        message = f"expected {expected}" if expected else str(item["msg"])
+    return _fault(message, ".".join([location, *path]), value)

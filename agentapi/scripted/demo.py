@@ -24,6 +24,7 @@ from typing import Any
 import aiohttp
 import click
 
+from agentapi.files import make_private_folder, open_private, write_atomically
 from agentapi.scripted.answers import answer
 from agentapi.scripted.model import ScriptedModel
 from agentapi.scripted.reply import Reply, Say, Shell
@@ -71,7 +72,7 @@ def main() -> int:
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[Path]:
     """The demo's folder, empty. Raises `DemoError` when another demo runs in it."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private_folder(folder)
     with (folder / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -99,8 +100,7 @@ async def _demo(folder: Path, options: argparse.Namespace) -> None:
         home.mkdir(mode=0o700)
         if credentials:
             click.echo(f"Codex uses a copy of {credentials}")
-            shutil.copyfile(credentials, home / "auth.json")
-            (home / "auth.json").chmod(0o600)
+            write_atomically(home / "auth.json", credentials.read_bytes())
             stack.callback((home / "auth.json").unlink, missing_ok=True)
             _write_config(home, workdir, None)
         else:
@@ -175,7 +175,7 @@ async def _server(
         "HOME": str(home),
         "SCRIPTED_KEY": "none",
     }
-    with (folder / "server.log").open("wb") as log:
+    with os.fdopen(open_private(folder / "server.log", os.O_WRONLY | os.O_TRUNC), "wb") as log:
         process = await asyncio.create_subprocess_exec(
             *command, "--", codex, cwd=workdir, env=environment, stdin=asyncio.subprocess.DEVNULL,
             stdout=log, stderr=log, start_new_session=True,

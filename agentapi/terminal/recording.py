@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import codecs
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TextIO
+
+from agentapi.files import open_private
 
 RESET = "\x1bc"
 """Clears a terminal, with all its modes (RIS)."""
@@ -59,8 +62,11 @@ class Recorder:
         self._decoders = {
             kind: codecs.getincrementaldecoder("utf-8")("replace") for kind in ("o", "i")
         }
-        self._file: TextIO | None = path.open("w" if begun is None else "a", encoding="utf-8")
-        if self._file.tell() == 0:
+        mode, flags = ("w", os.O_TRUNC) if begun is None else ("a", os.O_APPEND)
+        descriptor = open_private(path, os.O_WRONLY | flags)
+        file = os.fdopen(descriptor, mode, encoding="utf-8")
+        self._file: TextIO | None = file
+        if file.tell() == 0:
             header = {"version": 2, "width": columns, "height": rows, "timestamp": int(time.time())}
             self._write(header | {"env": {"TERM": "xterm-256color"}})
         else:

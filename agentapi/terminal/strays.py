@@ -15,6 +15,8 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+from agentapi.processes.identity import start_time
+
 
 class Strays:
     """Descendants of a group that left it. With `adopts` its leader is the parent of what lost its
@@ -26,9 +28,15 @@ class Strays:
 
     def look(self) -> None:
         """Hold those that there are now, besides those held already."""
-        for pid in strays(self._group, self._adopts) - self._pidfds.keys():
+        for pid, started in strays(self._group, self._adopts).items():
+            if pid in self._pidfds:
+                continue
             with contextlib.suppress(OSError):
-                self._pidfds[pid] = os.pidfd_open(pid)
+                pidfd = os.pidfd_open(pid)
+                if start_time(pid) == started:
+                    self._pidfds[pid] = pidfd
+                else:  # it ended meanwhile, and its number may be a stranger's
+                    os.close(pidfd)
 
     def kill(self) -> None:
         """SIGKILL to all that are held; then none is."""
@@ -39,11 +47,14 @@ class Strays:
         self._pidfds.clear()
 
 
-def strays(group: int, adopts: bool = False) -> set[int]:
-    """The pids of all descendants of the group's members that are not members themselves."""
+def strays(group: int, adopts: bool = False) -> dict[int, int]:
+    """The pids of all descendants of the group's members that are not members themselves, each with
+    the time at which it started."""
     children: dict[int, list[int]] = {}
     members: set[int] = set()
-    for pid, parent, its_group in _processes():
+    times = {}
+    for pid, parent, its_group, started in _processes():
+        times[pid] = started
         children.setdefault(parent, []).append(pid)
         if its_group == group:
             members.add(pid)
@@ -54,7 +65,7 @@ def strays(group: int, adopts: bool = False) -> set[int]:
             if child not in found and not _is_shared(child):
                 found.add(child)
                 waiting.append(child)
-    return found - members
+    return {pid: times[pid] for pid in found - members}
 
 
 def _is_shared(pid: int) -> bool:
@@ -66,11 +77,11 @@ def _is_shared(pid: int) -> bool:
     return False
 
 
-def _processes() -> Iterator[tuple[int, int, int]]:
-    """(pid, parent, process group) of every process (proc_pid_stat(5))."""
+def _processes() -> Iterator[tuple[int, int, int, int]]:
+    """(pid, parent, process group, start time) of every process (proc_pid_stat(5))."""
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError):
                 # The command's name, in parentheses, may hold blanks and parentheses itself.
                 fields = (entry / "stat").read_bytes().rpartition(b")")[2].split()
-                yield int(entry.name), int(fields[1]), int(fields[2])
+                yield int(entry.name), int(fields[1]), int(fields[2]), int(fields[19])

@@ -11,6 +11,7 @@ from agentapi.http.app import HttpOptions
 from tests.support.live import Live, serving
 
 JSON = {"Content-Type": "application/json"}
+MISSING = "expected required property %s to be present"
 
 
 async def post(live: Live, data: bytes, headers: dict[str, str] = JSON) -> tuple[int, Any]:
@@ -41,41 +42,97 @@ async def test_contract_point_1_malformed_json_is_400() -> None:
     async with serving() as live:
         for data in (b"{", b"\xff", b'{"content":"x"} x', b"[" * 100_000):
             status, problem = await post(live, data)
-            assert status == 400, data
+            assert (status, problem["detail"]) == (400, "validation failed"), data
             assert problem["errors"][0]["location"] == "body"
+            assert problem["errors"][0]["value"] == data.decode("utf-8", "replace")
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"  ", "unexpected end of JSON input"),
+        (b"{", "unexpected end of JSON input"),
+        (b'{"content":"a', "unexpected end of JSON input"),
+        (b"hello", "invalid character 'h' looking for beginning of value"),
+        (b"{content:1}", "invalid character 'c' looking for beginning of object key string"),
+        (
+            b'{"content":"a",}',
+            "invalid character '}' looking for beginning of object key string",
+        ),
+        (b"[1,]", "invalid character ']' looking for beginning of value"),
+        (b"[1 2]", "invalid character '2' after array element"),
+        (b'{"content" "a"}', "invalid character '\"' after object key"),
+        (b'{"content":"a" "type":1}', "invalid character '\"' after object key:value pair"),
+        (b'{"content":"a"}x', "invalid character 'x' after top-level value"),
+        (rb'{"content":"\q"}', "invalid character 'q' in string escape code"),
+        (b'{"content":"\n"}', r"invalid character '\n' in string literal"),
+        (b'{"content":NaN}', "invalid character 'N' looking for beginning of value"),
+        (b"\xef\xbb\xbf{}", ""),
+    ],
+)
+async def test_contract_point_1_malformed_json_is_explained_as_upstream_does(
+    data: bytes, words: str
+) -> None:
+    async with serving() as live:
+        status, problem = await post(live, data)
+        assert status == 400
+        assert problem["errors"][0]["message"].startswith(words)
 
 
 async def test_contract_point_1_an_absent_body_is_400() -> None:
     async with serving() as live:
-        status, problem = await post(live, b"")
-        assert (status, "errors" in problem) == (400, False)
+        for headers in (JSON, {"Content-Type": "text/plain"}):
+            status, problem = await post(live, b"", headers)
+            assert (status, "errors" in problem) == (400, False)
+            assert problem["detail"] == "request body is required"
 
 
 @pytest.mark.parametrize(
-    ("data", "location", "word"),
+    ("data", "location", "words", "value"),
     [
-        (b'{"type":"user"}', "body", "content"),
-        (b'{"content":"x"}', "body", "type"),
-        (b"{}", "body", "content"),
-        (b'{"content":"x","type":"user","extra":1}', "body.extra", "unexpected"),
-        (b'{"content":1,"type":"user"}', "body.content", "string"),
-        (b'{"content":null,"type":"user"}', "body.content", "string"),
-        (b'{"content":"x","type":"other"}', "body.type", "raw"),
-        (b"[]", "body", "object"),
-        (b"null", "body", "object"),
-        (b'"x"', "body", "object"),
+        (b'{"type":"user"}', "body", MISSING % "content", {"type": "user"}),
+        (b'{"content":"x"}', "body", MISSING % "type", {"content": "x"}),
+        (b"{}", "body", MISSING % "content", {}),
+        (
+            b'{"content":"x","type":"user","extra":1}',
+            "body.extra",
+            "unexpected property",
+            {"content": "x", "type": "user", "extra": 1},
+        ),
+        (b'{"content":1,"type":"user"}', "body.content", "expected string", 1),
+        (b'{"content":null,"type":"user"}', "body.content", "expected string", None),
+        (b'{"content":"x","type":5}', "body.type", "expected string", 5),
+        (
+            b'{"content":"x","type":"other"}',
+            "body.type",
+            "expected value to be one of 'raw' or 'user'",
+            "other",
+        ),
+        (b"[]", "body", "expected object", []),
+        (b"null", "body", "expected object", None),
+        (b'"x"', "body", "expected object", "x"),
     ],
 )
 async def test_contract_point_1_an_invalid_body_is_422(
-    data: bytes, location: str, word: str
+    data: bytes, location: str, words: str, value: object
 ) -> None:
     async with serving() as live:
         live.driver.idle()
         status, problem = await post(live, data)
         assert (status, problem["detail"]) == (422, "validation failed")
-        assert problem["errors"][0]["location"] == location
-        assert word in problem["errors"][0]["message"]
+        error = {"location": location, "message": words}
+        assert problem["errors"][0] == (error if value is None else error | {"value": value})
         assert live.driver.sent == []
+
+
+async def test_contract_point_1_every_fault_of_a_body_is_told() -> None:
+    async with serving() as live:
+        _, problem = await post(live, b'{"content":5,"z":1}')
+        assert [error["location"] for error in problem["errors"]] == [
+            "body.content",
+            "body",
+            "body.z",
+        ]
 
 
 async def test_contract_point_1_the_schema_member_is_allowed_in_a_request() -> None:
@@ -88,8 +145,9 @@ async def test_contract_point_1_a_body_of_1_mib_is_413_and_one_byte_less_is_not(
     async with serving() as live:
         head, tail = b'{"type":"raw","content":"', b'"}'
         room = 1024 * 1024 - len(head) - len(tail)
-        status, _ = await post(live, head + b"x" * room + tail)
+        status, problem = await post(live, head + b"x" * room + tail)
         assert status == 413
+        assert problem["detail"] == "request body is too large limit=1048576 bytes"
         answer = await live.call(
             "POST", "/message", data=head + b"x" * (room - 1) + tail, headers=JSON
         )
@@ -134,8 +192,12 @@ async def test_contract_point_1_half_a_surrogate_pair_breaks_nothing(
 )
 async def test_contract_point_1_a_wrong_content_type_is_415(kind: str) -> None:
     async with serving() as live:
-        status, _ = await post(live, b'{"content":"x","type":"raw"}', {"Content-Type": kind})
-        assert status == 415
+        status, problem = await post(live, b'{"content":', {"Content-Type": kind})
+        assert (status, problem["detail"]) == (415, "validation failed")
+        message = f"unknown content type: {kind}"
+        assert problem["errors"] == [
+            {"message": message, "location": "body", "value": '{"content":'}
+        ]
 
 
 @pytest.mark.parametrize(
@@ -171,6 +233,7 @@ async def test_contract_point_1_a_body_that_does_not_arrive_is_408() -> None:
         )
         assert answer.startswith(b"HTTP/1.1 408 ")
         assert b"application/problem+json" in answer
+        assert b'"detail":"request body read timeout"' in answer
 
 
 def test_contract_point_1_a_body_has_5_seconds() -> None:

@@ -82,7 +82,7 @@ async def test_contract_point_5_a_name_that_is_none_is_422(name: str) -> None:
     async with serving() as live:
         answer = await upload(live, name)
         assert answer.status == 422, answer.text
-        assert answer.json["errors"][0]["location"].startswith("body")
+        assert answer.json["errors"][0]["location"] == "file"
 
 
 @pytest.mark.parametrize("char", ["\x00", "\x01", "\x7f", "\n"])
@@ -108,19 +108,29 @@ async def test_contract_point_5_over_10_mib_is_400_and_10_mib_is_not() -> None:
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("body", "words"),
     [
-        b"",
-        part("a", b"1") + part("b", b"2"),
-        b'--b\r\nContent-Disposition: form-data; name="other"; filename="x"\r\n\r\n1\r\n',
-        b'--b\r\nContent-Disposition: form-data; name="file"\r\n\r\nno file\r\n',
+        (b"", "File required"),
+        (
+            part("a", b"1") + part("b", b"2"),
+            "Multiple files received but only one was expected",
+        ),
+        (
+            b'--b\r\nContent-Disposition: form-data; name="other"; filename="x"\r\n\r\n1\r\n',
+            "File required",
+        ),
+        (
+            b'--b\r\nContent-Disposition: form-data; name="file"\r\n\r\nno file\r\n',
+            "a file is expected: a part with a file name",
+        ),
     ],
     ids=["none", "two", "another field", "not a file"],
 )
-async def test_contract_point_5_no_file_or_two_is_422(body: bytes) -> None:
+async def test_contract_point_5_no_file_or_two_is_422(body: bytes, words: str) -> None:
     async with serving() as live:
         answer = await send(live, body)
-        assert answer.status == 422, answer.text
+        assert (answer.status, answer.json["detail"]) == (422, "validation failed"), answer.text
+        assert answer.json["errors"] == [{"message": words, "location": "file"}]
 
 
 async def test_contract_point_5_other_fields_are_passed_over() -> None:
@@ -129,30 +139,55 @@ async def test_contract_point_5_other_fields_are_passed_over() -> None:
         assert (await send(live, other + part("a", b"1"))).status == 200
 
 
+NO_FORM = "request Content-Type isn't multipart/form-data"
+
+
 @pytest.mark.parametrize(
-    ("kind", "status"),
+    ("kind", "why"),
     [
-        ("application/json", 415),
-        ("multipart/mixed; boundary=b", 415),
-        ("multipart/form-data", 400),
+        ("application/json", NO_FORM),
+        ("text/plain", NO_FORM),
+        ("multipart/mixed; boundary=b", NO_FORM),
+        ("multipart/form-data", "no multipart boundary param in Content-Type"),
     ],
 )
-async def test_contract_point_5_what_is_no_form_is_a_4xx(kind: str, status: int) -> None:
+async def test_contract_point_5_what_is_no_form_is_422_at_the_body(kind: str, why: str) -> None:
     async with serving() as live:
         headers = {"Content-Type": kind}
         answer = await live.call("POST", "/upload", data=b"{}", headers=headers)
-        assert (answer.status, answer.headers["Content-Type"]) == (
-            status,
-            "application/problem+json",
-        )
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert (answer.status, answer.json["detail"]) == (422, "validation failed")
+        message = f"cannot read multipart form: {why}"
+        assert answer.json["errors"] == [{"message": message, "location": "body"}]
 
 
-@pytest.mark.parametrize("data", [b"garbage", b"--b\r\n\r\n", b"--b\r\nX", part("a", b"1")[:-20]])
-async def test_contract_point_5_a_broken_form_is_a_4xx(data: bytes) -> None:
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"", "multipart: NextPart: EOF"),
+        (b"garbage", "multipart: NextPart: EOF"),
+        (b"--other\r\n\r\n", "multipart: NextPart: EOF"),
+        (b"--b\r\nX", ""),
+        (part("a", b"1" * 40)[:-20], "unexpected EOF"),
+    ],
+)
+async def test_contract_point_5_a_broken_form_is_422_at_the_body(data: bytes, why: str) -> None:
     async with serving(HttpOptions(body_timeout=0.2)) as live:
         headers = {"Content-Type": "multipart/form-data; boundary=b"}
         answer = await live.call("POST", "/upload", data=data, headers=headers)
-        assert 400 <= answer.status < 500, answer.text
+        assert answer.status == 422, answer.text
+        (error,) = answer.json["errors"]
+        assert error["location"] == "body"
+        assert error["message"].startswith(f"cannot read multipart form: {why}")
+
+
+async def test_contract_point_5_other_fields_that_are_too_large_are_422() -> None:
+    other = b'--b\r\nContent-Disposition: form-data; name="other"\r\n\r\n%b\r\n'
+    async with serving() as live:
+        answer = await send(live, other % (b"x" * (LIMIT + 1)) + part("a", b"1"))
+        assert answer.status == 422
+        assert "message too large" in answer.json["errors"][0]["message"]
+        assert (await send(live, other % (b"x" * 2_000_000) + part("a", b"1"))).status == 200
 
 
 async def test_contract_point_5_an_upload_that_stands_still_is_408() -> None:

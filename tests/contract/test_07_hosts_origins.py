@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agentapi.http.app import HttpOptions
+from agentapi.settings import server_settings
 from tests.support.live import Live, serving
 
 REFUSAL = b"Invalid host header. Allowed hosts: localhost, 127.0.0.1, ::1\n"
@@ -33,6 +34,16 @@ async def test_contract_point_7_another_host_is_400_as_text(host: str) -> None:
         if b"Invalid host" in answer:  # else the parser refused it
             assert b"\r\nContent-Type: text/plain" in answer
             assert answer.endswith(b"\r\n\r\n" + REFUSAL)
+
+
+async def test_contract_point_7_the_refusal_quotes_the_hosts_as_they_were_given() -> None:
+    environment = {"AGENTAPI_ALLOWED_HOSTS": "localhost Example.COM [FE80::1]"}
+    settings = server_settings({}, environment, ["cat"])
+    async with serving(HttpOptions(allowed_hosts=settings.allowed_hosts)) as live:
+        answer = await ask(live, "evil.example")
+        assert answer.endswith(b"Allowed hosts: localhost, Example.COM, FE80::1\n")
+        for host in ("example.com", "EXAMPLE.com:80", "[fe80::1]"):
+            assert (await ask(live, host)).startswith(b"HTTP/1.1 200 ")
 
 
 async def test_contract_point_7_a_request_without_a_host_is_400() -> None:

@@ -27,6 +27,7 @@ async def output(*words: str) -> tuple[int, str]:
 
 
 async def test_point_14_the_last_word_is_the_version() -> None:
+    assert await output("-v") == await output("--version")
     status, text = await output("--version")
     assert status == 0
     (line,) = text.splitlines()
@@ -57,6 +58,7 @@ async def test_point_15_each_option_is_a_variable_and_the_flag_wins() -> None:
         (["--port=70000", "cat"], {}, "--port: '70000' is not allowed: a whole number"),
         (["cat"], {"AGENTAPI_PORT": "http"}, "AGENTAPI_PORT: 'http' is not allowed"),
         (["--type=nobody", "cat"], {}, "--type: 'nobody' is not allowed: one of claude"),
+        (["--type=Claude", "cat"], {}, "--type: 'Claude' is not allowed: one of claude"),
         (["--term-width=9", "cat"], {}, "--term-width: '9' is not allowed"),
         (["--save-state", "cat"], {}, "--save-state needs a state file"),
         (["--experimental-acp", "-s", "x", "cat"], {}, "exclude each other"),

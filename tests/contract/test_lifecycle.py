@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from agentapi.cli import server_command
+from agentapi.cli.sockets import ListenError
+from agentapi.settings import server_settings
 from tests.support.codex import CodexHome
 from tests.support.daemon import ANSWERING, alive, daemon, eventually
 
@@ -28,14 +31,58 @@ async def test_point_19_the_pid_file_holds_who_takes_the_signals(tmp_path: Path)
     assert not file.exists()
 
 
-async def test_point_19_a_running_process_keeps_its_pid_file(tmp_path: Path) -> None:
+async def test_point_19_a_running_server_keeps_its_pid_file(tmp_path: Path) -> None:
     file, ran = tmp_path / "pid", tmp_path / "ran"
-    file.write_text(str(os.getpid()))
-    async with daemon("--pid-file", str(file), "--", "touch", str(ran)) as one:
-        assert await one.wait() == 2
-        assert f"names process {os.getpid()}" in one.log
-    assert file.read_text() == str(os.getpid())
+    async with daemon("--pid-file", str(file), "--", "cat") as first:
+        port = (await first.url()).rpartition(":")[2]
+        async with daemon("--pid-file", str(file), "--", "touch", str(ran)) as second:
+            assert await second.wait() == 2
+            assert f"belongs to a running agentapi (process {first.process.pid}" in second.log
+            assert f"on port {port})" in second.log
+        assert int(file.read_text()) == first.process.pid
     assert not ran.exists()
+
+
+async def test_point_19_the_number_of_another_program_blocks_no_start(tmp_path: Path) -> None:
+    """A home volume outlives a container that was stopped hard; its numbers are used again."""
+    file = tmp_path / "pid"
+    file.write_text(f"{os.getpid()}\n")
+    async with daemon("--pid-file", str(file), "--", "cat") as one:
+        await one.url()
+        assert int(file.read_text()) == one.process.pid
+        one.process.kill()
+        await one.wait()
+    assert int(file.read_text()) == one.process.pid
+    async with daemon("--pid-file", str(file), "--", "cat") as another:
+        await another.url()
+        assert int(file.read_text()) == another.process.pid
+
+
+async def test_point_19_it_goes_when_there_is_no_port_to_be_had(tmp_path: Path) -> None:
+    file = tmp_path / "pid"
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = str(taken.getsockname()[1])
+        async with daemon("-p", port, "--pid-file", str(file), "--", "cat") as one:
+            assert await one.wait() == 2
+            assert f"port {port} is already in use" in one.log
+    assert not file.exists()
+
+
+def test_point_19_the_pid_file_is_written_before_the_port_listens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, seen = tmp_path / "pid", []
+
+    def note(*ignored: object) -> None:
+        seen.append(file.read_text())
+        raise ListenError("no port")
+
+    monkeypatch.setattr(server_command, "listen", note)
+    monkeypatch.setattr(server_command, "Signals", lambda: None)
+    settings = server_settings({"pid-file": str(file)}, {}, ["cat"])
+    assert server_command.run(settings) == 2
+    assert seen == [f"{os.getpid()}\n"]
+    assert not file.exists()
 
 
 async def test_point_19_a_stale_pid_file_is_overwritten_and_goes_when_nothing_starts(
@@ -85,10 +132,12 @@ async def test_a_recording_that_cannot_be_written_is_a_wrong_option(tmp_path: Pa
 
 async def test_a_session_is_recorded(tmp_path: Path) -> None:
     record = tmp_path / "session.cast"
+    record.touch(0o644)
     async with daemon("--record", str(record), "--", "echo", "on the record") as one:
         assert await one.wait() == 0
     header, *events = map(json.loads, record.read_text().splitlines())
     assert (header["width"], header["height"]) == (80, 1000)
+    assert record.stat().st_mode & 0o777 == 0o600
     assert "on the record" in "".join(text for _, kind, text in events if kind == "o")
 
 

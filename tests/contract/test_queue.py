@@ -73,7 +73,7 @@ async def test_it_holds_during_a_dialog_and_says_so() -> None:
     [
         ({"content": " \n"}, 422, "must not be empty"),
         ({"content": 5}, 422, "string"),
-        ({}, 422, "content is missing"),
+        ({}, 422, "required property content"),
         ({"content": "a", "type": "user"}, 422, "unexpected property"),
         ([], 422, "object"),
     ],

@@ -92,6 +92,7 @@ async def test_point_21_a_broken_file_is_a_warning_and_stays(file: Path, content
     async with daemon("-s", str(file), "--", "cat") as one:
         error = await one.event("agent_error")
         assert error["level"] == "warning"
+        assert error["message"].startswith("Failed to restore previous session: ")
         assert str(file) in error["message"]
         await one.stable()
         assert await one.say("we go on") == 200
@@ -99,6 +100,42 @@ async def test_point_21_a_broken_file_is_a_warning_and_stays(file: Path, content
     assert file.read_text() == content
     async with daemon("-s", str(file), "--", "cat") as one:
         assert ("user", "we go on") in await one.messages()
+
+
+async def test_two_servers_never_save_to_one_file(upstreams: Path, tmp_path: Path) -> None:
+    link, ran = tmp_path / "link", tmp_path / "ran"
+    link.symlink_to(upstreams)
+    async with daemon("-s", str(upstreams), "--", "cat") as first:
+        port = (await first.url()).rpartition(":")[2]
+        async with daemon("-s", str(link), "--", "touch", str(ran)) as second:
+            assert await second.wait() == 2
+            assert (
+                f"{link} is in use by another agentapi (process {first.process.pid}" in second.log
+            )
+            assert f"on port {port})" in second.log
+            assert "Traceback" not in second.log
+        async with daemon("-s", str(upstreams), "--save-state=false", "--", "cat") as reader:
+            assert await reader.messages() == OLD
+        first.process.kill()
+        await first.wait()
+    assert not ran.exists()
+    async with daemon("-s", str(upstreams), "--", "cat") as third:
+        assert await third.messages() == OLD
+        assert await third.end() == 0
+    assert {path.name for path in upstreams.parent.iterdir()} == {upstreams.name}
+
+
+async def test_a_folder_that_cannot_be_written_is_a_wrong_option(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for state in (tmp_path / "file" / "state.json", Path("/proc/agentapi/state.json")):
+        async with daemon("-s", str(state), "--", "touch", str(tmp_path / "ran")) as one:
+            assert await one.wait() == 2
+            assert f"--state-file: cannot write in '{state.parent}'" in one.log
+            assert "Traceback" not in one.log
+    assert not (tmp_path / "ran").exists()
+    words = ("-s", str(tmp_path / "file" / "state.json"), "--save-state=false", "--", "cat")
+    async with daemon(*words) as one:
+        await one.stable()
 
 
 async def test_a_disk_that_is_full_is_a_warning(file: Path) -> None:

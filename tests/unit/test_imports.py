@@ -15,12 +15,13 @@ import agentapi
 PACKAGE = Path(agentapi.__file__).parent
 
 LAYERS = (
-    {"agents"},
+    {"agents", "processes"},
     {"terminal", "conversation", "codex", "throttle"},
     {"drivers"},
     {"session", "outbox", "queue", "history", "prompt", "exact", "info", "screen_feed"}
     | {"events", "state", "stats", "storage", "transcript_events"},
     {"http"},
+    {"daemon"},
     {"cli", "__main__"},
 )
 """Each imports from its own and those before it."""

@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 FILE_LIMIT = 10 * 1024 * 1024
 """The largest file, in bytes."""
-OTHER_LIMIT = 1024 * 1024
+OTHER_LIMIT = 10 * 1024 * 1024
 """What the other fields of the form may hold together, in bytes."""
 NAME_LIMIT = 255
 """The longest file name, in bytes, that a file system takes."""
@@ -69,7 +69,9 @@ async def _clean_up(app: web.Application) -> None:
 async def upload(request: web.Request) -> web.StreamResponse:
     """Keep the file of the form's one field `file`; answers with its path."""
     if request.content_type != "multipart/form-data":
-        raise Problem(415, "the content type must be multipart/form-data", headers=CLOSE)
+        raise _unreadable("request Content-Type isn't multipart/form-data")
+    if "boundary=" not in request.headers["Content-Type"].lower():
+        raise _unreadable("no multipart boundary param in Content-Type")
     form = _Form(request.app[FOLDER], request.app[OPTIONS].body_timeout)
     try:
         await form.read(await request.multipart())
@@ -77,11 +79,23 @@ async def upload(request: web.Request) -> web.StreamResponse:
     except TimeoutError:
         raise late() from None
     except (ValueError, AssertionError, web.RequestPayloadError, HttpProcessingError) as error:
-        reason = {"message": str(error), "location": "body"}
-        raise Problem(400, "the form cannot be read", [reason], headers=CLOSE) from None
+        raise _unreadable(_why(error)) from None
     finally:
         form.drop()
     return described(request, "UploadResponseBody", {"filePath": str(path), "ok": True})
+
+
+def _unreadable(why: str) -> Problem:
+    """422: it is no form, or a broken one."""
+    return invalid(f"cannot read multipart form: {why}", "body", headers=CLOSE)
+
+
+def _why(error: Exception) -> str:
+    """aiohttp's reason in upstream's words, where that has some."""
+    reason = str(error)
+    if reason.startswith("Could not find starting boundary"):
+        return "multipart: NextPart: EOF"
+    return "unexpected EOF" if reason == "Reading after EOF" else reason
 
 
 class _Form:
@@ -109,7 +123,7 @@ class _Form:
     def keep(self) -> Path:
         """The file's lasting path."""
         if self._part is None:
-            raise invalid("the required property file is missing", "body")
+            raise invalid("File required", "file")
         return self._uploads.place(self._part, self._hash.hexdigest(), self._name)
 
     def drop(self) -> None:
@@ -119,9 +133,9 @@ class _Form:
 
     async def _read_file(self, part: BodyPartReader) -> None:
         if self._part is not None:
-            raise invalid("one file, not two", "body.file")
+            raise invalid("Multiple files received but only one was expected", "file")
         if part.filename is None:
-            raise invalid("a file is expected: a part with a file name", "body.file")
+            raise invalid("a file is expected: a part with a file name", "file")
         self._name = file_name(part.filename)
         with tempfile.NamedTemporaryFile(dir=self._uploads.folder(), delete=False) as file:
             self._part = Path(file.name)
@@ -137,7 +151,7 @@ class _Form:
         while chunk := await self._timely(part.read_chunk()):
             self._other += len(chunk)
             if self._other > OTHER_LIMIT:
-                raise Problem(413, "the form's other fields are too large", headers=CLOSE)
+                raise _unreadable("multipart: message too large")
 
     async def _timely(self, work: Awaitable[T]) -> T:
         async with asyncio.timeout(self._patience):
@@ -148,9 +162,9 @@ def file_name(given: str) -> str:
     """The base name of what a client calls its file. Raises `Problem` (422) when that is none."""
     name = PurePosixPath(given).name
     if name in ("", ".", ".."):
-        raise invalid("the file has no name", "body.file", given)
+        raise invalid("the file has no name", "file", given)
     if any(ord(char) < 32 or ord(char) == 127 or 0xD800 <= ord(char) < 0xE000 for char in name):
-        raise invalid("the file's name holds control characters", "body.file")
+        raise invalid("the file's name holds control characters", "file")
     if len(name.encode()) > NAME_LIMIT:
-        raise invalid(f"the file's name is longer than {NAME_LIMIT} bytes", "body.file")
+        raise invalid(f"the file's name is longer than {NAME_LIMIT} bytes", "file")
     return name

@@ -21,20 +21,20 @@ from agentapi.cli.codex_shutdown import CUT, LARGEST, snapshot
 SCRIPT = Path(__file__).parents[3] / "scripts/shutdown.sh"
 _SERVER = """
 import os, signal, sys
+from pathlib import Path
+from agentapi.daemon.pidfile import PidFile
 path, seen = sys.argv[1:]
 def note(number, frame):
     with open(seen, "a") as file:
         file.write(signal.Signals(number).name + "\\n")
     if number == signal.SIGTERM:
-        os.unlink(path)
         sys.exit(0)
 for number in (signal.SIGUSR1, signal.SIGTERM):
     signal.signal(number, note)
-with open(path, "w") as file:
-    file.write(str(os.getpid()))
-print("ready", flush=True)
-while True:
-    signal.pause()
+with PidFile(Path(path)):
+    print("ready", flush=True)
+    while True:
+        signal.pause()
 """
 
 
@@ -45,17 +45,22 @@ class Coder:
         self.posted: list[tuple[str, str, dict[str, Any]]] = []
         self.size = 0
         self.status = 204
+        self.tokens: list[str | None] = []
+        self.redirect = ""
         self.messages: list[dict[str, Any]] = []
         self.port = 0
 
     async def take(self, request: web.Request) -> web.Response:
         body = await request.read()
         self.size = len(body)
+        if self.redirect:
+            raise web.HTTPFound(self.redirect)
         token = request.headers["Coder-Session-Token"]
         self.posted.append((request.path_qs, token, json.loads(body)))
         return web.Response(status=self.status, text="" if self.status == 204 else "a reason")
 
     async def tell(self, request: web.Request) -> web.Response:
+        self.tokens.append(request.headers.get("Authorization"))
         return web.json_response({"messages": self.messages})
 
 
@@ -204,6 +209,84 @@ async def test_a_pid_file_of_the_dead_is_no_server(tmp_path: Path, coder: Coder)
     status, output = await shut_down(tmp_path, coder.port)
     assert (status, daemon.seen.exists()) == (0, False)
     assert "No agentapi is running" in output
+
+
+async def test_a_stranger_with_the_number_of_a_killed_server_is_left_alone(
+    tmp_path: Path, coder: Coder
+) -> None:
+    daemon = Daemon(tmp_path)
+    stranger = await asyncio.create_subprocess_exec("sleep", "60")
+    daemon.pid_file.write_text(f"{stranger.pid}\n")
+    status, output = await shut_down(tmp_path, coder.port)
+    assert (status, stranger.returncode) == (0, None), output
+    assert "No agentapi is running" in output
+    stranger.kill()
+    assert await stranger.wait() == -signal.SIGKILL
+
+
+async def test_a_stranger_that_locks_the_file_in_another_way_is_no_server(
+    tmp_path: Path, coder: Coder
+) -> None:
+    """`flock` has locks of its own kind: who has one is not the server."""
+    daemon = Daemon(tmp_path)
+    stranger = await asyncio.create_subprocess_exec(
+        *("flock", "-F", str(daemon.pid_file), "sh", "-c", "echo held; exec sleep 60"),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert stranger.stdout is not None
+    assert await stranger.stdout.readline() == b"held\n"
+    daemon.pid_file.write_text(f"{stranger.pid}\n")
+    status, output = await shut_down(tmp_path, coder.port)
+    assert (status, stranger.returncode) == (0, None), output
+    stranger.kill()
+    await stranger.wait()
+
+
+async def test_the_token_goes_to_our_own_server_and_to_no_proxy(
+    tmp_path: Path, coder: Coder
+) -> None:
+    coder.messages = [message(0, "text")]
+    asked: list[str] = []
+
+    async def overhear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append((await reader.readuntil(b"\r\n\r\n")).decode())
+        writer.write(b"HTTP/1.1 502 no\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    proxy = await asyncio.start_server(overhear, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
+    async with proxy:
+        status, output = await shut_down(
+            tmp_path,
+            coder.port,
+            CODER_AGENT_URL="http://coder.example",
+            AGENTAPI_AUTH_TOKEN="our-token",
+            http_proxy=url,
+            HTTP_PROXY=url,
+            all_proxy=url,
+        )
+    assert status == 0
+    assert coder.tokens == ["Bearer our-token"]
+    assert [request.split(" ", 2)[:2] for request in asked] == [  # Coder is reached as it must be
+        ["POST", "http://coder.example/api/v2/workspaceagents/me/tasks/a%2Ftask/"
+         "log-snapshot?format=agentapi"]
+    ], output  # fmt: skip
+    assert "our-token" not in "".join(asked)
+
+
+async def test_the_token_may_stand_in_a_file(tmp_path: Path, coder: Coder) -> None:
+    (tmp_path / "token").write_text("from-a-file\n")
+    await shut_down(tmp_path, coder.port, AGENTAPI_AUTH_TOKEN_FILE=str(tmp_path / "token"))
+    assert coder.tokens == ["Bearer from-a-file"]
+
+
+async def test_a_redirect_takes_no_token_along(tmp_path: Path, coder: Coder) -> None:
+    coder.messages = [message(0, "text")]
+    coder.redirect = f"http://127.0.0.1:{coder.port}/messages"
+    status, output = await shut_down(tmp_path, coder.port)
+    assert status == 0
+    assert len(coder.tokens) == 1  # by ourselves, before
+    assert "Coder answered 302" in output
 
 
 @pytest.mark.parametrize("letter", ["a", "é", "\n", "😀", '"'])

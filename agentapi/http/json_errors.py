@@ -1,0 +1,58 @@
+"""What is wrong with a text that is no JSON, in the words of upstream's parser, that of Go."""
+
+from __future__ import annotations
+
+import json
+
+_VALUE = "looking for beginning of value"
+_KEY = "looking for beginning of object key string"
+_WHERE = {
+    "Expecting value": _VALUE,
+    "Unexpected UTF-8 BOM (decode using utf-8-sig)": _VALUE,
+    "Expecting property name enclosed in double quotes": _KEY,
+    "Illegal trailing comma before end of object": _KEY,
+    "Illegal trailing comma before end of array": _VALUE,
+    "Expecting ':' delimiter": "after object key",
+    "Invalid control character at": "in string literal",
+    "Extra data": "after top-level value",
+}
+_NESTED = "exceeded max depth"
+
+
+def why_no_json(data: bytes) -> str | None:
+    """The first fault; None when it is JSON."""
+    try:
+        json.loads(data.decode("utf-8"), parse_constant=_no_constant)
+    except UnicodeDecodeError as error:
+        return f"invalid byte {data[error.start]:#04x} in string literal"
+    except json.JSONDecodeError as error:
+        return _explained(error)
+    except _Constant as error:
+        return f"invalid character {error.args[0][0]!r} {_VALUE}"
+    except RecursionError:
+        return _NESTED
+    return None
+
+
+class _Constant(Exception):
+    """`NaN` or `Infinity`: Python's, not JSON."""
+
+
+def _no_constant(name: str) -> None:
+    raise _Constant(name)
+
+
+def _explained(error: json.JSONDecodeError) -> str:
+    text, place, reason = error.doc, error.pos, error.msg
+    if reason.startswith("Unterminated string") or place >= len(text.rstrip()):
+        return "unexpected end of JSON input"
+    if reason.startswith("Invalid \\"):  # the place is that of the backslash
+        place, where = place + 1, "in string escape code"
+    elif reason == "Expecting ',' delimiter":
+        in_object = text.lstrip().startswith("{")
+        where = "after object key:value pair" if in_object else "after array element"
+    else:
+        where = _WHERE.get(reason, reason)
+    if reason.startswith("Illegal trailing comma"):  # the place is that of the comma
+        place = len(text) - len(text[place + 1 :].lstrip())
+    return f"invalid character {text[place]!r} {where}"

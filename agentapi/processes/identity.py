@@ -1,0 +1,134 @@
+"""Which process it is: a number alone does not say, for numbers are used again.
+
+A process is known by its number together with the time at which it started, in clock ticks since
+the boot, and the boot itself; and while we hold a pidfd of it, that names nobody else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import select
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from signal import Signals, pidfd_send_signal
+from types import TracebackType
+
+_TO_GROUP = 1 << 2
+"""PIDFD_SIGNAL_PROCESS_GROUP (pidfd_send_signal(2)), of Linux 6.9."""
+_LISTENS = "0A"
+"""TCP_LISTEN, as /proc/net/tcp writes it."""
+
+
+class Process:
+    """One process, held by a pidfd. A context; close it."""
+
+    def __init__(self, pid: int) -> None:
+        """Raises `ProcessLookupError` when there is none of this number, or another `OSError`."""
+        try:
+            self._pidfd = os.pidfd_open(pid)
+        except OSError as error:  # EINVAL is what an impossible number gets
+            if error.errno in (errno.EINVAL, errno.ESRCH):
+                raise ProcessLookupError(f"there is no process {pid}") from error
+            raise
+        self.pid = pid
+
+    def __enter__(self) -> Process:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of it."""
+        os.close(self._pidfd)
+
+    def signal(self, number: Signals) -> None:
+        """Send it a signal; nothing happens when it has ended. Raises `PermissionError`."""
+        with contextlib.suppress(ProcessLookupError):
+            pidfd_send_signal(self._pidfd, number)
+
+    def signal_group(self, number: Signals) -> None:
+        """Send a signal to the group that it leads. Raises `PermissionError`."""
+        with contextlib.suppress(ProcessLookupError):
+            try:
+                pidfd_send_signal(self._pidfd, number, None, _TO_GROUP)
+            except OSError as error:
+                if error.errno != errno.EINVAL:
+                    raise
+                if not self.ended_within(0):  # an older kernel: its number is its own for now
+                    os.killpg(self.pid, number)
+
+    def ended_within(self, seconds: float) -> bool:
+        """Wait for its end, blocking; whether it came in time."""
+        poll = select.poll()
+        poll.register(self._pidfd, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
+
+
+def mark(pid: int) -> str:
+    """What names this very process, to be written down; empty when there is none."""
+    started = start_time(pid)
+    return f"{pid} {started} {_boot()}" if started else ""
+
+
+def start_time(pid: int) -> int:
+    """When a process started, in clock ticks since the boot; 0 when there is none of that number,
+    or it waits to be reaped."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return 0
+    fields = stat.rpartition(")")[2].split()
+    return 0 if fields[0] == "Z" else int(fields[19])
+
+
+def describe(pid: int) -> str:
+    """A process for a person: its number, since when it runs and the ports that it serves, as far
+    as we may know."""
+    words = f"process {pid}"
+    with contextlib.suppress(OSError, ValueError, StopIteration):
+        words += f", running since {_since(pid):%Y-%m-%d %H:%M:%S} UTC"
+    ports = sorted(listening_ports(pid))
+    if ports:
+        words += f", on port {' and '.join(map(str, ports))}"
+    return words
+
+
+def listening_ports(pid: int) -> set[int]:
+    """The TCP ports that a process listens on; none where /proc does not let us see them."""
+    sockets = set()
+    ports = set()
+    with contextlib.suppress(OSError):
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                sockets.add(str(descriptor.readlink()))
+        for name in ("tcp", "tcp6"):
+            for line in Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:]:
+                fields = line.split()
+                if fields[3] == _LISTENS and f"socket:[{fields[9]}]" in sockets:
+                    ports.add(int(fields[1].rpartition(":")[2], 16))
+    return ports
+
+
+def _since(pid: int) -> datetime:
+    lines: Iterator[str] = iter(Path("/proc/stat").read_text().splitlines())
+    boot = next(int(line.split()[1]) for line in lines if line.startswith("btime "))
+    started = start_time(pid)
+    if not started:
+        raise ProcessLookupError
+    return datetime.fromtimestamp(boot + started / os.sysconf("SC_CLK_TCK"), UTC)
+
+
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return "-"
