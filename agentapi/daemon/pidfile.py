@@ -40,7 +40,7 @@ class PidFile:
                 raise
         except InUse as error:
             raise PidFileError(
-                f"--pid-file: {self.path} belongs to a running agentapi ({error.who}):"
+                f"--pid-file: {self.path} names {error.who}: an agentapi that has this file;"
                 " stop it or choose another file"
             ) from error
         except OSError as error:

@@ -62,11 +62,11 @@ class Recorder:
         self._decoders = {
             kind: codecs.getincrementaldecoder("utf-8")("replace") for kind in ("o", "i")
         }
-        mode, flags = ("w", os.O_TRUNC) if begun is None else ("a", os.O_APPEND)
-        descriptor = open_private(path, os.O_WRONLY | flags)
-        file = os.fdopen(descriptor, mode, encoding="utf-8")
-        self._file: TextIO | None = file
-        if file.tell() == 0:
+        descriptor = open_private(
+            path, os.O_WRONLY | (os.O_TRUNC if begun is None else os.O_APPEND)
+        )
+        self._file: TextIO | None = os.fdopen(descriptor, "w", encoding="utf-8")
+        if os.fstat(descriptor).st_size == 0:
             header = {"version": 2, "width": columns, "height": rows, "timestamp": int(time.time())}
             self._write(header | {"env": {"TERM": "xterm-256color"}})
         else:

@@ -209,8 +209,9 @@ async def test_a_token_is_asked_for_and_shown() -> None:
         live.driver.paint("the agent's screen")
         async with attached(live.url) as terminal:
             await terminal.shows("asks for a token")
-        async with attached(live.url, AGENTAPI_AUTH_TOKEN="s3cret") as terminal:
-            await terminal.shows("the agent's screen")
+        proxy = dict.fromkeys(("http_proxy", "HTTP_PROXY", "all_proxy"), "http://127.0.0.1:9")
+        async with attached(live.url, AGENTAPI_AUTH_TOKEN="s3cret", **proxy) as terminal:
+            await terminal.shows("the agent's screen")  # no proxy ever sees the token
             terminal.process.write(b"\x03")
             await terminal.shows("status 0")
 

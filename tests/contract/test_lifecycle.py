@@ -37,8 +37,8 @@ async def test_point_19_a_running_server_keeps_its_pid_file(tmp_path: Path) -> N
         port = (await first.url()).rpartition(":")[2]
         async with daemon("--pid-file", str(file), "--", "touch", str(ran)) as second:
             assert await second.wait() == 2
-            assert f"belongs to a running agentapi (process {first.process.pid}" in second.log
-            assert f"on port {port})" in second.log
+            assert f"names process {first.process.pid}, running since 20" in second.log
+            assert f"on port {port}: an agentapi that has" in second.log
         assert int(file.read_text()) == first.process.pid
     assert not ran.exists()
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from agentapi.codex.sessions import Tracker
 from tests.support.codex import codex_binary
 from tests.support.lasting import Workspace, workspace
 from tests.support.server import Server, scratch_folder
@@ -159,6 +160,23 @@ async def test_a_session_in_use_is_waited_for(place: Workspace) -> None:
             assert (about["session_id"], about["resumed"]) == (session, True)
             assert await second.turn("echo from the second") == "• echo from the second"
             assert "echo still here" in prompts_before(place)
+
+
+async def test_a_second_server_in_the_folder_says_who_has_it(place: Workspace) -> None:
+    async with place.daemon() as first:
+        await first.ready()
+        async with place.daemon() as second:
+            owner = f"another agentapi codex runs in {place.home.workdir} (process"
+            assert any(
+                notice.startswith(f"{owner} {first.process.pid}, running since 20")
+                and f"on port {first.port}" in notice
+                for notice in second.notices
+            ), second.notices
+        state = Tracker(place.session_file, place.home.workdir).data_file("state.json")
+        assert state.with_name(state.name + ".lock").exists()
+        async with place.daemon("--state-file", str(state), wait=False) as third:
+            assert await third.ended() == 2
+            assert f"is in use by another agentapi (process {first.process.pid}" in third.log
 
 
 async def test_two_folders_at_once(place: Workspace) -> None:

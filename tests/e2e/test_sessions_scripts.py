@@ -65,6 +65,14 @@ async def started(place: Workspace, **variables: str) -> AsyncIterator[Server]:
             await process.wait()
 
 
+def open_log(place: Workspace, name: str) -> Path:
+    """The folder of the scripts, with a log that an earlier version made for all to read."""
+    folder: Path = place.session_file.parent
+    folder.mkdir(0o755)
+    (folder / name).touch(0o644)
+    return folder
+
+
 async def run(script: str, env: dict[str, str]) -> tuple[int, str]:
     process = await asyncio.create_subprocess_exec(
         str(PROJECT / "scripts" / script),
@@ -79,6 +87,7 @@ async def run(script: str, env: dict[str, str]) -> tuple[int, str]:
 async def test_a_workspace_stops_and_goes_on(place: Workspace) -> None:
     prompt = 'echo it\'s | "quoted" $HOME\nand two lines'
     task = {"ARG_CODEX_TASK_PROMPT": b64(prompt), "OPENAI_API_KEY": "sk-hidden"}
+    logs = open_log(place, "agentapi-start.log")
     async with started(place, **task) as server:
         await server.until(
             lambda: len(server.told) >= 3 and server.status_now == "stable", "the answer"
@@ -89,7 +98,8 @@ async def test_a_workspace_stops_and_goes_on(place: Workspace) -> None:
         status, output = await run("shutdown.sh", stop)
         assert (status, output.splitlines()[-1]) == (0, "agentapi has ended")
         assert await server.ended() == 0
-    log = (place.home.home / ".codex-module/agentapi-start.log").read_text()
+    assert all(path.stat().st_mode & 0o077 == 0 for path in logs.rglob("*"))
+    log = (logs / "agentapi-start.log").read_text()
     for line in ("Starting Codex with arguments:", "OpenAI API Key: Provided", "Session tracked"):
         assert line in log
     assert "sk-hidden" not in log
@@ -118,6 +128,7 @@ async def test_install_writes_what_the_module_wants(place: Workspace) -> None:
         "ARG_CODEX_INSTRUCTION_PROMPT": b64('Be brief. It\'s "good".'),
         "ARG_ADDITIONAL_MCP_SERVERS": b64('[mcp_servers.extra]\ncommand = "true"\n'),
     }
+    logs = open_log(place, "install.log")
     for _ in range(2):
         status, output = await run("install.sh", environment(place, **variables))
         assert status == 0, output
@@ -129,4 +140,5 @@ async def test_install_writes_what_the_module_wants(place: Workspace) -> None:
     assert str(place.home.workdir) in config
     assert json.loads((home / "auth.json").read_text())["OPENAI_API_KEY"] == "sk-hidden"
     assert (home / "AGENTS.md").read_text().count("Be brief.") == 1
-    assert "auth.json" in (place.home.home / ".codex-module/install.log").read_text()
+    assert "auth.json" in (logs / "install.log").read_text()
+    assert (logs / "install.log").stat().st_mode & 0o777 == 0o600

@@ -39,8 +39,8 @@ def test_a_planted_temporary_file_is_not_followed(tmp_path: Path) -> None:
     victim, file = tmp_path / "victim", tmp_path / "file"
     victim.write_text("theirs")
     planted = tmp_path / f".file.{os.getpid()}.tmp"
-    for plant in (lambda: planted.symlink_to(victim), lambda: planted.hardlink_to(victim)):
-        plant()
+    for plant in (planted.symlink_to, planted.hardlink_to):
+        plant(victim)
         write_atomically(file, b"ours")
         assert (file.read_bytes(), victim.read_text()) == (b"ours", "theirs")
         assert mode(file) == 0o600

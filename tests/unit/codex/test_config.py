@@ -288,6 +288,15 @@ def test_a_linked_file_stays_a_link(options: ConfigOptions, tmp_path: Path) -> N
     assert "x" in (tmp_path / "not" / "yet.md").read_text()
 
 
+def test_a_file_that_everybody_could_read_is_closed(options: ConfigOptions) -> None:
+    """It may hold a token, as that of Coder's MCP server."""
+    options.codex_home.mkdir()
+    config = _file(options.codex_home, "config.toml", 'model = "mine"\n')
+    config.chmod(0o644)
+    _write(options)
+    assert stat.S_IMODE(config.stat().st_mode) == 0o600
+
+
 def test_no_temporary_file_stays_when_the_disk_refuses(
     options: ConfigOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -75,6 +75,24 @@ async def test_a_server_without_a_socket_is_ended(tmp_path: Path) -> None:
     assert left(tmp_path, sockets[0]) == []
 
 
+async def test_a_server_that_is_gone_is_signalled_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its number, and its group's, may be another program's by then."""
+    ended = asyncio.Event()
+    server = await AppServer.start(
+        lambda socket: program(tmp_path, f"touch {socket}"), cwd=None, env=os.environ
+    )
+    server.on_exit(lambda how: ended.set())
+    os.killpg(server.pid, signal.SIGKILL)
+    async with asyncio.timeout(PATIENCE):
+        await ended.wait()
+    signalled: list[int] = []
+    monkeypatch.setattr(os, "killpg", lambda group, number: signalled.append(group))
+    await server.end()
+    assert signalled == []
+
+
 async def test_what_detached_itself_outlives_an_orderly_end_and_no_loss(tmp_path: Path) -> None:
     pipe = tmp_path / "alive"
     os.mkfifo(pipe)

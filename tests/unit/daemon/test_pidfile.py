@@ -53,7 +53,11 @@ def test_a_running_server_keeps_its_file(tmp_path: Path) -> None:
 def test_a_link_to_it_is_the_same_file(tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(tmp_path / "pid")
-    with another(tmp_path / "pid"), pytest.raises(PidFileError, match="belongs to"), PidFile(link):
+    with (
+        another(tmp_path / "pid"),
+        pytest.raises(PidFileError, match="names process"),
+        PidFile(link),
+    ):
         pass
 
 

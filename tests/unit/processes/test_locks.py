@@ -42,7 +42,8 @@ def test_a_file_that_is_removed_as_it_is_taken_is_made_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who held it before removes it after we opened it: then we would hold what has no name."""
-    file, opened = tmp_path / "lock", []
+    file = tmp_path / "lock"
+    opened: list[int] = []
 
     def open_late(path: Path) -> int:
         descriptor = open_file(path)
