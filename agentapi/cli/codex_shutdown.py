@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from agentapi.processes.identity import Process
-from agentapi.processes.locks import holder
+from agentapi.processes.locks import InUse, holder
 from agentapi.settings import SettingsError, attach_settings
 
 LAST = 10
@@ -58,7 +58,7 @@ def main(environment: Mapping[str, str] = os.environ, say: Say = print) -> int:
     else:
         say("Log snapshot is switched off")
     if server is None:
-        say("No agentapi is running")
+        say("No agentapi is running here")
         return 0
     with server:
         return _end(server, say)
@@ -77,9 +77,11 @@ def running_server(file: Path, say: Say) -> Process | None:
     have passed to another program. The caller closes it."""
     try:
         return holder(file)
+    except InUse as error:
+        say(f"Error: {error}: end it there")
     except OSError as error:
         say(f"Error: who holds {file} cannot be told: {error.strerror}")
-        return None
+    return None
 
 
 def take_snapshot(environment: Mapping[str, str]) -> str:

@@ -101,9 +101,9 @@ def hold(path: Path) -> HeldFile:
 
 
 def holder(path: Path) -> Process | None:
-    """The process that holds the file; None when there is no such file, or nobody holds it whom we
-    could name. The caller closes it. Raises `OSError` when the file cannot be read, or has no
-    locks."""
+    """The process that holds the file; None when nobody does, or there is no such file. The caller
+    closes it. Raises `InUse` when it is one that has no number here, and `OSError` when the file
+    cannot be read or has no locks."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -111,7 +111,7 @@ def holder(path: Path) -> Process | None:
     try:
         while pid := _locker(descriptor):
             if pid < 0:
-                return None
+                raise InUse(path, pid)
             try:
                 process = Process(pid)
             except ProcessLookupError:
@@ -147,7 +147,10 @@ def _lock(descriptor: int, path: Path) -> int | None:
                 return None
             if error.errno not in _HELD:
                 raise
-            pid = _locker(descriptor)
+            try:
+                pid = _locker(descriptor)
+            except OSError:
+                return 0
             if pid is None:
                 continue  # it was given back just now
             return max(pid, 0)

@@ -60,6 +60,16 @@ def test_a_file_that_is_removed_as_it_is_taken_is_made_anew(
     held.release()
 
 
+def test_a_holder_without_a_number_here_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel says 0 of a process of another namespace, and numbers of another machine's."""
+    (tmp_path / "lock").touch()
+    monkeypatch.setattr(locks, "_locker", lambda descriptor: -1)
+    with pytest.raises(InUse, match="another container or machine"):
+        holder(tmp_path / "lock")
+
+
 def test_a_file_system_without_locks_is_said_and_keeps_nobody_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
