@@ -44,3 +44,15 @@ def test_a_planted_temporary_file_is_not_followed(tmp_path: Path) -> None:
         write_atomically(file, b"ours")
         assert (file.read_bytes(), victim.read_text()) == (b"ours", "theirs")
         assert mode(file) == 0o600
+
+
+def test_one_that_is_planted_at_the_last_moment_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("theirs")
+    (tmp_path / f".file.{os.getpid()}.tmp").hardlink_to(victim)
+    monkeypatch.setattr(Path, "unlink", lambda *ignored, **options: None)
+    with pytest.raises(FileExistsError):
+        write_atomically(tmp_path / "file", b"ours")
+    assert victim.read_text() == "theirs"

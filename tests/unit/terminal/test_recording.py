@@ -27,6 +27,20 @@ def recorder(path: Path, clock: Clock | None = None, with_input: bool = False) -
     return Recorder(path, 80, 24, on_error=fail, clock=clock or Clock(), with_input=with_input)
 
 
+def test_a_recording_is_for_its_owner_only(tmp_path: Path) -> None:
+    path = tmp_path / "session.cast"
+    path.write_text("an older one")
+    path.chmod(0o644)
+    tape = Tape(path)
+    for _ in range(2):
+        recorder = tape.run(80, 24, pytest.fail)
+        assert recorder is not None
+        recorder.close()
+        assert path.stat().st_mode & 0o777 == 0o600
+    assert "an older one" not in path.read_text()
+    assert path.read_text().count('"version": 2') == 1
+
+
 def test_round_trip(tmp_path: Path) -> None:
     path, clock = tmp_path / "a.cast", Clock()
     recording = recorder(path, clock)
