@@ -4,7 +4,6 @@ the words of upstream."""
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from typing import TYPE_CHECKING, TypeVar
 
@@ -33,6 +32,7 @@ _ESCAPE = re.compile(
 async def read_model(request: web.Request, model: type[B]) -> B:
     """The request's JSON body as a model. Raises `Problem`: 400, 408, 413, 415 or 422."""
     from pydantic import ValidationError
+    from pydantic_core import from_json
 
     data = await _read(request)
     if not data:
@@ -45,7 +45,8 @@ async def read_model(request: web.Request, model: type[B]) -> B:
         reason = why_no_json(data) or (first["msg"] if first["type"] == "json_invalid" else "")
         if reason:
             raise invalid(reason, "body", _text(data), 400) from None
-        raise Problem(422, FAILED, details(error, "body", json.loads(data))) from None
+        checked = from_json(_whole(data))
+        raise Problem(422, FAILED, details(error, "body", checked)) from None
 
 
 async def _read(request: web.Request) -> bytes:
@@ -83,8 +84,8 @@ def _mended(escape: re.Match[bytes]) -> bytes:
 
 
 def _require_json(request: web.Request, data: bytes) -> None:
-    given = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if given in ("", "application/json") or given.endswith("+json"):
+    given = request.headers.get("Content-Type", "").partition(";")[0].strip()
+    if given.lower() in ("", "application/json") or given.lower().endswith("+json"):
         return
     raise invalid(f"unknown content type: {given}", "body", _text(data), 415)
 

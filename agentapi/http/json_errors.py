@@ -22,7 +22,7 @@ _NESTED = "exceeded max depth"
 def why_no_json(data: bytes) -> str | None:
     """The first fault; None when it is JSON."""
     try:
-        json.loads(data.decode("utf-8"), parse_constant=_no_constant)
+        json.loads(data.decode("utf-8"), parse_constant=_no_constant, parse_int=float)
     except UnicodeDecodeError as error:
         return f"invalid byte {data[error.start]:#04x} in string literal"
     except json.JSONDecodeError as error:

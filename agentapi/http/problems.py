@@ -10,6 +10,7 @@ Anything else is a fault of ours: logged with its traceback, told as a bare 500.
 from __future__ import annotations
 
 import functools
+import json
 import logging
 import operator
 from collections.abc import Mapping, Sequence
@@ -69,7 +70,12 @@ def invalid(
 
 
 def _fault(message: str, location: str, value: object) -> Mapping[str, object]:
+    """One item of `errors`; without a value that is null, or a number that no JSON holds."""
     error = {"message": message, "location": location}
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        return error
     return error if value is None else error | {"value": value}
 
 

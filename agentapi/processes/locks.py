@@ -10,6 +10,7 @@ holds a file reads and writes it through `HeldFile` alone.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import logging
@@ -85,8 +86,9 @@ def hold(path: Path) -> HeldFile:
     path = Path(os.path.realpath(path))
     make_private_folder(path.parent)
     while True:
-        if path.exists() and _inode(path.stat()) in _ours:
-            raise InUse(path, os.getpid())
+        with contextlib.suppress(FileNotFoundError):
+            if _inode(path.stat()) in _ours:
+                raise InUse(path, os.getpid())
         descriptor = _open(path)
         try:
             holder = _lock(descriptor, path)

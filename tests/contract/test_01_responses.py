@@ -125,6 +125,20 @@ async def test_contract_point_1_an_invalid_body_is_422(
         assert live.driver.sent == []
 
 
+@pytest.mark.parametrize(
+    "value",
+    [b"1e999", b"-1e999", b"1" * 5000, b'{"a":1e999}', rb'{"a":"\ud800"}', b"[" * 900 + b"]" * 900],
+)
+@pytest.mark.parametrize("place", [b'"content"', b'"other"'])
+async def test_contract_point_1_a_value_that_no_json_holds_is_refused_all_the_same(
+    value: bytes, place: bytes
+) -> None:
+    async with serving() as live:
+        status, problem = await post(live, b'{"type":"raw",%b:%b}' % (place, value))
+        assert status in (400, 422)
+        assert problem["errors"]
+
+
 async def test_contract_point_1_every_fault_of_a_body_is_told() -> None:
     async with serving() as live:
         _, problem = await post(live, b'{"content":5,"z":1}')
@@ -188,7 +202,7 @@ async def test_contract_point_1_half_a_surrogate_pair_breaks_nothing(
 
 
 @pytest.mark.parametrize(
-    "kind", ["text/plain", "application/x-www-form-urlencoded", "application/xml", "json"]
+    "kind", ["text/plain", "application/x-www-form-urlencoded", "Application/XML", "json"]
 )
 async def test_contract_point_1_a_wrong_content_type_is_415(kind: str) -> None:
     async with serving() as live:

@@ -168,6 +168,7 @@ async def test_contract_point_5_what_is_no_form_is_422_at_the_body(kind: str, wh
         (b"garbage", "multipart: NextPart: EOF"),
         (b"--other\r\n\r\n", "multipart: NextPart: EOF"),
         (b"--b\r\nX", ""),
+        (b'--b\r\nContent-Disposition: form-data; name="_charset_"\r\n\r\n' + b"x" * 99, ""),
         (part("a", b"1" * 40)[:-20], "unexpected EOF"),
     ],
 )

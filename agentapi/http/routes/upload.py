@@ -24,6 +24,8 @@ FILE_LIMIT = 10 * 1024 * 1024
 """The largest file, in bytes."""
 OTHER_LIMIT = 10 * 1024 * 1024
 """What the other fields of the form may hold together, in bytes."""
+_BROKEN = (ValueError, AssertionError, RuntimeError, web.RequestPayloadError, HttpProcessingError)
+"""What aiohttp raises for a form that is none."""
 NAME_LIMIT = 255
 """The longest file name, in bytes, that a file system takes."""
 
@@ -78,7 +80,7 @@ async def upload(request: web.Request) -> web.StreamResponse:
         path = form.keep()
     except TimeoutError:
         raise late() from None
-    except (ValueError, AssertionError, web.RequestPayloadError, HttpProcessingError) as error:
+    except _BROKEN as error:
         raise _unreadable(_why(error)) from None
     finally:
         form.drop()
