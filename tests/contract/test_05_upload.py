@@ -49,7 +49,11 @@ async def test_contract_point_5_a_file_is_kept_under_its_content_and_its_base_na
         assert read(path) == b"hello"
         assert path.name == "notes.txt"
         assert path.parent.name == hashlib.sha256(b"hello").hexdigest()[:16]
-        assert path.parent.parent.stat().st_mode & 0o777 == 0o700
+        assert [one.stat().st_mode & 0o777 for one in (path, *path.parents[:2])] == [
+            0o600,
+            0o700,
+            0o700,
+        ]
     assert not path.parent.parent.exists()
 
 
