@@ -244,8 +244,17 @@ class PtyProcess:
             return set()
         groups = {self.pid}
         with contextlib.suppress(OSError):
-            groups.add(os.tcgetpgrp(self._fd))
-        return {group for group in groups if group > 0}
+            group = os.tcgetpgrp(self._fd)
+            if group > 0 and self._is_of_session(group):
+                groups.add(group)
+        return groups
+
+    def _is_of_session(self, group: int) -> bool:
+        """The terminal goes on naming a group that has ended, whose number may be a stranger's."""
+        try:
+            return os.getsid(group) == self.pid
+        except ProcessLookupError:  # while it has members, nobody else gets its number
+            return True
 
     def _died(self) -> None:
         """The program ended; it stays a zombie until its last output was read."""

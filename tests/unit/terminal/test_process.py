@@ -226,6 +226,19 @@ async def test_the_interrupt_reaches_the_foreground_group(run: Runner) -> None:
     await run.shown(b"caught")
 
 
+async def test_a_group_of_another_session_is_not_interrupted(
+    run: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = await run.shell("trap 'echo caught' INT; echo ready; while :; do sleep 0.05; done")
+    await run.shown(b"ready")
+    stranger = await asyncio.create_subprocess_exec("sleep", "60", start_new_session=True)
+    monkeypatch.setattr(os, "tcgetpgrp", lambda descriptor: stranger.pid)
+    process.signal(signal.SIGINT)
+    stranger.terminate()  # the first signal that ends it counts
+    assert await stranger.wait() == -signal.SIGTERM
+    await run.shown(b"caught")
+
+
 async def test_a_child_that_outlives_it_is_killed(run: Runner) -> None:
     process = await run.shell("(trap '' HUP; exec sleep 60) & echo child=$!.")
     await process.wait()
