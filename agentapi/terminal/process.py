@@ -21,7 +21,7 @@ from pathlib import Path
 
 import ptyprocess
 
-from agentapi.terminal.strays import Strays
+from agentapi.terminal.strays import Strays, kill_session
 
 READ_SIZE = 65_536
 TURN_LIMIT = 16_384
@@ -279,7 +279,7 @@ class PtyProcess:
         if not self._at_end:
             self._readable_for_the_last_time()
         self._strays.kill()
-        _kill_session(self.pid)
+        kill_session(self.pid)
         os.waitpid(self.pid, 0)
         self._loop.remove_reader(self._fd)
         self._loop.remove_writer(self._fd)
@@ -393,13 +393,3 @@ def _discard(child: _Child | None) -> None:
     if child is not None:
         child.fileobj.close()
         os.waitpid(child.pid, 0)
-
-
-def _kill_session(session: int) -> None:
-    """SIGKILL whatever still belongs to the session of a program that ended but is not reaped
-    (its number cannot have been given to another one)."""
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != session:
-            with contextlib.suppress(OSError):
-                if os.getsid(int(entry.name)) == session:
-                    os.kill(int(entry.name), signal.SIGKILL)

@@ -15,7 +15,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-from agentapi.processes.identity import start_time
+from agentapi.processes.identity import Process, start_time
 
 
 class Strays:
@@ -45,6 +45,23 @@ class Strays:
                 signal.pidfd_send_signal(pidfd, signal.SIGKILL)
             os.close(pidfd)
         self._pidfds.clear()
+
+
+def kill_session(session: int) -> None:
+    """SIGKILL whatever still belongs to the session of a program that ended but is not reaped
+    (its number cannot have been given to another one)."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != session:
+            with contextlib.suppress(OSError):
+                _kill_member(int(entry.name), session)
+
+
+def _kill_member(pid: int, session: int) -> None:
+    if os.getsid(pid) != session:
+        return
+    with Process(pid) as process:
+        if os.getsid(pid) == session:  # of the process that we hold now, whoever it was before
+            process.signal(signal.SIGKILL)
 
 
 def strays(group: int, adopts: bool = False) -> dict[int, int]:
