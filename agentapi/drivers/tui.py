@@ -25,6 +25,7 @@ from agentapi.drivers.base import (
     Noticed,
     PhaseChanged,
     ScreenChanged,
+    SendError,
     Sink,
     UserText,
 )
@@ -33,7 +34,7 @@ from agentapi.drivers.evidence import EvidenceLog, SourceSaid
 from agentapi.drivers.stopper import Stopper
 from agentapi.drivers.timer import Timer
 from agentapi.drivers.typist import Typist
-from agentapi.frames import Frame
+from agentapi.frames import Bell, Frame
 from agentapi.terminal import Emulator, ExitStatus, PtyProcess
 from agentapi.transcript_items import Entry
 
@@ -250,11 +251,19 @@ class TuiDriver:
         if self._process is not None:
             self._process.write(data)
 
-    def catch_up(self) -> None:
-        """Read what the program has written up to now, so that the next decision knows it."""
+    def reply(self, data: bytes) -> None:
+        """Write what a terminal tells of itself, unless the program reads none of it."""
         if self._process is not None:
-            self._process.read_pending()
+            self._process.reply(data)
+
+    def catch_up(self) -> None:
+        """Read what the program has written up to now, so that the next decision knows it.
+
+        Raises `SendError` when it writes faster than can be read."""
+        read = self._process is None or self._process.read_pending()
         self._show()
+        if not read:
+            raise SendError("check", "the agent prints faster than can be read: try again later")
 
     async def rest(self) -> None:
         """Let a dialog that was painted just now get ready for keys."""
@@ -301,12 +310,13 @@ class TuiDriver:
         emulator = self._emulator
         emulator.feed(data)
         if replies := emulator.take_replies():
-            self.write(replies)
+            self.reply(replies)
         self._tell_focus()
         self._frames()
         for signal in emulator.take_signals():
-            self.tracker.signal(signal)
-            self._evaluate()
+            if not isinstance(signal, Bell):
+                self.tracker.signal(signal)
+                self._evaluate()
 
     def _frames(self) -> None:
         """Show a complete frame now, or see to it that it is shown soon."""
@@ -481,7 +491,7 @@ class TuiDriver:
         if self.profile.report_unfocused and self._emulator.focus_events != self._unfocused:
             self._unfocused = self._emulator.focus_events
             if self._unfocused:
-                self.write(b"\x1b[O")
+                self.reply(b"\x1b[O")
 
     def _ended(self, status: ExitStatus) -> None:
         self._emulator.end_synchronized()

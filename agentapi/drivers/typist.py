@@ -197,7 +197,10 @@ class Typist:
 
     async def _press_enter(self, text: str, typed: str) -> None:
         """Nothing may happen between the last look at the screen and the key."""
-        self._driver.catch_up()
+        try:
+            self._driver.catch_up()
+        except SendError as error:
+            raise await self._given_up("echo", typed, error.reason) from None
         reading = self._tracker.reading
         if self._hindered() or reading.popup:
             why = "a popup stays open over the input box"

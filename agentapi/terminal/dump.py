@@ -103,6 +103,7 @@ def _cursor(screen: ModalScreen) -> str:
 def _place(x: int, y: int, rows: list[Line], above: int = 0) -> str:
     """Move to a cell; `above` rows are not counted. A due wrap is made by writing the last
     character of the row again."""
+    y = min(y, len(rows) - 1)  # a cursor that was saved before the screen got smaller
     row = rows[y]
     column = x
     written = ""

@@ -3,9 +3,15 @@
 A row is two lists of equal length, characters and styles. A wide character stands in its first
 cell; its second cell holds the empty string. A cell may hold more than one code point (combining
 marks, joiners).
+
+Rows that are filled at once (blank, or with one letter) are one object in all the places where they
+stand: to blank a screen costs no more than a list. Such a row is `shared`; who changes a cell of it
+changes a copy.
 """
 
 from __future__ import annotations
+
+from functools import lru_cache
 
 from agentapi.terminal.style import DEFAULT, Style
 
@@ -16,7 +22,7 @@ MAX_CELL = 32
 class Line:
     """A row; it starts blank."""
 
-    __slots__ = ("_faint", "bright", "chars", "fresh", "styles", "text")
+    __slots__ = ("_faint", "bright", "chars", "fresh", "shared", "styles", "text")
 
     def __init__(self, columns: int, style: Style = DEFAULT) -> None:
         self.chars: list[str] = [" "] * columns
@@ -27,11 +33,22 @@ class Line:
         """`text` with faint characters blanked."""
         self.fresh = True
         """Whether `text` and `bright` are right; whoever changes a cell makes it False."""
+        self.shared = False
+        """Whether it may stand in several places, and so must not be changed."""
         self._faint = style.faint
         """Whether a faint character was written since the row was blank."""
 
-    def render(self) -> None:
-        """Bring `text` and `bright` up to date, keeping the old strings where they still hold."""
+    def copy(self) -> Line:
+        """A row of its own with the same cells."""
+        copy = Line.__new__(Line)
+        copy.chars, copy.styles = self.chars.copy(), self.styles.copy()
+        copy.text, copy.bright, copy.fresh = self.text, self.bright, self.fresh
+        copy.shared, copy._faint = False, self._faint
+        return copy
+
+    def render(self) -> str:
+        """Bring `text` and `bright` up to date, keeping the old strings where they still hold;
+        returns `text`."""
         self.fresh = True
         text = "".join(self.chars).rstrip(" ")
         if text != self.text:
@@ -44,6 +61,7 @@ class Line:
             ).rstrip(" ")
         if bright != self.bright:
             self.bright = bright if bright != self.text else self.text
+        return self.text
 
     def put(self, column: int, text: str, style: Style) -> None:
         """Write narrow characters, one a cell, over whatever is there."""
@@ -59,10 +77,10 @@ class Line:
         if style.faint:
             self._faint = True
 
-    def put_wide(self, column: int, char: str, style: Style) -> None:
-        """Write one wide character into `column` and the cell after it."""
-        self.put(column, "  ", style)
-        self.chars[column : column + 2] = [char, ""]
+    def put_wide(self, column: int, char: str, count: int, style: Style) -> None:
+        """Write a wide character into `column` and the cell after it, `count` times."""
+        self.put(column, "  " * count, style)
+        self.chars[column : column + 2 * count] = [char, ""] * count
 
     def character(self, column: int) -> str:
         """The character that covers a cell; for column -1, before the first, nothing."""
@@ -71,25 +89,18 @@ class Line:
         return self.chars[column] or self.chars[column - 1]
 
     def combine(self, column: int, mark: str) -> None:
-        """Attach a zero-width character to the character at `column`."""
+        """Attach zero-width characters to the character at `column`."""
         if self.chars[column] == "":
             column -= 1
-        if len(self.chars[column]) < MAX_CELL:
-            self.chars[column] += mark
+        room = MAX_CELL - len(self.chars[column])
+        if room > 0:
+            self.chars[column] += mark[:room]
             self.fresh = False
 
     def erase(self, start: int, end: int, style: Style) -> None:
         """Blank the cells from `start` up to `end`, and the halves that this cuts off."""
         if start < end:
             self.put(start, " " * (end - start), style)
-
-    def clear(self, style: Style) -> None:
-        """Blank the whole row."""
-        columns = len(self.chars)
-        self.chars = [" "] * columns
-        self.styles = [style] * columns
-        self.fresh = False
-        self._faint = style.faint
 
     def insert(self, column: int, count: int, style: Style) -> None:
         """Insert blanks; what passes the right edge is lost."""
@@ -124,3 +135,13 @@ class Line:
         """Blank both halves of a wide character that a cut before `column` would part."""
         if column < len(self.chars) and self.chars[column] == "":
             self.chars[column - 1 : column + 1] = [" ", " "]
+
+
+@lru_cache(maxsize=64)
+def filled(char: str, columns: int, style: Style) -> Line:
+    """The shared row of a look that is full of one narrow character."""
+    line = Line(columns, style)
+    line.put(0, char * columns, style)
+    line.render()
+    line.shared = True
+    return line

@@ -68,7 +68,7 @@ class ModalScreen(Screen):
         self.modify_other_keys = 0
         self.cursor_shape = 0
         super().reset()
-        self._hidden_rows = [Line(self.columns) for _ in range(self.lines)]
+        self._hidden_rows = self._blank(self.lines)
 
     def soft_reset(self) -> None:
         self._slots[self.alternate] = None
@@ -138,9 +138,7 @@ class ModalScreen(Screen):
         self.alternate = on
         if on:
             self._slots[True] = None
-            style = erased(self.style)
-            for line in self.buffer:
-                line.clear(style)
+            self.buffer = self._blank(self.lines, erased(self.style))
         elif with_cursor:
             self.restore_cursor()
 

@@ -14,6 +14,7 @@ import os
 import select
 import shutil
 import signal
+import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,15 +26,26 @@ from agentapi.terminal.strays import Strays, kill_session
 
 READ_SIZE = 65_536
 TURN_LIMIT = 16_384
-"""Bytes that one turn of the loop reads at most, so that a flood starves nobody: of the shortest
-lines so many take the emulator 50 ms."""
+"""Bytes that one turn of the loop reads at most, so that a flood starves nobody."""
+TURN_TIME = 0.004
+"""Seconds after which a turn ends before that; the rest waits in the terminal, which holds up the
+program. An answer to a client takes some five turns."""
+PIECE = 1_024
+"""Bytes that are passed on at once: the dearest of them take the emulator 5 ms."""
 PENDING_LIMIT = 65_536
-"""The same where all that the program has written must be known; more than a terminal holds."""
+"""Bytes that one read takes at most where all that the program has written must be known; more than
+a terminal holds."""
+PENDING_TIME = 0.03
+"""Seconds after which it is given up."""
 WRITE_LIMIT = 8 << 20
 """Bytes that may wait for a program that does not read."""
+REPLY_LIMIT = 65_536
+"""The same of the terminal's own answers, which a program may ask for without end."""
 LAST_OUTPUT_TIMEOUT = 0.2
-"""Seconds after the program's death in which its last output is waited for; only reached when
-another process keeps the terminal open."""
+"""Seconds without output after the program's death in which its last output is waited for; only
+reached when another process keeps the terminal open."""
+LAST_OUTPUT_CAP = 2.0
+"""Seconds after its death in which output may go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +149,12 @@ class PtyProcess:
             if self._unwritten:
                 self._loop.add_writer(self._fd, self._flush)
 
+    def reply(self, data: bytes) -> None:
+        """Give the program what its terminal answers. An answer is lost when more than
+        `REPLY_LIMIT` bytes wait: who asks and never reads waits for none."""
+        if len(self._unwritten) + len(data) <= REPLY_LIMIT:
+            self.write(data)
+
     async def drain(self) -> None:
         """Wait until the terminal has taken everything written so far, or is gone."""
         if self._unwritten and self._fd >= 0:
@@ -163,11 +181,13 @@ class PtyProcess:
 
     # Output
 
-    def read_pending(self) -> None:
+    def read_pending(self) -> bool:
         """Pass on now what the program has written already, without waiting for the loop's turn:
-        for a decision that must know everything (`on_output` is called from within)."""
+        for a decision that must know everything (`on_output` is called from within). False when
+        it writes faster than can be read."""
         if self._fd >= 0 and not self._at_end:
-            self._readable(PENDING_LIMIT)
+            self._readable(PENDING_LIMIT, PENDING_TIME)
+        return self._fd < 0 or self._at_end or not _has_input(self._fd)
 
     def reading(self) -> bool:
         """Whether output still arrives, for a watchdog that asks now and then. Not when the last
@@ -178,29 +198,31 @@ class PtyProcess:
         self._waited_at = self._taken if waits else -1
         return not stuck and self._passed_on == self._taken
 
-    def _readable(self, room: int = TURN_LIMIT) -> None:
-        """Read what there is, at most `room` bytes, and pass it on in one piece."""
-        chunks: list[bytes] = []
-        while room > 0:
-            try:
-                chunk = os.read(self._fd, min(room, READ_SIZE))
-            except BlockingIOError:
-                break
-            except OSError:  # EIO: the last process closed the terminal
-                chunk = b""
-            if not chunk:
-                self._at_end = True
-                break
-            chunks.append(chunk)
-            room -= len(chunk)
-        if chunks:
+    def _readable(self, room: int = TURN_LIMIT, patience: float = TURN_TIME) -> None:
+        """Pass on what there is, piece by piece: at most `room` bytes, for `patience` seconds."""
+        end = time.monotonic() + patience
+        while room > 0 and (piece := self._piece(min(room, PIECE))):
+            room -= len(piece)
             self._taken += 1
-            self._on_output(b"".join(chunks))
+            self._on_output(piece)
             self._passed_on = self._taken
+            if time.monotonic() >= end:
+                break
         if self._at_end and self._fd >= 0:
             self._loop.remove_reader(self._fd)
             if self._dead:
                 self._finish()
+
+    def _piece(self, size: int) -> bytes:
+        """Some of the output; empty when there is none now, or (`_at_end`) ever again."""
+        try:
+            piece = os.read(self._fd, size)
+        except BlockingIOError:
+            return b""
+        except OSError:  # EIO: the last process closed the terminal
+            piece = b""
+        self._at_end = not piece
+        return piece
 
     # Life and death
 
@@ -269,7 +291,16 @@ class PtyProcess:
         if self._at_end:
             self._finish()
         else:
-            self._deadline = self._loop.call_later(LAST_OUTPUT_TIMEOUT, self._finish)
+            self._await_last_output(self._loop.time() + LAST_OUTPUT_CAP, -1)
+
+    def _await_last_output(self, end: float, taken: int) -> None:
+        """Finish once nothing was read for a while (`taken` is as of the last look)."""
+        if taken == self._taken or self._loop.time() >= end:
+            self._finish()
+        else:
+            self._deadline = self._loop.call_later(
+                LAST_OUTPUT_TIMEOUT, self._await_last_output, end, self._taken
+            )
 
     def _finish(self) -> None:
         """Kill what is left of the session, reap, close, tell."""
@@ -293,7 +324,7 @@ class PtyProcess:
 
     def _readable_for_the_last_time(self) -> None:
         dead, self._dead = self._dead, None
-        self._readable(PENDING_LIMIT)
+        self._readable(PENDING_LIMIT, LAST_OUTPUT_TIMEOUT)
         self._dead = dead
 
 

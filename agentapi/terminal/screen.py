@@ -13,7 +13,7 @@ from pyte import modes as mo
 from pyte.screens import Cursor, Margins, wcwidth
 from pyte.screens import Screen as PyteScreen
 
-from agentapi.terminal.line import Line
+from agentapi.terminal.line import Line, filled
 from agentapi.terminal.style import DEFAULT, Groups, Style, erased, restyle
 
 # Code points that are one column wide in every version of Unicode: what programs print nearly
@@ -23,7 +23,7 @@ _NARROW = (
     "\u2190-\u2319\u231c-\u2328\u23f4-\u25fc\u2758-\u2794\u27c0-\u2b1a"
 )
 _ALL_NARROW = re.compile(f"[{_NARROW}]+")
-_PARTS = re.compile(f"([{_NARROW}]+)|(.)", re.DOTALL)
+_PARTS = re.compile(rf"([{_NARROW}]+)|(.)\2*", re.DOTALL)
 # DEC special graphics stand at 0x5f to 0x7e.
 _LINE_DRAWING = str.maketrans(
     "_`abcdefghijklmnopqrstuvwxyz{|}~", "\xa0◆▒␉␌␍␊°±␤␋┘┐┌└┼⎺⎻─⎼⎽├┤┴┬│≤≥π≠£·"
@@ -48,7 +48,7 @@ class Screen(PyteScreen):
 
     def reset(self) -> None:
         """RIS: everything back to its start, the scrollback erased."""
-        self.buffer = [Line(self.columns) for _ in range(self.lines)]
+        self.buffer = self._blank(self.lines)
         self.cursor = Cursor(0, 0)
         self.cursor.attrs = DEFAULT  # type: ignore[assignment]
         self.mode = {mo.DECAWM, mo.DECTCEM}
@@ -85,6 +85,19 @@ class Screen(PyteScreen):
         """The look of what is written next."""
         return self.cursor.attrs  # type: ignore[return-value]
 
+    # Rows
+
+    def _row(self, y: int) -> Line:
+        """The row, to be changed."""
+        line = self.buffer[y]
+        if line.shared:
+            line = self.buffer[y] = line.copy()
+        return line
+
+    def _blank(self, count: int, style: Style = DEFAULT) -> list[Line]:
+        """Blank rows."""
+        return [filled(" ", self.columns, style)] * count
+
     # Painting
 
     def draw(self, data: str) -> None:
@@ -94,11 +107,11 @@ class Screen(PyteScreen):
         if data.isascii() or _ALL_NARROW.fullmatch(data):
             self._draw_narrow(data)
             return
-        for narrow, other in _PARTS.findall(data):
-            if narrow:
-                self._draw_narrow(narrow)
+        for part in _PARTS.finditer(data):
+            if part[1]:
+                self._draw_narrow(part[1])
             else:
-                self._draw_other(other)
+                self._draw_other(part[2], part.end() - part.start())
 
     def _draw_narrow(self, text: str) -> None:
         cursor = self.cursor
@@ -111,19 +124,42 @@ class Screen(PyteScreen):
             part = text[: columns - x]
             text = text[columns - x :]
             line = self.buffer[cursor.y]
+            if line.shared:
+                line = self._row(cursor.y)
             if mo.IRM in self.mode:
                 line.insert(x, len(part), style)
             line.put(x, part, style)
             cursor.x = x + len(part)
 
-    def _draw_other(self, char: str) -> None:
+    def _draw_other(self, char: str, count: int) -> None:
+        """Write `count` of a character that is not surely narrow."""
         width = wcwidth(char)
-        if (width == 0 or (width == 2 and self._joins(char))) and self.cursor.x:
-            self.buffer[self.cursor.y].combine(self.cursor.x - 1, char)
-        elif width == 1:
-            self._draw_narrow(char)
+        if width == 1:
+            self._draw_narrow(char * count)
+        elif width == 0 and self.cursor.x:
+            self._row(self.cursor.y).combine(self.cursor.x - 1, char * count)
         elif width == 2:
-            self._draw_wide(char)
+            self._draw_wide_run(char, count)
+
+    def _draw_wide_run(self, char: str, count: int) -> None:
+        """Each may join the cell before it: of flags the second of a pair, of skin tones all."""
+        count = self._join(char, count)
+        if char in _FLAG_LETTERS:
+            self._draw_wide(char * 2, count // 2)
+            self._draw_wide(char, count % 2)
+        elif char in _SKIN_TONES and count:
+            self._draw_wide(char, 1)
+            self._join(char, count - 1)
+        else:
+            self._draw_wide(char, count)
+
+    def _join(self, char: str, count: int) -> int:
+        """Attach what belongs there to the cell before the cursor; how many are left."""
+        if not (count and self.cursor.x and self._joins(char)):
+            return count
+        joined = count if char in _SKIN_TONES else 1
+        self._row(self.cursor.y).combine(self.cursor.x - 1, char * joined)
+        return count - joined
 
     def _joins(self, char: str) -> bool:
         """Whether a wide character belongs into the cell before it: after a joiner, as the second
@@ -135,18 +171,21 @@ class Screen(PyteScreen):
             len(before) == 1 and before in _FLAG_LETTERS and char in _FLAG_LETTERS
         )
 
-    def _draw_wide(self, char: str) -> None:
+    def _draw_wide(self, char: str, count: int) -> None:
         cursor = self.cursor
-        if cursor.x + 2 > self.columns:
-            if mo.DECAWM not in self.mode or self.columns < 2:
-                return
-            self.buffer[cursor.y].erase(cursor.x, self.columns, self.style)
-            cursor.x = self._wrap()
-        line = self.buffer[cursor.y]
-        if mo.IRM in self.mode:
-            line.insert(cursor.x, 2, self.style)
-        line.put_wide(cursor.x, char, self.style)
-        cursor.x += 2
+        while count:
+            if cursor.x + 2 > self.columns:
+                if mo.DECAWM not in self.mode or self.columns < 2:
+                    return
+                self._row(cursor.y).erase(cursor.x, self.columns, self.style)
+                cursor.x = self._wrap()
+            line = self._row(cursor.y)
+            fitting = min(count, (self.columns - cursor.x) // 2)
+            if mo.IRM in self.mode:
+                line.insert(cursor.x, 2 * fitting, self.style)
+            line.put_wide(cursor.x, char, fitting, self.style)
+            cursor.x += 2 * fitting
+            count -= fitting
 
     def _wrap(self) -> int:
         """Make room past the right edge; the column to write at."""
@@ -160,8 +199,7 @@ class Screen(PyteScreen):
         """DECALN: fill the screen with E."""
         self._reset_region()
         self.cursor.x = self.cursor.y = 0
-        for line in self.buffer:
-            line.put(0, "E" * self.columns, DEFAULT)
+        self.buffer = [filled("E", self.columns, DEFAULT)] * self.lines
 
     def select_graphic_rendition(self, groups: Groups) -> None:  # type: ignore[override]
         """SGR."""
@@ -212,10 +250,8 @@ class Screen(PyteScreen):
         """SU: the region's lines move up; the scrollback takes them when it begins at row 0."""
         count = min(count or 1, self.bottom - self.top + 1)
         if self.top == 0 and not self.alternate:
-            for line in self.buffer[:count]:
-                if not line.fresh:
-                    line.render()
-                self.pushed.append(line.text)
+            leaving = self.buffer[:count]
+            self.pushed.extend([row.text if row.fresh else row.render() for row in leaving])
         self._shift(self.top, self.bottom, count)
 
     def scroll_down(self, count: int = 1) -> None:
@@ -226,12 +262,7 @@ class Screen(PyteScreen):
     def _shift(self, top: int, bottom: int, count: int) -> None:
         """Move rows `top` to `bottom` up (down: negative); blank ones fill in."""
         rows = self.buffer
-        style = erased(self.style)
-        if count == 1:
-            del rows[top]
-            rows.insert(bottom, Line(self.columns, style))
-            return
-        blank = [Line(self.columns, style) for _ in range(abs(count))]
+        blank = self._blank(abs(count), erased(self.style))
         if count > 0:
             rows[bottom + 1 : bottom + 1] = blank
             del rows[top : top + count]
@@ -266,41 +297,40 @@ class Screen(PyteScreen):
     # Erasing and editing
 
     def erase_in_display(self, how: int = 0, *_: int, **__: bool) -> None:
-        """ED: 0 below, 1 above, 2 all, 3 the scrollback."""
+        """ED: 0 below, 1 above, 2 all, 3 the scrollback, which the alternate screen has none of."""
         y = self.cursor.y
         style = erased(self.style)
-        if how == 3:
+        if how == 3 and not self.alternate:
             self.erase_scrollback()
         elif how in (0, 1):
             self.erase_in_line(how)
-        whole = {0: self.buffer[y + 1 :], 1: self.buffer[:y], 2: self.buffer}.get(how, [])
-        for line in whole:
-            line.clear(style)
+        start, end = {0: (y + 1, self.lines), 1: (0, y), 2: (0, self.lines)}.get(how, (0, 0))
+        self.buffer[start:end] = self._blank(end - start, style)
 
     def erase_in_line(self, how: int = 0, private: bool = False) -> None:
         """EL: 0 to the right, 1 to the left, 2 the row."""
         x = min(self.cursor.x, self.columns)
         start, end = {0: (x, self.columns), 1: (0, x + 1), 2: (0, self.columns)}.get(how, (0, 0))
-        self.buffer[self.cursor.y].erase(start, min(end, self.columns), erased(self.style))
+        self._row(self.cursor.y).erase(start, min(end, self.columns), erased(self.style))
 
     def erase_characters(self, count: int | None = None) -> None:
         """ECH."""
         self.ensure_hbounds()
         x = self.cursor.x
         end = min(x + (count or 1), self.columns)
-        self.buffer[self.cursor.y].erase(x, end, erased(self.style))
+        self._row(self.cursor.y).erase(x, end, erased(self.style))
 
     def insert_characters(self, count: int | None = None) -> None:
         """ICH."""
         self.ensure_hbounds()
         x = self.cursor.x
         count = min(count or 1, self.columns - x)
-        self.buffer[self.cursor.y].insert(x, count, erased(self.style))
+        self._row(self.cursor.y).insert(x, count, erased(self.style))
 
     def delete_characters(self, count: int | None = None) -> None:
         """DCH."""
         self.ensure_hbounds()
-        self.buffer[self.cursor.y].delete(self.cursor.x, count or 1, erased(self.style))
+        self._row(self.cursor.y).delete(self.cursor.x, count or 1, erased(self.style))
 
     # Moving
 
@@ -380,11 +410,9 @@ class Screen(PyteScreen):
         """`rows` in the new size; `cursor` moves with its row."""
         excess = max(cursor.y - (lines - 1), 0)
         if not alternate:
-            for line in rows[:excess]:
-                line.render()
-                self.pushed.append(line.text)
+            self.pushed.extend([row.text if row.fresh else row.render() for row in rows[:excess]])
         cursor.y -= excess
-        kept = rows[excess : excess + lines]
+        kept = [row.copy() if row.shared else row for row in rows[excess : excess + lines]]
         for line in kept:
             line.resize(columns)
-        return kept + [Line(columns) for _ in range(lines - len(kept))]
+        return kept + [filled(" ", columns, DEFAULT)] * (lines - len(kept))

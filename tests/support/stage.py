@@ -34,6 +34,10 @@ class Detached(TuiDriver):
         self.written.append(data)
         self.answer_to(data)
 
+    def reply(self, data: bytes) -> None:
+        """Keep it, too."""
+        self.write(data)
+
     def catch_up(self) -> None:
         """Read what is there."""
         data, self.unread = self.unread, b""
