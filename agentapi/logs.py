@@ -28,10 +28,57 @@ class _JsonFormatter(logging.Formatter):
         return json.dumps(entry)
 
 
+SELDOM = {"seldom": True}
+"""`extra` of a record of a condition that may come up a thousand times a second."""
+INTERVAL = 60.0
+"""Seconds between two records of such a condition."""
+_LIBRARIES = ("asyncio", "aiohttp")
+"""Their records, which may have a traceback each, count as seldom."""
+_MOST_KINDS = 1000
+
+
+class Seldom(logging.Filter):
+    """Lets one record of a kind through in `INTERVAL` seconds; the next tells how many more there
+    were. A kind is a logger, a text before its values are filled in, and a place in the code."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._kinds: dict[object, tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether to log the record."""
+        if record.name.partition(".")[0] not in _LIBRARIES and not hasattr(record, "seldom"):
+            return True
+        kind = (record.name, str(record.msg).partition("\n")[0], *_place(record))
+        since, missed = self._kinds.get(kind, (float("-inf"), 0))
+        if record.created - since < INTERVAL:
+            self._kinds[kind] = (since, missed + 1)
+            return False
+        if len(self._kinds) >= _MOST_KINDS:
+            self._kinds.clear()
+        self._kinds[kind] = (record.created, 0)
+        if missed:
+            text = f"{record.getMessage()} ({missed} more were not logged)"
+            record.msg, record.args = text, None
+        return True
+
+
+def _place(record: logging.LogRecord) -> tuple[object, ...]:
+    """The kind and the place of the exception, if there is one."""
+    if not record.exc_info or record.exc_info[1] is None:
+        return ()
+    trace = record.exc_info[2]
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    at = (trace.tb_frame.f_code.co_filename, trace.tb_lineno) if trace is not None else ()
+    return record.exc_info[0], *at
+
+
 def configure(level: str, style: str) -> None:
     """Log `level` and above; `style` is `text` or `json` (one object a line)."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonFormatter() if style == "json" else _TextFormatter())
+    handler.addFilter(Seldom())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from agentapi import logs
+from agentapi import descriptors, logs
 from agentapi.cli.arguments import TableCommand
 from agentapi.cli.signals import Signals
 from agentapi.cli.sockets import ListenError, close_all, listen
@@ -61,6 +61,7 @@ def run(settings: ServerSettings, composer: Callable[[], Callable[[], Parts]] | 
     so that whoever can connect can read it. `composer` imports what gives other parts than the
     settings alone would."""
     signals = Signals()
+    descriptors.raise_limit()
     logs.configure(settings.log_level, settings.log_format)
     try:
         _check_writable("--record", settings.record)

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from asyncinotify import Inotify, Mask
 
+from agentapi import descriptors
 from agentapi.codex.link_folder import LinkFolder
 from agentapi.terminal.strays import Strays
 
@@ -197,11 +198,17 @@ class AppServer:
 
 def _adopting() -> Callable[[], None]:
     """What makes a child adopt its descendants that lose their parents, as init does otherwise;
-    its own children do not inherit that (PR_SET_CHILD_SUBREAPER(2const))."""
+    its own children do not inherit that (PR_SET_CHILD_SUBREAPER(2const)). It gets back the limit
+    of descriptors that we were given, too."""
     import ctypes
 
     prctl = ctypes.CDLL(None).prctl  # looked up here: the child only calls
-    return lambda: prctl(_PR_SET_CHILD_SUBREAPER, *map(ctypes.c_ulong, (1, 0, 0, 0)))
+
+    def prepare() -> None:
+        prctl(_PR_SET_CHILD_SUBREAPER, *map(ctypes.c_ulong, (1, 0, 0, 0)))
+        descriptors.give_back()
+
+    return prepare
 
 
 async def _created(watch: Inotify, path: Path) -> None:

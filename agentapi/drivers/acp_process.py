@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from agentapi import descriptors
 from agentapi.terminal.strays import Strays
 
 TAIL_LINES = 100
@@ -191,7 +192,7 @@ def _popen(
 ) -> subprocess.Popen[bytes]:
     # Blocks until the exec has succeeded or failed (milliseconds), as asyncio's own spawning does.
     pipe = subprocess.PIPE
-    return subprocess.Popen(
+    child = subprocess.Popen(
         list(argv),
         cwd=cwd,
         env=dict(env),
@@ -201,6 +202,8 @@ def _popen(
         bufsize=0,
         start_new_session=True,
     )
+    descriptors.give_back(child.pid)
+    return child
 
 
 class _TailProtocol(asyncio.Protocol):

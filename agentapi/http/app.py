@@ -10,6 +10,7 @@ from aiohttp import WSCloseCode, web
 from aiohttp.typedefs import Middleware
 
 from agentapi.http import security
+from agentapi.http.connections import CONNECTIONS, Connections, counted
 from agentapi.http.options import OPTIONS, SESSION, SOCKETS, WARM_UP, HttpOptions, Sockets
 from agentapi.http.problems import problems
 from agentapi.http.routes import (
@@ -41,6 +42,7 @@ def create_app(session: AgentSession, options: HttpOptions | None = None) -> web
     app[SESSION] = session
     app[OPTIONS] = options
     app[SOCKETS] = Sockets()
+    app[CONNECTIONS] = Connections(options.limits)
     for routes in (conversation, transcript, upload, control, queue, health, terminal, chat, docs):
         routes.add(app)
     if token is not None:
@@ -59,6 +61,7 @@ def create_app(session: AgentSession, options: HttpOptions | None = None) -> web
 def _middlewares(
     options: HttpOptions, origins: security.Origins, token: security.Token | None
 ) -> Iterable[Middleware]:
+    yield counted
     yield security.hosts(options.allowed_hosts)
     yield security.cors(origins)
     yield problems

@@ -11,6 +11,20 @@ from agentapi.session import AgentSession
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """What connections may cost."""
+
+    connections: int = 1000
+    """How many there may be, descriptors permitting."""
+    streams: float = 0.8
+    """The part of them that may be streams."""
+    header: float = 10.0
+    """Seconds from the first byte of a request to the end of its header."""
+    idle: float = 75.0
+    """Seconds without a request."""
+
+
+@dataclass(frozen=True, slots=True)
 class HttpOptions:
     """The options of the HTTP side."""
 
@@ -32,6 +46,7 @@ class HttpOptions:
     """Seconds of silence after which a stream gets a comment line."""
     body_timeout: float = 5.0
     """Seconds that a request's body may take; for an upload, that it may stand still."""
+    limits: Limits = Limits()
 
 
 class Sockets(set[web.WebSocketResponse]):

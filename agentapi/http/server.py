@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
+from agentapi.http.connections import CONNECTIONS
+
 PATIENCE = 1.0
 """Seconds that open requests get to end at shutdown; streams are ended at once."""
 LINGER = 2.0
@@ -18,6 +20,7 @@ class HttpServer:
 
     def __init__(self, app: web.Application, sockets: Sequence[socket.socket]) -> None:
         self._sockets = sockets
+        self._connections = app[CONNECTIONS]
         self._runner = web.AppRunner(
             app,
             access_log=None,
@@ -30,9 +33,12 @@ class HttpServer:
     async def start(self) -> None:
         """Serve from now on."""
         await self._runner.setup()
+        handler = self._runner.server
+        assert handler is not None
         for one in self._sockets:
-            await web.SockSite(self._runner, one).start()
+            self._connections.listen(one, handler)
 
     async def stop(self) -> None:
         """Take no more connections, end the streams, wait briefly for requests. Idempotent."""
+        self._connections.close()
         await self._runner.cleanup()

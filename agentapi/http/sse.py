@@ -8,6 +8,7 @@ from typing import Protocol
 
 from aiohttp import web
 
+from agentapi.http.connections import CONNECTIONS
 from agentapi.http.options import OPTIONS
 
 HEADERS = {
@@ -39,6 +40,14 @@ async def stream(request: web.Request, subscription: Frames) -> web.StreamRespon
 
     A client that went away cancels this; one that reads too slowly has its connection cut, even
     in the midst of a write."""
+    try:
+        with request.app[CONNECTIONS].stream():
+            return await _write(request, subscription)
+    finally:
+        subscription.close()
+
+
+async def _write(request: web.Request, subscription: Frames) -> web.StreamResponse:
     response = web.StreamResponse(headers=HEADERS)
     transport = request.transport
     if transport is not None:
@@ -49,8 +58,6 @@ async def stream(request: web.Request, subscription: Frames) -> web.StreamRespon
             await response.write(data)
     except ConnectionError:
         pass  # the client is gone
-    finally:
-        subscription.close()
     return response
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import ptyprocess
 
+from agentapi import descriptors
 from agentapi.terminal.strays import Strays, kill_session
 
 READ_SIZE = 65_536
@@ -403,6 +404,7 @@ def _fork(
 ) -> ptyprocess.PtyProcess:
     def prepare() -> None:
         os.chdir(directory)
+        descriptors.give_back()
         # Python ignores these, and ignored signals stay ignored across exec.
         for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)

@@ -16,6 +16,7 @@ import json
 
 from aiohttp import WSMessage, WSMsgType, web
 
+from agentapi.http.connections import CONNECTIONS
 from agentapi.http.options import OPTIONS, SESSION, SOCKETS
 from agentapi.http.problems import Problem
 from agentapi.session import AgentSession
@@ -40,6 +41,12 @@ async def terminal(request: web.Request) -> web.StreamResponse:
     socket = web.WebSocketResponse(heartbeat=HEARTBEAT, compress=False, max_msg_size=1024 * 1024)
     if not socket.can_prepare(request):
         raise Problem(426, "this endpoint speaks WebSocket", headers={"Upgrade": "websocket"})
+    with request.app[CONNECTIONS].stream():
+        return await _attach(request, socket)
+
+
+async def _attach(request: web.Request, socket: web.WebSocketResponse) -> web.StreamResponse:
+    session = request.app[SESSION]
     await socket.prepare(request)
     request.app[SOCKETS].add(socket)
     feed = Feed(session)

@@ -26,6 +26,8 @@ OTHER_LIMIT = 10 * 1024 * 1024
 """What the other fields of the form may hold together, in bytes."""
 _BROKEN = (ValueError, AssertionError, RuntimeError, web.RequestPayloadError, HttpProcessingError)
 """What aiohttp raises for a form that is none."""
+UPLOAD_TIME = 600.0
+"""Seconds that a form may take in all."""
 NAME_LIMIT = 255
 """The longest file name, in bytes, that a file system takes."""
 
@@ -76,7 +78,8 @@ async def upload(request: web.Request) -> web.StreamResponse:
         raise _unreadable("no multipart boundary param in Content-Type")
     form = _Form(request.app[FOLDER], request.app[OPTIONS].body_timeout)
     try:
-        await form.read(await request.multipart())
+        async with asyncio.timeout(UPLOAD_TIME):
+            await form.read(await request.multipart())
         path = form.keep()
     except TimeoutError:
         raise late() from None

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from agentapi.frames import AgentState, Bell, Notification, Title
 from agentapi.terminal import Emulator
+from agentapi.terminal.line import Line
 from tests.unit.terminal.streams import splits, streams
 
 OUTSIDE_A_DUMP = re.compile(rb"\x1b\[([0-9;]*b|0*2[23](;[0-9;]*)?t)")
@@ -341,3 +342,71 @@ class TestDump:
         for emulator in (original, copy):
             emulator.feed(END)
         assert copy.screen_lines() == original.screen_lines() == ["new", "", "", "", "", ""]
+
+
+WHOLE_SCREEN = [
+    pytest.param(b"\x1bc", id="RIS"),
+    pytest.param(b"\x1b#8", id="DECALN"),
+    pytest.param(b"\x1b[2J", id="ED 2"),
+    pytest.param(b"\x1b[H\x1b[J", id="ED 0"),
+    pytest.param(b"\x1b[999H\x1b[1J", id="ED 1"),
+    pytest.param(b"\x1b[999S", id="SU"),
+    pytest.param(b"\x1b[999T", id="SD"),
+    pytest.param(b"\x1b[H\x1b[999L", id="IL"),
+    pytest.param(b"\x1b[H\x1b[999M", id="DL"),
+    pytest.param(b"\x1b[?1049h", id="1049"),
+    pytest.param(b"\x1b[?47h\x1b[?47l\x1b[?47h", id="47"),
+    pytest.param(b"\x1b[41m\x1b[2J", id="ED 2 in a colour"),
+]
+
+
+class TestCost:
+    """A control costs its effect: what fills many rows at once makes one row of cells."""
+
+    @pytest.mark.parametrize("control", WHOLE_SCREEN)
+    def test_rows_that_are_filled_at_once_are_one(
+        self, control: bytes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        emulator = emulator_with(b"first\r\nsecond", 20, 1000)
+        made: list[Line] = []
+        copy, init = Line.copy, Line.__init__
+
+        def counted_copy(line: Line) -> Line:
+            made.append(copy(line))
+            return made[-1]
+
+        def counted_init(line: Line, *args: object) -> None:
+            made.append(line)
+            init(line, *args)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(Line, "copy", counted_copy)
+        monkeypatch.setattr(Line, "__init__", counted_init)
+        for _ in range(100):
+            emulator.feed(control)
+        assert len(made) <= 2
+        assert len({id(row) for row in emulator._screen.buffer}) <= 3
+
+    def test_a_shared_row_is_not_written_on(self) -> None:
+        emulator = emulator_with(b"\x1b#8\x1b[2;3Hx\x1b[4;1H\x1b[2K\x1b[5;1H\x1b[2P", 6, 6)
+        assert emulator.screen_lines() == ["EEEEEE", "EExEEE", "EEEEEE", "", "EEEE", "EEEEEE"]
+        emulator.feed(b"\x1b[2J\x1b[Ha\r\n\xcc\x81b\r\n\x1b[4Xc\x1b[@")
+        assert emulator.screen_lines() == ["a", "b", "c", "", "", ""]
+        other = emulator_with(b"\x1b#8", 6, 6)
+        assert other.screen_lines() == ["EEEEEE"] * 6
+
+    @pytest.mark.parametrize("repeated", ["漢", "🇩", "🏽", "\u0301"])
+    def test_a_repeated_character_is_written_as_if_it_came_as_often(self, repeated: str) -> None:
+        one_by_one = emulator_with(f"👍{repeated}".encode(), 9, 6)
+        for _ in range(20):
+            one_by_one.feed(repeated.encode())
+        at_once = emulator_with(f"👍{repeated}\x1b[20b".encode(), 9, 6)
+        in_a_run = emulator_with(f"👍{repeated * 21}".encode(), 9, 6)
+        assert everything(at_once) == everything(in_a_run) == everything(one_by_one)
+
+
+def test_a_cursor_that_was_saved_on_a_larger_screen_can_be_dumped() -> None:
+    emulator = emulator_with(b"\x1b[6;9H\x1b7\x1b[H", 20, 6)
+    emulator.resize(20, 3)
+    copy = emulator_with(emulator.dump() + b"\x1b8x", 20, 3)
+    emulator.feed(b"\x1b8x")
+    assert copy.screen_lines() == emulator.screen_lines() == ["", "", "        x"]

@@ -188,6 +188,8 @@ NUMBERS = b"1\r\n2\r\n3\r\n4\r\n5\r\n6"
         pytest.param(NUMBERS + b"\r\n7\x1b[?1049hALT", ["1"], id="stays readable behind it"),
         pytest.param(NUMBERS + b"\r\n7\x1b[3J", [], id="CSI 3J"),
         pytest.param(NUMBERS + b"\r\n7\x1b[3J\r\n8", ["2"], id="goes on after CSI 3J"),
+        # tmux clears it all the same
+        pytest.param(NUMBERS + b"\r\n7\x1b[?1049h\x1b[3J", ["1"], id="CSI 3J, alternate screen"),
     ],
 )
 def test_scrollback(data: bytes, lines: list[str]) -> None:
