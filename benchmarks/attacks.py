@@ -40,7 +40,9 @@ class Attack(NamedTuple):
         return (self.unit * (PIECE // len(self.unit) + 1))[:PIECE]
 
 
-FULL = b"".join(b"\r\n%d of the rows that are not blank, as far as the right edge" % n for n in range(2000))
+FULL = b"".join(
+    b"\r\n%d of the rows that are not blank, as far as the right edge" % n for n in range(2000)
+)
 COLOURS = b"".join(b"\x1b[38;5;%dmx" % (n % 256) for n in range(80))
 
 ATTACKS = (
@@ -125,8 +127,14 @@ ATTACKS = (
     Attack("XTWINOPS", b"\x1b[18t"),
     Attack("keyboard stack", b"\x1b[>1u\x1b[<9u"),
     Attack("SGR, long list", b"\x1b[" + b"1;" * 120 + b"1m"),
-    Attack("SGR, never the same", b"".join(b"\x1b[38;2;%d;%d;%dm" % (n % 256, n // 256, 7) for n in range(9000))),
-    Attack("SGR and a letter, never the same", b"".join(b"\x1b[38;2;%d;%d;%dmx" % (n % 256, n // 256, 7) for n in range(9000))),
+    Attack(
+        "SGR, never the same",
+        b"".join(b"\x1b[38;2;%d;%d;%dm" % (n % 256, n // 256, 7) for n in range(9000)),
+    ),
+    Attack(
+        "SGR and a letter, never the same",
+        b"".join(b"\x1b[38;2;%d;%d;%dmx" % (n % 256, n // 256, 7) for n in range(9000)),
+    ),
     Attack("SGR 0", b"\x1b[m"),
     Attack("combining on one cell", "\u0301".encode(), b"a"),
     Attack("letters with a mark", "e\u0301".encode()),
@@ -148,7 +156,10 @@ ATTACKS = (
     Attack("synchronized updates, a letter between", b"x\x1b[?2026h\x1b[?2026l"),
     Attack("synchronized updates, two letters", b"\x1b[?2026hx\x1b[?2026ly"),
     Attack("synchronized updates and DECALN", b"\x1b#8\x1b[?2026h\x1b[?2026l"),
-    Attack("synchronized updates and ED 2", b"\x1b#8\x1b[?2026h\x1b[?2026l\x1b[2J\x1b[?2026h\x1b[?2026l"),
+    Attack(
+        "synchronized updates and ED 2",
+        b"\x1b#8\x1b[?2026h\x1b[?2026l\x1b[2J\x1b[?2026h\x1b[?2026l",
+    ),
     Attack("synchronized scrolling", b"\n\x1b[?2026h\x1b[?2026l", FULL),
     Attack("synchronized faint screen", b"x\x1b[?2026h\x1b[?2026l", b"\x1b[2m" + FULL),
     Attack("resets of an update", b"\x1b[?2026h\x1bc"),
@@ -187,7 +198,10 @@ def emulator(attacks: list[Attack]) -> None:
     for attack in attacks:
         costs = [cost(attack, *size) for size in SIZES]
         worst = [max(old, fed) for old, (fed, _) in zip(worst, costs, strict=True)]
-        print(f"{attack.name:42}" + "".join(f"{fed:12.1f}{shown:8.1f}" for fed, shown in costs), flush=True)
+        print(
+            f"{attack.name:42}" + "".join(f"{fed:12.1f}{shown:8.1f}" for fed, shown in costs),
+            flush=True,
+        )
     print(f"{'worst':42}" + "".join(f"{fed:12.1f}{'':8}" for fed in worst))
 
 

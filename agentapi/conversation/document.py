@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import islice
-from operator import ne
+from operator import eq, ne
 
 from agentapi.frames import Frame
 
@@ -151,11 +151,13 @@ def scrolled_by(before: Sequence[str], now: Sequence[str]) -> int | None:
     changed = sum(map(ne, before[1:], now[1:])) + max(0, len(now) - len(before))
     if changed <= 1 or not any(before):  # a spinner, mostly
         return 0
-    agreeing = {shift: _agreeing(before, now, shift) for shift in _possible_shifts(before, now)}
+    # A blank line agrees with nothing.
+    solid = [line or None for line in before]
+    agreeing = {shift: _agreeing(solid, now, shift) for shift in _possible_shifts(before, now)}
     best = max(agreeing, key=lambda shift: (agreeing[shift], -abs(shift), shift))
     down = max((shift for shift in agreeing if shift >= 0), key=lambda s: (agreeing[s], -s))
     if best < 0:
-        worse = _differing(before, now, best) > _differing(before, now, down)
+        worse = _differing(solid, now, best) > _differing(solid, now, down)
         if worse or (best < -1 and agreeing[best] < 2 * agreeing[down]):
             best = down
     return best if agreeing[best] else None
@@ -173,11 +175,10 @@ def _possible_shifts(before: Sequence[str], now: Sequence[str]) -> set[int]:
     return {0, *islice(shifts, MAX_SHIFTS)}
 
 
-def _agreeing(before: Sequence[str], now: Sequence[str], shift: int) -> int:
-    old, new = before[1 + max(0, shift) :], now[1 + max(0, -shift) :]
-    return sum(1 for then, line in zip(old, new, strict=False) if then and then == line)
+def _agreeing(before: Sequence[str | None], now: Sequence[str], shift: int) -> int:
+    return sum(map(eq, before[1 + max(0, shift) :], now[1 + max(0, -shift) :]))
 
 
-def _differing(before: Sequence[str], now: Sequence[str], shift: int) -> int:
+def _differing(before: Sequence[str | None], now: Sequence[str], shift: int) -> int:
     old, new = before[1 + max(0, shift) :], now[1 + max(0, -shift) :]
-    return sum(1 for then, line in zip(old, new, strict=False) if then and then != line)
+    return sum(map(bool, old[: len(new)])) - sum(map(eq, old, new))

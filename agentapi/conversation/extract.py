@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Protocol
 
 from agentapi.agents.profile import AgentProfile, Reading, squeeze
@@ -148,7 +148,8 @@ class MarkedExtractor:
         start = self._page.first
         lines = self._page.lines(start)
         marks = [n for n, line in enumerate(lines) if self._profile.starts_echo(line)]
-        self._seen = Counter(squeeze(self._echo(start + mark)) for mark in marks)
+        echoes = (lines[mark:end] for mark, end in pairwise([*marks, len(lines)]))
+        self._seen = Counter(squeeze(self._echo_of(echo)) for echo in echoes)
         self._floor = start + marks[-1] + 1 if marks else 0
         self._torn = False
         return self._startup_text()
@@ -366,7 +367,9 @@ class MarkedExtractor:
         return -1
 
     def _echo(self, mark: int) -> str:
-        lines = self._page.lines(mark)
+        return self._echo_of(self._page.lines(mark))
+
+    def _echo_of(self, lines: Sequence[str]) -> str:
         return self._profile.echo_text(lines[: self._profile.echo_length(lines)])
 
     def _ends(self, mark: int) -> bool:

@@ -11,7 +11,8 @@ class Timer:
 
     `start` leaves a running timer alone, `restart` moves its deadline (but never by more than
     `limit` seconds beyond the first one). `soon` is for work that may be done at once, but not
-    again within `delay` seconds: it acts now or at the end of the pause.
+    again within `delay` seconds, nor for more than a quarter of the time: it acts now or at the end
+    of the pause.
     """
 
     def __init__(
@@ -22,6 +23,8 @@ class Timer:
         self._first = 0.0
         self._firing = False
         self._last = float("-inf")
+        self._cost = 0.0
+        """Seconds that the action took last."""
 
     def start(self, delay: float | None = None) -> None:
         """Set the deadline, unless it is set; `delay` is another one for this time."""
@@ -51,14 +54,20 @@ class Timer:
         self._handle = loop.call_at(due, self._fire)
 
     def soon(self) -> None:
-        """Act now, or when `delay` seconds have passed since the last time."""
+        """Act now, or when the pause since the last time is over."""
         if self._handle is None:
             loop = asyncio.get_running_loop()
-            due = self._last + self._delay
+            due = self._last + max(self._delay, 4 * self._cost)
             if loop.time() >= due:
                 self._fire()
             else:
                 self._handle = loop.call_at(due, self._fire)
+
+    def flush(self) -> None:
+        """Act now, if the deadline is set."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._fire()
 
     def cancel(self) -> None:
         """Take the deadline back."""
@@ -68,9 +77,11 @@ class Timer:
 
     def _fire(self) -> None:
         self._handle = None
-        self._last = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        self._last = loop.time()
         self._firing = True
         try:
             self._action()
         finally:
             self._firing = False
+            self._cost = loop.time() - self._last

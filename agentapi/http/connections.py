@@ -174,7 +174,9 @@ class Connections:
     def stream(self) -> Iterator[None]:
         """Count a stream while it lasts. Raises `Problem` (503) when there are too many."""
         if self._streams >= self.most * self.limits.streams:
-            raise Problem(503, f"{self._streams} streams are open, the most there may be", (), RETRY)
+            raise Problem(
+                503, f"{self._streams} streams are open, the most there may be", (), RETRY
+            )
         self._streams += 1
         try:
             yield

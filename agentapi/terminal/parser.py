@@ -24,6 +24,8 @@ MAX_SEQUENCE = 256
 MAX_STRING = 65_536
 """Characters of a string (OSC, DCS …); a longer one is consumed and ignored."""
 MAX_PARAMETER = 65_535
+MAX_REMEMBERED = 64
+"""Characters of a control sequence whose reading is kept for the next time."""
 
 
 class Control(NamedTuple):
@@ -109,7 +111,7 @@ class Parser:
             if which == 1:
                 yield token[1]
             elif which == 2:
-                csi = _csi(token[2])
+                csi = _csi(token[2]) if len(token[2]) <= MAX_REMEMBERED else _read_csi(token[2])
                 if csi is not None:
                     yield csi
             elif which == 3:
@@ -196,13 +198,9 @@ class Parser:
         return [String(kind, payload, "\x07" if by == "\x07" else "\x1b\\")]
 
 
-@lru_cache(maxsize=4096)
-def _csi(body: str) -> Csi | None:
+def _read_csi(body: str) -> Csi | None:
     """Read what stands after `ESC [`; None when it is malformed. A marker inside a parameter is
-    (only Gemini's `CSI > 4 ; ? m` has one, as a query: -1).
-
-    Programs repeat a few hundred different sequences, so most of this work happens once.
-    """
+    (only Gemini's `CSI > 4 ; ? m` has one, as a query: -1)."""
     match = _BODY.fullmatch(body)
     if match is None:
         return None
@@ -211,6 +209,10 @@ def _csi(body: str) -> Csi | None:
         return None
     groups = tuple(_group(part) for part in numbers.split(";")) if numbers else ()
     return Csi(prefix + intermediates + final, tuple(group[0] for group in groups), groups)
+
+
+_csi = lru_cache(maxsize=4096)(_read_csi)
+"""Programs repeat a few hundred different sequences, so most of this work happens once."""
 
 
 def _group(part: str) -> tuple[int, ...]:

@@ -14,11 +14,11 @@ import os
 import select
 import shutil
 import signal
-import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 
 import ptyprocess
 
@@ -98,7 +98,7 @@ class PtyProcess:
         self._strays = Strays(self.pid)
         self._pidfd = os.pidfd_open(self.pid)
         self._loop.add_reader(self._pidfd, self._died)
-        self._loop.add_reader(self._fd, self._readable)
+        self._loop.add_reader(self._fd, self._turn)
 
     @classmethod
     async def spawn(
@@ -199,15 +199,18 @@ class PtyProcess:
         self._waited_at = self._taken if waits else -1
         return not stuck and self._passed_on == self._taken
 
-    def _readable(self, room: int = TURN_LIMIT, patience: float = TURN_TIME) -> None:
+    def _turn(self) -> None:
+        self._readable(TURN_LIMIT, TURN_TIME)
+
+    def _readable(self, room: int, patience: float) -> None:
         """Pass on what there is, piece by piece: at most `room` bytes, for `patience` seconds."""
-        end = time.monotonic() + patience
+        end = monotonic() + patience
         while room > 0 and (piece := self._piece(min(room, PIECE))):
             room -= len(piece)
             self._taken += 1
             self._on_output(piece)
             self._passed_on = self._taken
-            if time.monotonic() >= end:
+            if monotonic() >= end:
                 break
         if self._at_end and self._fd >= 0:
             self._loop.remove_reader(self._fd)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import itertools
 import os
 import signal
 import time
@@ -123,23 +124,82 @@ async def test_all_output_comes_before_the_end(run: Runner) -> None:
     assert run.output_at_end.replace(b"\r", b"") == b"".join(b"%d\n" % n for n in range(1, 50001))
 
 
-async def test_a_flood_leaves_the_loop_its_turns(
-    run: Runner, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One turn reads a bounded amount, however fast the program writes."""
-    monkeypatch.setattr(process_module, "TURN_LIMIT", 8_192)
-    pieces: list[int] = []
+class Turns:
+    """Counts the turns of the loop, and the bytes that were read in each."""
+
+    def __init__(self) -> None:
+        self.read: list[int] = [0]
+        self._loop = asyncio.get_running_loop()
+        self._next()
+
+    def _next(self) -> None:
+        self.read.append(0)
+        self._handle = self._loop.call_soon(self._next)
+
+    def take(self, data: bytes) -> None:
+        """Output."""
+        self.read[-1] += len(data)
+
+    def stop(self) -> None:
+        """Count no more."""
+        self._handle.cancel()
+
+
+async def flood(turns: Turns) -> None:
+    """Run a program that prints much, to its end."""
     process = await PtyProcess.spawn(
         ["seq", "100000"],
         env=child_environment(os.environ),
         columns=80,
         rows=24,
-        on_output=lambda data: pieces.append(len(data)),
-        on_exit=lambda status: None,
+        on_output=turns.take,
+        on_exit=lambda status: turns.stop(),
     )
     await process.wait()
-    assert sum(pieces) > 600_000
-    assert max(pieces) < 8_192 + 65_536
+    assert sum(turns.read) > 600_000
+
+
+async def test_a_turn_of_the_loop_reads_a_bounded_amount(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process_module, "TURN_LIMIT", 3_000)
+    turns = Turns()
+    await flood(turns)
+    assert max(turns.read) <= 3_000
+
+
+async def test_a_turn_of_the_loop_reads_for_a_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each piece takes half of what a turn may take."""
+    clock = itertools.count(step=process_module.TURN_TIME / 2)
+    monkeypatch.setattr(process_module, "monotonic", lambda: next(clock))
+    turns = Turns()
+    await flood(turns)
+    assert max(turns.read) <= 3 * process_module.PIECE
+
+
+async def test_pending_output_that_is_too_much_is_given_up(
+    run: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A decision must not be made on half of what the program says, and know that."""
+    monkeypatch.setattr(process_module, "PENDING_LIMIT", 100)
+    process = await run.shell("stty -echo; echo one; read line; seq 1000; echo all; sleep 60")
+    await run.shown(b"one")
+    process.write(b"\r")
+    deadline = time.monotonic() + 10
+    while process.read_pending() and time.monotonic() < deadline:
+        pass
+    assert b"all" not in run.output
+    while not (process.read_pending() and b"all" in run.output) and time.monotonic() < deadline:
+        pass
+    assert b"all" in run.output
+
+
+async def test_answers_to_a_program_that_does_not_read_are_bounded(run: Runner) -> None:
+    process = await run.shell("stty raw -echo; echo ready; sleep 60")
+    await run.shown(b"ready")
+    for _ in range(1_000):
+        process.reply(b"x" * 1_000)
+    process.write(b"y" * 1_000_000)  # what a person types is not lost for that
+    with pytest.raises(BufferError, match="1[0-9]{6} bytes wait"):
+        process.write(b"z" * process_module.WRITE_LIMIT)
 
 
 async def test_input_and_resize(run: Runner) -> None:
