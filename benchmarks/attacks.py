@@ -37,13 +37,14 @@ class Attack(NamedTuple):
 
     def piece(self) -> bytes:
         """`PIECE` bytes of it."""
-        return (self.unit * (PIECE // len(self.unit) + 1))[:PIECE]
+        return (self.unit * (PIECE // max(1, len(self.unit)) + 1))[:PIECE]
 
 
+SYNC = b"\x1b[?2026h\x1b[?2026l"
 FULL = b"".join(
     b"\r\n%d of the rows that are not blank, as far as the right edge" % n for n in range(2000)
 )
-COLOURS = b"".join(b"\x1b[38;5;%dmx" % (n % 256) for n in range(80))
+TRUE_COLOURS = [b"\x1b[38;2;%d;%d;7m" % (n % 256, n // 256) for n in range(9000)]
 
 ATTACKS = (
     Attack("RIS", b"\x1bc"),
@@ -129,11 +130,11 @@ ATTACKS = (
     Attack("SGR, long list", b"\x1b[" + b"1;" * 120 + b"1m"),
     Attack(
         "SGR, never the same",
-        b"".join(b"\x1b[38;2;%d;%d;%dm" % (n % 256, n // 256, 7) for n in range(9000)),
+        b"".join(TRUE_COLOURS),
     ),
     Attack(
         "SGR and a letter, never the same",
-        b"".join(b"\x1b[38;2;%d;%d;%dmx" % (n % 256, n // 256, 7) for n in range(9000)),
+        b"x".join(TRUE_COLOURS),
     ),
     Attack("SGR 0", b"\x1b[m"),
     Attack("combining on one cell", "\u0301".encode(), b"a"),
@@ -158,7 +159,7 @@ ATTACKS = (
     Attack("synchronized updates and DECALN", b"\x1b#8\x1b[?2026h\x1b[?2026l"),
     Attack(
         "synchronized updates and ED 2",
-        b"\x1b#8\x1b[?2026h\x1b[?2026l\x1b[2J\x1b[?2026h\x1b[?2026l",
+        b"\x1b#8" + SYNC + b"\x1b[2J" + SYNC,
     ),
     Attack("synchronized scrolling", b"\n\x1b[?2026h\x1b[?2026l", FULL),
     Attack("synchronized faint screen", b"x\x1b[?2026h\x1b[?2026l", b"\x1b[2m" + FULL),
@@ -209,8 +210,9 @@ FLOODER = """
 import os, sys
 start, piece = (open(name, "rb").read() for name in sys.argv[1:3])
 os.write(1, start)
-while True:
+while piece:
     os.write(1, piece)
+sys.stdin.read()
 """
 
 
@@ -237,7 +239,7 @@ async def latency(attack: Attack, rows: int, kind: str = "custom") -> list[float
 
 async def latencies(attacks: list[Attack]) -> None:
     print(f"{'ms of /healthz, 80x1000':42}{'median':>10}{'worst':>10}")
-    for attack in attacks:
+    for attack in (Attack("nothing, for comparison", b""), *attacks):
         taken = await latency(attack, 1000)
         print(f"{attack.name:42}{statistics.median(taken):10.1f}{max(taken):10.1f}", flush=True)
 

@@ -198,7 +198,7 @@ async def test_answers_to_a_program_that_does_not_read_are_bounded(run: Runner) 
     for _ in range(1_000):
         process.reply(b"x" * 1_000)
     process.write(b"y" * 1_000_000)  # what a person types is not lost for that
-    with pytest.raises(BufferError, match="1[0-9]{6} bytes wait"):
+    with pytest.raises(BufferError, match=r"1\d{6} bytes wait"):
         process.write(b"z" * process_module.WRITE_LIMIT)
 
 
