@@ -28,9 +28,12 @@ from agentapi.terminal.strays import Strays, kill_session
 READ_SIZE = 65_536
 TURN_LIMIT = 16_384
 """Bytes that one turn of the loop reads at most, so that a flood starves nobody."""
-TURN_TIME = 0.004
+TURN_TIME = 0.002
 """Seconds after which a turn ends before that; the rest waits in the terminal, which holds up the
-program. An answer to a client takes some five turns."""
+program."""
+TURN_PAUSE = 0.001
+"""Seconds without reading after such a turn: an answer to a client takes some six turns of the
+loop, which pass meanwhile."""
 PIECE = 1_024
 """Bytes that are passed on at once: the dearest of them take the emulator 5 ms."""
 PENDING_LIMIT = 65_536
@@ -200,22 +203,31 @@ class PtyProcess:
         return not stuck and self._passed_on == self._taken
 
     def _turn(self) -> None:
-        self._readable(TURN_LIMIT, TURN_TIME)
+        if self._readable(TURN_LIMIT, TURN_TIME) and self._fd >= 0 and not self._at_end:
+            self._loop.remove_reader(self._fd)
+            self._loop.call_later(TURN_PAUSE, self._go_on)
 
-    def _readable(self, room: int, patience: float) -> None:
-        """Pass on what there is, piece by piece: at most `room` bytes, for `patience` seconds."""
+    def _go_on(self) -> None:
+        if self._fd >= 0 and not self._at_end:
+            self._loop.add_reader(self._fd, self._turn)
+
+    def _readable(self, room: int, patience: float) -> bool:
+        """Pass on what there is, piece by piece: at most `room` bytes, for `patience` seconds.
+        Returns whether the time was up."""
+        late = False
         end = monotonic() + patience
         while room > 0 and (piece := self._piece(min(room, PIECE))):
             room -= len(piece)
             self._taken += 1
             self._on_output(piece)
             self._passed_on = self._taken
-            if monotonic() >= end:
+            if late := monotonic() >= end:
                 break
         if self._at_end and self._fd >= 0:
             self._loop.remove_reader(self._fd)
             if self._dead:
                 self._finish()
+        return late
 
     def _piece(self, size: int) -> bytes:
         """Some of the output; empty when there is none now, or (`_at_end`) ever again."""
