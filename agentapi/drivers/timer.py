@@ -63,12 +63,6 @@ class Timer:
             else:
                 self._handle = loop.call_at(due, self._fire)
 
-    def flush(self) -> None:
-        """Act now, if the deadline is set."""
-        if self._handle is not None:
-            self._handle.cancel()
-            self._fire()
-
     def cancel(self) -> None:
         """Take the deadline back."""
         if self._handle is not None:

@@ -109,7 +109,6 @@ class TuiDriver:
         """When the open dialog was painted, in the loop's time."""
         self.typist = Typist(self)
         self._stopper = Stopper(self)
-        self._looking = Timer(0.0, self._show)
         self._reading = Timer(READ_INTERVAL, self._read)
         self._frame_gap = Timer(FRAME_GAP, self._show, limit=FRAME_LIMIT)
         self._sync_limit = Timer(SYNC_LIMIT, self._end_synchronized, limit=SYNC_CAP)
@@ -125,7 +124,7 @@ class TuiDriver:
         self._quiet = Timer(profile.quiet, self._fell_quiet)
         self._timers = (
             *(self._reading, self._frame_gap, self._sync_limit, self._draining, self._standing),
-            *(self._looking, self._settling, self._quiet),
+            *(self._settling, self._quiet),
         )
 
     # -- the driver's face --------------------------------------------------------------------
@@ -316,7 +315,6 @@ class TuiDriver:
         self._frames()
         for signal in emulator.take_signals():
             if not isinstance(signal, Bell):
-                self._looking.flush()  # what was painted before it
                 self.tracker.signal(signal)
                 self._evaluate()
 
@@ -327,10 +325,10 @@ class TuiDriver:
         if emulator.synchronized:
             self._sync_limit.restart()
             if completed != self._completed:
-                self._looking.soon()
+                self._show()
         elif self._completed:
             self._sync_limit.cancel()
-            self._looking.soon()
+            self._show()
         else:
             self._frame_gap.restart()
 
