@@ -1,7 +1,8 @@
 """The conversation as its clients see it: messages with ids, and notices; kept, then told.
 
 A new message is saved before its event goes out. An agent's message that grows is told at once,
-then at most forty times a second, and saved at most once a second.
+then at most forty times a second, and saved at most once a second. A question that is open is shown
+at the end of the agent's message, and never kept.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ class History:
         self._hub = hub
         self._clock = clock
         self._events: list[Event] = []
+        self._question = ""
+        self._question_id = ""
         self._growth = Throttle(TEXT_INTERVAL, self._publish_last)
         self._saving = Throttle(SAVE_INTERVAL, save)
 
@@ -46,6 +49,13 @@ class History:
     def turn(self) -> int:
         """The number of user messages."""
         return sum(message.role is Role.USER for message in self.messages)
+
+    @property
+    def shown(self) -> tuple[Message, ...]:
+        """The messages as clients see them: the last one ends with the open question."""
+        if not self._question:
+            return tuple(self.messages)
+        return (*self.messages[:-1], self._with_question(self.messages[-1]))
 
     def replay(self) -> tuple[list[Event], list[Event]]:
         """The events that make up the messages, and those of the notices."""
@@ -55,14 +65,30 @@ class History:
     def put_back(self, message: Message) -> None:
         """Add a message that is kept already, or that need not be: nobody is told."""
         self.messages.append(message)
-        self._events.append(message_event(message))
+        self._events.append(message_event(self._with_question(message)))
 
     def add(self, role: Role, text: str) -> None:
-        """A new message."""
+        """A new message. An open question moves behind one of the user's."""
+        question = self._question if role is Role.USER else ""
+        if question:
+            self.ask("")
         self.settle()
         self.put_back(Message(len(self.messages), role, text, self._clock()))
         self._saving.now()
         self._publish_last()
+        if question:
+            self.ask(question)
+
+    def ask(self, question: str, number: str = "") -> None:
+        """What the agent asks, in words, under the number of its dialog; empty when it is decided.
+        Until the agent has said anything since the user's last message, it is all that it says."""
+        if (question, number) == (self._question, self._question_id):
+            return
+        self._question, self._question_id = question, number
+        if question and (not self.messages or self.messages[-1].role is Role.USER):
+            self.add(Role.AGENT, "")
+        else:
+            self._renew_last()
 
     def agent_text(self, text: str) -> bool:
         """The whole text, so far, of the agent's message after the last of the user's. Returns
@@ -74,8 +100,7 @@ class History:
         if text == last.content:
             return False
         self.messages[-1] = replace(last, content=text)
-        self._events[-1] = message_event(self.messages[-1])
-        self._growth.call()
+        self._renew_last()
         self._saving.call()
         return True
 
@@ -116,6 +141,16 @@ class History:
         self.keep_all()
         self._growth.stop()
         self._saving.stop()
+
+    def _with_question(self, message: Message) -> Message:
+        if not self._question:
+            return message
+        said = f"{message.content}\n\n" if message.content else ""
+        return replace(message, content=said + self._question)
+
+    def _renew_last(self) -> None:
+        self._events[-1] = message_event(self._with_question(self.messages[-1]))
+        self._growth.call()
 
     def _publish_last(self) -> None:
         self._hub.publish(self._events[-1])

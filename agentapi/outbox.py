@@ -21,6 +21,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from agentapi.conversation.model import Level, Phase, PhaseState
+from agentapi.conversation.question import question_text
 from agentapi.drivers.base import Busy, DialogOpen, Driver, SendError
 from agentapi.history import History
 from agentapi.prompt import BLANK, InitialPrompt
@@ -267,8 +268,4 @@ def _trimmed(content: str) -> str:
 
 
 def _dialog_text(state: PhaseState) -> str:
-    dialog = state.dialog
-    if dialog is None:
-        return state.because
-    parts = (dialog.title, dialog.reason, dialog.command, *(c.label for c in dialog.choices))
-    return "\n".join(part for part in parts if part)
+    return state.because if state.dialog is None else question_text(state.dialog)

@@ -20,7 +20,16 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 
-from agentapi.conversation.model import Level, Message, Notice, Phase, PhaseState, Role, Status
+from agentapi.conversation.model import (
+    Dialog,
+    Level,
+    Message,
+    Notice,
+    Phase,
+    PhaseState,
+    Role,
+    Status,
+)
 from agentapi.drivers.base import (
     AgentText,
     Driver,
@@ -28,6 +37,7 @@ from agentapi.drivers.base import (
     Exited,
     Noticed,
     PhaseChanged,
+    QuestionPainted,
     ScreenChanged,
     SendError,
     UserText,
@@ -37,6 +47,7 @@ from agentapi.exact import ExactMessages
 from agentapi.history import History
 from agentapi.info import session_info
 from agentapi.outbox import AgentEnded, EmptyMessage, Outbox, in_turn
+from agentapi.question import OpenQuestion
 from agentapi.queue import MessageQueue, Queued
 from agentapi.screen_feed import ScreenFeed
 from agentapi.state import NullStore, RestoredState, State, Store
@@ -47,6 +58,8 @@ from agentapi.transcript_items import Source
 
 INTERRUPT_LIMIT = 10.0
 """Seconds that an interrupted turn has to be over in our eyes, too."""
+ANSWER_LIMIT = 5.0
+"""Seconds that an answered dialog has to be gone in our eyes, too."""
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +117,7 @@ class AgentSession:
         self._opening = True  # no user message yet in this run
         self._phase = PhaseState(Phase.STARTING, "not started yet")
         self.phase_since = self.started_at = self.active_at = clock()
-        self._phase_left = asyncio.Event()  # a new one for each phase
+        self._phase_left = asyncio.Event()  # a new one for each phase and each dialog
         self._status = Status.RUNNING
         self.user_at: datetime | None = None
         self._text_at: float | None = None
@@ -115,6 +128,8 @@ class AgentSession:
         self._answering = asyncio.Lock()
         self._interrupting = asyncio.Lock()
         self._exact = ExactMessages(self._history, self.transcript, clock()) if exact else None
+        screen_text = on_terminal and not exact
+        self._question = OpenQuestion(self._history, self.transcript, terminal=screen_text)
         self._put_back()
         self._outbox = Outbox(
             driver,
@@ -139,9 +154,14 @@ class AgentSession:
         return self._phase
 
     @property
+    def dialog(self) -> Dialog | None:
+        """The open dialog, with all that is known of what it asks."""
+        return self._question.dialog
+
+    @property
     def messages(self) -> tuple[Message, ...]:
-        """The conversation, ids from 0."""
-        return tuple(self._history.messages)
+        """The conversation, ids from 0; the agent's last message ends with the open question."""
+        return self._history.shown
 
     @property
     def notices(self) -> tuple[Notice, ...]:
@@ -173,7 +193,7 @@ class AgentSession:
         queue = self.queue.state()
         extra = self._restored.extra
         return State(
-            messages=self.messages,
+            messages=tuple(self._history.messages),
             initial_prompt=self._outbox.prompt.text,
             initial_prompt_sent=self._outbox.prompt.sent,
             extra={**extra, "queue": queue} if queue else extra,
@@ -262,11 +282,29 @@ class AgentSession:
         self._outbox.cancel(id)
 
     async def answer(self, dialog_id: str, choice_id: str) -> None:
-        """Answer the open dialog. Raises `LookupError` when that dialog or choice is not open.
+        """Answer the open dialog; return once it is gone and blocks nothing any more.
 
+        Raises `LookupError` when that dialog or choice is not open, `SendError` when it stays.
         Of two answers at once the second finds the dialog closed: no key is pressed twice."""
         self._active()
-        await in_turn(self._answering, lambda: self.driver.answer(dialog_id, choice_id))
+        await in_turn(self._answering, lambda: self._answer_now(dialog_id, choice_id))
+
+    async def _answer_now(self, dialog_id: str, choice_id: str) -> None:
+        await self.driver.answer(dialog_id, choice_id)
+        try:
+            async with asyncio.timeout(ANSWER_LIMIT):
+                while self._blocked_by(dialog_id):
+                    await self._phase_left.wait()
+        except TimeoutError:
+            if self._phase.dialog is not None:
+                reason = f"the dialog is still open {ANSWER_LIMIT:g} s after its answer"
+                raise SendError("answer", reason) from None
+
+    def _blocked_by(self, dialog_id: str) -> bool:
+        """Whether the agent waits for this dialog, or for one that nobody knows yet."""
+        dialog = self._phase.dialog
+        unknown = self._phase.phase is Phase.BLOCKED and dialog is None
+        return unknown or (dialog is not None and dialog.id == dialog_id)
 
     def subscribe(self) -> Subscription:
         """All that happened, then what happens: the messages, the status, the notices, live."""
@@ -293,6 +331,8 @@ class AgentSession:
             self._exact.release()
             if isinstance(event, PhaseChanged) and self._ends_turn(event.state):
                 self._exact.hold(event.state, self._on_phase)
+                if self._phase.dialog is not None:  # still: it is decided, whatever comes late
+                    self._on_phase(PhaseState(Phase.WORKING, event.state.because))
                 return
         match event:
             case ScreenChanged():
@@ -303,6 +343,8 @@ class AgentSession:
                 self._on_user_text(text)
             case PhaseChanged(state):
                 self._on_phase(state)
+            case QuestionPainted(text):
+                self._question.paint(text)
             case Noticed(level, message):
                 self.notice(level, message)
             case Exited():
@@ -324,6 +366,7 @@ class AgentSession:
             self._active()
             self._text_at = self._now()
             self._transcribe()
+            self._question.show()
 
     def _on_user_text(self, text: str) -> None:
         self._opening = False
@@ -341,14 +384,16 @@ class AgentSession:
             self.phase_since = self.clock()
             log.info("phase %s: %s", state.phase.value, state.because)
             self._active()
+            self._phase_changed(state)
+        if (state.phase, state.dialog) != (self._phase.phase, self._phase.dialog):
             self._phase_left.set()
             self._phase_left = asyncio.Event()
-            self._phase_changed(state)
         self._phase = state
         self.transcript.ask(state.dialog, idle=state.phase in (Phase.IDLE, Phase.EXITED))
         self._transcribe()
         if self._exact is not None:
             self._exact.phase(state.phase in (Phase.WORKING, Phase.BLOCKED))
+        self._question.ask(state.dialog)
         self._outbox.follow(state)
         self._publish_status()
 

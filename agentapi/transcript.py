@@ -76,7 +76,7 @@ class Transcript:
         self._linked = False
         self._before_link = 0  # messages of the screen that are not the link's to tell
         self._on_record: Callable[[Path], None] = lambda path: None
-        self._listener: Callable[[list[int]], None] = lambda ids: None
+        self._listeners: list[Callable[[list[int]], None]] = []
         self._told = 0
         self._screen: Sequence[Message] = ()
         self._messages: tuple[list[Message], bool] = ([], False)  # as they are shown
@@ -125,7 +125,7 @@ class Transcript:
 
     def watch(self, listener: Callable[[list[int]], None]) -> None:
         """Tell `listener` the ids of items that changed, each time, when all of them have."""
-        self._listener = listener
+        self._listeners.append(listener)
 
     def close(self) -> None:
         """End all subscriptions."""
@@ -331,8 +331,8 @@ class Transcript:
     def _tell(self) -> None:
         ids = [item_id for _, item_id in self._changes.since(self._told)]
         self._told = self._changes.latest
-        if ids:
-            self._listener(ids)
+        for listener in self._listeners if ids else ():
+            listener(ids)
 
 
 class Feed:

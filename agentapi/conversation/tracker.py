@@ -119,7 +119,7 @@ class Tracker:
         """What the frames so far add to the conversation. `open_turn`: the turn may be over, but
         its end is still being painted; `ended`: now it is."""
         if not self.fusion.started:
-            return self._tell(self._with_dialog(self._extractor.startup()))
+            return self._tell(self._extractor.startup())
         if self.state.phase is not Phase.IDLE or ended:  # also a turn that nobody read in time
             self._final = self._late = False
         if self._final:
@@ -132,17 +132,24 @@ class Tracker:
                 self._said, self._closed = None, False
                 said.append(Said(extract.typed, by_user=True))
             elif extract.text is not None and not self._submitted and not self._closed:
-                said += self._grown(extract.text, last=extract is extracts[-1])
+                said += self._grown(extract.text)
         return said
 
-    def _grown(self, text: str, last: bool) -> list[Said]:
+    def _grown(self, text: str) -> list[Said]:
         """What the agent says now. What comes late may only lengthen it or lay it out anew, by no
         line that tells of the next turn; and before its first words there is no message."""
         longer = squeeze(text).startswith(squeeze(self._said or ""))
         if self._late and (self.reading.working or not longer):
             return []
-        text = self._with_dialog(text) if last else text
         return self._tell(text) if text or self._said is not None else []
+
+    @property
+    def question(self) -> str:
+        """The open question as the screen shows it; empty as long as that shows none, or another
+        one than the agent asks."""
+        asked, shown = self._asked, self.reading.dialog
+        other = asked and shown and not _same_question(asked, shown)
+        return "" if other or self._decided else self.reading.dialog_text
 
     @property
     def complete(self) -> bool:
@@ -259,11 +266,6 @@ class Tracker:
         self._submitted = False
         self._extractor.abandon()
 
-    def _with_dialog(self, text: str) -> str:
-        """An open dialog is what the agent says now; when it is closed it is gone again."""
-        dialog = self.reading.dialog_text
-        return f"{text}\n\n{dialog}" if text and dialog else text or dialog
-
     def _tell(self, text: str) -> list[Said]:
         if text == self._said:
             return []
@@ -284,6 +286,10 @@ class Tracker:
             self._dialog, self._decided = None, False
         elif self._dialog is None or not self._dialog.asks_the_same(dialog):
             self._dialog = replace(dialog, id=next(self._ids))
+
+
+def _same_question(asked: Dialog, shown: Dialog) -> bool:
+    return squeeze(asked.title + asked.command) == squeeze(shown.title + shown.command)
 
 
 def _keyed(asked: Dialog, shown: Dialog) -> Dialog:

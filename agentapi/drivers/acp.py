@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agentapi.conversation.model import Dialog, Level, Phase, PhaseState
+from agentapi.conversation.question import question_text
 from agentapi.drivers.acp_permission import PermissionDesk, Question
 from agentapi.drivers.acp_process import Ending, StdioProcess
 from agentapi.drivers.acp_text import Chunk, Operation, Plan, Remark, Tool, TurnText
@@ -271,7 +272,7 @@ class AcpDriver:
         if self._state.phase is Phase.EXITED:
             raise SendError("check", "the agent has ended")
         if self._state.dialog is not None:
-            raise DialogOpen(_dialog_text(self._state.dialog))
+            raise DialogOpen(question_text(self._state.dialog))
         if self._state.phase is not Phase.IDLE or self._turn is not None or self._link is None:
             raise Busy
         return self._link
@@ -384,8 +385,3 @@ class AcpDriver:
     def _emit(self, event: DriverEvent) -> None:
         self._flush()
         self._sink(event)
-
-
-def _dialog_text(dialog: Dialog) -> str:
-    choices = [f"{choice.key}. {choice.label}" for choice in dialog.choices]
-    return "\n".join(filter(None, [dialog.title, dialog.command, dialog.diff, *choices]))

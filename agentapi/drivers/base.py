@@ -41,6 +41,14 @@ class PhaseChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class QuestionPainted:
+    """How the screen shows the question of the open dialog, whenever that is different; empty when
+    it shows none. Only from drivers with a terminal; reported before the phase with the dialog."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Noticed:
     """Something the clients should be told."""
 
@@ -119,6 +127,7 @@ DriverEvent = (
     UserText
     | AgentText
     | PhaseChanged
+    | QuestionPainted
     | Noticed
     | ScreenChanged
     | Exited

@@ -24,6 +24,7 @@ from agentapi.drivers.base import (
     Exited,
     Noticed,
     PhaseChanged,
+    QuestionPainted,
     ScreenChanged,
     SendError,
     Sink,
@@ -102,6 +103,7 @@ class TuiDriver:
         self._read_version = -1
         self._completed = 0
         self._reported = PhaseState(Phase.STARTING, "not started yet")
+        self._question = ""
         self._watchers: set[Callable[[bytes], None]] = set()
         self._changed: asyncio.Event = asyncio.Event()
         self._unfocused = False
@@ -352,6 +354,7 @@ class TuiDriver:
     def _evaluate(self) -> None:
         """Act on what the tracker believes now."""
         self._heard.look()
+        self._tell_question()
         if self.typist.submitted is not None:
             if self.phase is Phase.WORKING:
                 self.begin(self.tracker.state.because)
@@ -383,12 +386,24 @@ class TuiDriver:
         if stopped or (self._in_turn and state.phase is Phase.IDLE):
             if not self._all_painted():
                 self._ending = said if state.phase is Phase.IDLE else None
+                self._tell_decided()
                 return
             if state.phase is Phase.IDLE:
                 self._end_turn(state)
                 return
             self._read(again=True)
         self._tell(state)
+
+    def _tell_decided(self) -> None:
+        """A question that is gone is told at once, even if the end of its turn is not painted."""
+        if self._reported.phase is Phase.BLOCKED:
+            self._tell(PhaseState(Phase.WORKING, "the question is decided"))
+
+    def _tell_question(self) -> None:
+        """Tell how the screen shows the open question, when it shows it otherwise than before."""
+        if self.tracker.question != self._question:
+            self._question = self.tracker.question
+            self._emit(QuestionPainted(self._question))
 
     def _end_turn(self, state: PhaseState) -> None:
         """Tell the turn's last words, then that it is over."""

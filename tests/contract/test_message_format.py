@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
+
+from agentapi.conversation.model import Choice, Dialog, Phase
 from agentapi.transcript_items import AgentMessage, Entry, Item, Source, Turn, UserMessage
 from tests.support.live import serving
 
@@ -30,3 +33,29 @@ async def test_one_exchange_is_three_messages_with_the_exact_words() -> None:
         async with live.stream() as stream:
             data = await stream.until("message_update", id=2)
             assert data["message"] == "a **bold** word  \n"
+
+
+DIALOG = Dialog("d1", "command", "Run this?", "to look", "ls", choices=(Choice("1", "Yes", "y"),))
+
+
+@pytest.mark.parametrize("exact", [False, True], ids=["terminal", "markdown"])
+@pytest.mark.parametrize("transport", ["pty", "acp"])
+async def test_who_knows_the_contract_alone_sees_the_open_question(
+    exact: bool, transport: str
+) -> None:
+    question = "Run this?\n\nto look\n\n```\nls\n```\n\n1. Yes (`y`)"
+    async with serving(exact=exact, transport=transport) as live, live.stream() as stream:
+        live.driver.idle()
+        await stream.until("status_change", status="stable")
+        await live.say("hi")
+        await stream.until("status_change", status="running")
+        live.driver.phase(Phase.BLOCKED, dialog=DIALOG)
+        asked = await stream.until("message_update", role="agent", message=question)
+        await stream.until("status_change", status="stable")
+        last = (await live.get("/messages")).json["messages"][-1]
+        assert (last["id"], last["content"]) == (asked["id"], question)
+        assert (await live.post("/approval", {"id": "d1", "choice": "1"})).status == 200
+        await stream.until("message_update", id=asked["id"], message="")
+        await stream.until("status_change", status="running")
+        live.driver.turn("done")
+        await stream.until("message_update", id=asked["id"], message="done")

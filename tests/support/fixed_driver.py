@@ -42,6 +42,8 @@ class FixedDriver:
         """Whether a turn is over before it is seen to begin."""
         self.deaf = False
         """Whether an interrupt is of no use."""
+        self.silent = False
+        """Whether it keeps to itself that a dialog was answered."""
         self.stopped_with: list[float] = []
         self.fail_next: SendError | None = None
         """What the next send or answer raises, with nothing typed."""
@@ -149,7 +151,8 @@ class FixedDriver:
             raise failure
         await self.hold.wait()
         self.answered.append((dialog_id, choice_id))
-        self.phase(Phase.WORKING)
+        if not self.silent:
+            self.phase(Phase.WORKING)
 
     async def resize(self, columns: int, rows: int) -> None:
         self.sizes.append((columns, rows))

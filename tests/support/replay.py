@@ -16,7 +16,13 @@ from typing import Any, TypeVar
 
 from agentapi.agents import profile_for
 from agentapi.agents.profile import AgentProfile
-from agentapi.drivers.base import AgentText, DriverEvent, PhaseChanged, UserText
+from agentapi.drivers.base import (
+    AgentText,
+    DriverEvent,
+    PhaseChanged,
+    QuestionPainted,
+    UserText,
+)
 from agentapi.drivers.tui import TuiDriver
 
 T = TypeVar("T")
@@ -90,8 +96,10 @@ class Replayed:
 
 
 def conversation(events: Iterable[DriverEvent]) -> list[tuple[str, str]]:
-    """(role, text) of each message that a driver told, as the session would number them."""
+    """(role, text) of each message that a driver told, as the session would number them; a question
+    that is open at the end is that of the last one."""
     messages: list[tuple[str, str]] = []
+    question = ""
     for event in events:
         if isinstance(event, UserText):
             messages.append(("user", event.text))
@@ -99,6 +107,11 @@ def conversation(events: Iterable[DriverEvent]) -> list[tuple[str, str]]:
             if messages and messages[-1][0] == "agent":
                 messages.pop()
             messages.append(("agent", event.text))
+        elif isinstance(event, QuestionPainted):
+            question = event.text
+    if question:
+        said = messages.pop()[1] if messages and messages[-1][0] == "agent" else ""
+        messages.append(("agent", f"{said}\n\n{question}" if said else question))
     return messages
 
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentapi import exact
-from agentapi.conversation.model import Phase, Status
+from agentapi.conversation.model import Dialog, Phase, Status
 from agentapi.drivers.base import Busy, ItemChanged, UserText
 from agentapi.events import Subscription
 from agentapi.exact import answer_text, tool_title
@@ -416,6 +416,22 @@ async def test_stable_comes_after_the_exact_text() -> None:
         assert stable(session)
         *_, (text, message), (name, _) = await told(events)
         assert (text, message["message"], name) == ("message_update", "**bold**", "status_change")
+
+
+async def test_a_decided_question_does_not_wait_for_the_exact_text() -> None:
+    async with talking() as (session, driver, rollout):
+        await session.send("hi")
+        rollout.tell(BEGUN, UserMessage("hi"), AgentMessage("May I?"))
+        driver.phase(Phase.BLOCKED, "asks", Dialog("d1", "command", "Run it?", command="ls"))
+        assert contents(session)[-1] == "May I?\n\nRun it?\n\n```\nls\n```"
+        rollout.tell(ToolCall("shell", command="ls", status="running"))
+        assert contents(session)[-1] == "May I?\n\n- … ls\n\nRun it?\n\n```\nls\n```"
+        driver.idle()
+        assert (session.dialog, session.phase_state.phase) == (None, Phase.WORKING)
+        assert contents(session)[-1] == "May I?\n\n- … ls"
+        rollout.tell(AgentMessage("Well."), Turn("aborted"))
+        assert session.phase_state.phase is Phase.IDLE
+        assert contents(session)[-1].endswith("Well.\n\n■ Conversation interrupted")
 
 
 @pytest.mark.parametrize("recorded", [True, False])

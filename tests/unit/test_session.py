@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -23,7 +24,14 @@ from agentapi.conversation.model import (
     Role,
     Status,
 )
-from agentapi.drivers.base import Busy, DialogOpen, Noticed, SendError, UserText
+from agentapi.drivers.base import (
+    Busy,
+    DialogOpen,
+    Noticed,
+    QuestionPainted,
+    SendError,
+    UserText,
+)
 from agentapi.events import Subscription
 from agentapi.history import NOTICES_KEPT
 from agentapi.session import (
@@ -33,6 +41,7 @@ from agentapi.session import (
     RestoredState,
     State,
 )
+from agentapi.transcript_items import Entry, Source, ToolCall, Turn, UserMessage
 from tests.support.fixed_driver import FixedDriver
 from tests.support.live import settle
 
@@ -260,6 +269,164 @@ async def test_the_phase_its_reason_and_its_age_are_told() -> None:
         driver.idle()
         now += timedelta(seconds=7)
         assert session.info()["idle_seconds"] == 7
+
+
+# -- the open question ---------------------------------------------------------------------------
+
+CHOICE = "Run this?\n\nit wants the network\n\n```\nls\n```\n\n1. Yes"
+"""`DIALOG` in words."""
+PAINTED = "  Run this?\n  $ ls\n› 1. Yes"
+
+
+@pytest.mark.parametrize("transport", ["pty", "acp"])
+async def test_the_agent_s_message_ends_with_the_open_question(transport: str) -> None:
+    keeper = Keeper()
+    async with running(transport=transport, store=keeper) as (session, driver):
+        await session.send("hi")
+        driver.say("I will look.")
+        events = session.subscribe()
+        await told(events)
+        driver.phase(Phase.BLOCKED, dialog=DIALOG)
+        number = len(session.messages) - 1
+        assert contents(session)[-1] == (number, "agent", f"I will look.\n\n{CHOICE}")
+        driver.phase(Phase.WORKING)
+        assert contents(session)[-1] == (number, "agent", "I will look.")
+        news = [
+            data["message"] if "message" in data else data["status"]
+            for _, data in await told(events)
+        ]
+        assert news in (
+            [f"I will look.\n\n{CHOICE}", "stable", "I will look.", "running"],
+            ["I will look.", "stable", "running"],  # for one who reads only now
+        )
+        assert session.messages[-1] == session._history.messages[-1]
+    assert CHOICE not in str(keeper.states)
+
+
+async def test_a_question_before_the_first_word_is_a_message_that_the_answer_goes_on_with() -> None:
+    keeper = Keeper()
+    async with running(store=keeper) as (session, driver):
+        await session.send("hi")
+        driver.phase(Phase.BLOCKED, dialog=DIALOG)
+        assert contents(session)[1:] == [(1, "user", "hi"), (2, "agent", CHOICE)]
+        assert [message.content for message in keeper.states[-1].messages] == ["", "hi", ""]
+        driver.phase(Phase.WORKING)
+        assert contents(session)[2:] == [(2, "agent", "")]
+        driver.turn("done")
+        assert contents(session)[2:] == [(2, "agent", "done")]
+
+
+async def test_a_dialog_of_the_start_stands_in_message_0() -> None:
+    async with running(idle=False) as (session, driver):
+        driver.say("banner")
+        driver.phase(Phase.BLOCKED, dialog=DIALOG)
+        assert contents(session) == [(0, "agent", f"banner\n\n{CHOICE}")]
+
+
+async def test_in_a_resumed_conversation_the_question_ends_the_last_message() -> None:
+    async with running(history=history("banner", "old", "answer"), idle=False) as (
+        session,
+        driver,
+    ):
+        driver.say("banner\nold\nanswer")
+        driver.phase(Phase.BLOCKED, dialog=DIALOG)
+        assert contents(session)[-1] == (2, "agent", f"answer\n\n{CHOICE}")
+        driver.idle()
+        assert contents(session)[-1] == (2, "agent", "answer")
+
+
+async def test_one_question_takes_the_place_of_another() -> None:
+    async with running() as (session, driver):
+        await session.send("hi")
+        events = session.subscribe()
+        await told(events)
+        driver.phase(Phase.BLOCKED, dialog=DIALOG)
+        await told(events)
+        driver.phase(Phase.BLOCKED, dialog=replace(DIALOG, id="d2", command="pwd"))
+        assert contents(session)[-1][2] == CHOICE.replace("ls", "pwd")
+        await told(events)
+        driver.phase(Phase.BLOCKED, dialog=replace(DIALOG, id="d3", command="pwd"))
+        await asyncio.sleep(0.05)
+        (news,) = await told(events)
+        assert news[1]["message"] == CHOICE.replace("ls", "pwd"), "the same words, another question"
+
+
+async def test_a_question_stays_behind_what_the_user_says_meanwhile() -> None:
+    async with running() as (session, driver):
+        await session.send("hi")
+        driver.say("looking")
+        driver.phase(Phase.BLOCKED, dialog=DIALOG)
+        driver.emit(UserText("typed"))
+        assert contents(session)[2:] == [
+            (2, "agent", "looking"),
+            (3, "user", "typed"),
+            (4, "agent", CHOICE),
+        ]
+
+
+async def test_what_the_screen_shows_of_a_question_is_kept_to_where_it_is_whole() -> None:
+    async with running() as (session, driver):
+        await session.send("hi")
+        driver.say("looking")
+        driver.emit(QuestionPainted(PAINTED))
+        assert contents(session)[-1][2] == "looking", "no dialog is known yet"
+        driver.phase(Phase.BLOCKED, dialog=DIALOG)
+        assert contents(session)[-1][2] == f"looking\n\n{PAINTED}"
+        driver.emit(QuestionPainted(PAINTED.replace("› 1", "  1")))
+        assert contents(session)[-1][2] == f"looking\n\n{PAINTED.replace('› 1', '  1')}"
+        driver.phase(Phase.BLOCKED, dialog=replace(DIALOG, command="ls /"))
+        assert contents(session)[-1][2].endswith(CHOICE.replace("ls", "ls /"))
+
+
+PATCH = Dialog("d1", "patch", "Edit?", diff="1 +one …")
+WHOLE = "*** Begin Patch\n*** Add File: x\n+one\n+two\n*** End Patch"
+
+
+async def test_a_patch_is_as_it_is_recorded_whenever_that_comes() -> None:
+    """A screen may show less of it. Where what was said above shows it all, it is there once."""
+    async with running() as (session, driver):
+        await session.send("hi")
+        driver.say("I will edit.")
+        driver.emit(QuestionPainted("  Edit?"))
+        driver.phase(Phase.BLOCKED, dialog=PATCH)
+        assert session.dialog == PATCH
+        feed = session.transcript.open(Source.ROLLOUT)
+        items = [Turn("started"), UserMessage("hi")]
+        call = ToolCall("apply_patch", status="running", command=WHOLE)
+        feed.put(Entry(n, 1, START, item) for n, item in enumerate([*items, call]))
+        assert session.dialog == replace(PATCH, diff=WHOLE)
+        assert contents(session)[-1][2] == f"I will edit.\n\nEdit?\n\n```diff\n{WHOLE}\n```"
+        driver.say("I will edit.\n\n• Added x\n  1 +one\n  2 +two")
+        assert contents(session)[-1][2].endswith("  2 +two\n\n  Edit?")
+
+
+async def test_an_answer_returns_once_nothing_is_blocked_by_the_dialog() -> None:
+    """The agent may tell later than its driver that the question is decided."""
+    async with running() as (session, driver):
+        driver.phase(Phase.BLOCKED, dialog=DIALOG)
+        driver.silent = True
+        answering = asyncio.ensure_future(session.answer("d1", "y"))
+        await settle()
+        assert driver.answered == [("d1", "y")]
+        driver.phase(Phase.BLOCKED, "nothing is known of it")
+        await settle()
+        assert not answering.done()
+        driver.phase(Phase.BLOCKED, dialog=replace(DIALOG, id="d2"))
+        await answering
+        driver.phase(Phase.BLOCKED, dialog=DIALOG)
+        answering = asyncio.ensure_future(session.answer("d1", "y"))
+        await settle()
+        driver.phase(Phase.WORKING)
+        await answering
+
+
+async def test_an_answered_dialog_that_stays_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agentapi.session.ANSWER_LIMIT", 0.01)
+    async with running() as (session, driver):
+        driver.silent = True
+        driver.phase(Phase.BLOCKED, dialog=DIALOG)
+        with pytest.raises(SendError, match="still open"):
+            await session.answer("d1", "y")
 
 
 # -- sends ---------------------------------------------------------------------------------------

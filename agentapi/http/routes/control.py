@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from aiohttp import web
 
 from agentapi.conversation.model import Dialog
@@ -13,7 +11,6 @@ from agentapi.http.options import SESSION
 from agentapi.http.problems import Problem
 from agentapi.http.replies import described, plain
 from agentapi.http.security import LOGIN, Token
-from agentapi.transcript_items import Item, ToolCall, Turn
 
 
 def add(app: web.Application) -> None:
@@ -31,27 +28,12 @@ async def session_info(request: web.Request) -> web.StreamResponse:
 
 async def approval(request: web.Request) -> web.StreamResponse:
     """The open dialog."""
-    session = request.app[SESSION]
-    dialog = session.phase_state.dialog
-    newest_first = (told.item for told in session.transcript.newest_first())
-    body = None if dialog is None else shown(dialog, exact_patch(newest_first))
+    dialog = request.app[SESSION].dialog
+    body = None if dialog is None else shown(dialog)
     return described(request, "ApprovalBody", {"open": body})
 
 
-def exact_patch(items: Iterable[Item]) -> str:
-    """The patch that waits for leave, as the agent recorded it: a screen shows only as much of one
-    as fits. `items`: the newest first. Empty where none is recorded, or which one is not sure."""
-    waiting: list[str] = []
-    for item in items:
-        match item:
-            case Turn(event="started"):
-                break
-            case ToolCall(tool="apply_patch", status="running", command=patch):
-                waiting.append(patch)
-    return waiting[0] if len(waiting) == 1 else ""
-
-
-def shown(dialog: Dialog, patch: str) -> dict[str, object]:
+def shown(dialog: Dialog) -> dict[str, object]:
     """A dialog as the wire has it."""
     return {
         "id": dialog.id,
@@ -59,7 +41,7 @@ def shown(dialog: Dialog, patch: str) -> dict[str, object]:
         "title": dialog.title,
         "reason": dialog.reason,
         "command": dialog.command,
-        "diff": (patch or dialog.diff) if dialog.kind == "patch" else dialog.diff,
+        "diff": dialog.diff,
         "choices": [
             {
                 "id": choice.id,

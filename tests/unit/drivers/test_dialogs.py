@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from agentapi.conversation.model import Choice, Dialog
-from agentapi.drivers.base import SendError
+from agentapi.drivers.base import PhaseChanged, QuestionPainted, SendError
+from agentapi.drivers.tui import DRAIN
 from tests.support.stage import DONE, WORKING, Stage, play
 
 TRUST = (
@@ -162,6 +163,45 @@ def test_an_interrupt_leaves_a_dialog_of_the_start() -> None:
     assert play(script).driver.written == []
 
 
+# -- what is told ----------------------------------------------------------------------------------
+
+
+def test_how_the_screen_shows_a_question_is_told_before_it_blocks_and_when_it_changes() -> None:
+    async def script(stage: Stage) -> None:
+        await stage.ready()
+        stage.driver.feed(WORKING)
+        stage.events.clear()
+        stage.paint(*FORM, composer=None)
+        moved = [line.replace("  › 1", "    1").replace("    2", "  › 2") for line in FORM]
+        stage.paint(*moved, composer=None)
+        stage.paint("• Working (1s • esc to interrupt)")
+        stage.driver.feed(WORKING)
+
+    told = [
+        event.text if isinstance(event, QuestionPainted) else event.state.phase.value
+        for _, event in play(script).events
+        if isinstance(event, QuestionPainted | PhaseChanged)
+    ]
+    shown = "\n".join(FORM[3:])
+    moved = shown.replace("  › 1", "    1").replace("    2", "  › 2")
+    assert told == [shown, "blocked", moved, "", "working"]
+
+
+def test_a_decided_question_is_gone_although_the_end_of_its_turn_is_not_painted() -> None:
+    """0.80 and 0.125 go on painting for half a second."""
+
+    async def script(stage: Stage) -> None:
+        await stage.ready()
+        stage.driver.feed(WORKING)
+        stage.paint(*PERMISSION, composer=None)
+        stage.driver.feed(DONE)
+        stage.paint("• Asking")
+        assert stage.phases()[-2:] == ["blocked", "working"]
+        await asyncio.sleep(DRAIN)
+
+    assert play(script).phases()[-3:] == ["blocked", "working", "idle"]
+
+
 # -- what the agent asks elsewhere, too ------------------------------------------------------------
 
 
@@ -188,5 +228,23 @@ def test_keys_are_those_of_the_same_words_in_the_same_question(
         shown = opened(stage)
         assert (shown.id, shown.title) == ("request-1", dialog.title)
         assert [choice.key for choice in shown.choices] == keys
+
+    play(script)
+
+
+@pytest.mark.parametrize(
+    ("dialog", "shows"),
+    [(asked("Which one?", "True", "False"), True), (asked("Another one?", "True"), False)],
+)
+def test_a_screen_that_shows_another_question_than_is_asked_shows_none(
+    dialog: Dialog, shows: bool
+) -> None:
+    async def script(stage: Stage) -> None:
+        await stage.ready()
+        stage.driver.tracker.ask(dialog)
+        stage.paint(*FORM, composer=None)
+        assert bool(stage.driver.tracker.question) is shows
+        stage.driver.tracker.ask(None)
+        assert stage.driver.tracker.question == "", "decided, and still painted"
 
     play(script)

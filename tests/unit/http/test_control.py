@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
 from agentapi.conversation.model import Choice, Dialog, Phase
 from agentapi.drivers.base import SendError
 from agentapi.drivers.evidence import SourceSaid
-from agentapi.http.routes.control import exact_patch, shown
 from agentapi.transcript import Transcript
-from agentapi.transcript_items import Item, ToolCall, Turn
 from tests.support.live import serving, settle
 
 DIALOG = Dialog(
@@ -119,30 +115,6 @@ async def test_answering_another_dialog_is_409(
         assert live.driver.answered == []
 
 
-PATCH = ToolCall("apply_patch", command="*** Begin Patch\n*** End Patch")
-STARTED = Turn("started")
-
-
-@pytest.mark.parametrize(
-    ("items", "patch"),
-    [
-        ([STARTED, ToolCall("shell", command="ls"), PATCH], PATCH.command),
-        ([STARTED, replace(PATCH, status="completed")], ""),
-        ([PATCH, STARTED], ""),
-        ([STARTED, PATCH, PATCH], ""),
-        ([], ""),
-    ],
-)
-def test_the_recorded_patch_that_waits(items: list[Item], patch: str) -> None:
-    assert exact_patch(reversed(items)) == patch
-
-
-def test_only_the_last_turn_is_looked_at() -> None:
-    newest_first: Iterator[Item] = iter([PATCH, STARTED, PATCH, STARTED])
-    assert exact_patch(newest_first) == PATCH.command
-    assert list(newest_first) == [PATCH, STARTED]
-
-
 async def test_an_open_dialog_costs_no_copy_of_the_transcript(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -150,13 +122,6 @@ async def test_an_open_dialog_costs_no_copy_of_the_transcript(
         live.driver.phase(Phase.BLOCKED, "dialog", DIALOG)
         monkeypatch.delattr(Transcript, "items")
         assert (await live.get("/approval")).json["open"]["id"] == "d7"
-
-
-def test_a_patch_is_shown_as_it_is_recorded_and_else_as_the_screen_has_it() -> None:
-    dialog = Dialog("d1", "patch", "Edit?", diff="1 +what fits")
-    assert shown(dialog, "all of it")["diff"] == "all of it"
-    assert shown(dialog, "")["diff"] == "1 +what fits"
-    assert shown(DIALOG, "all of it")["diff"] == ""
 
 
 async def test_of_two_answers_at_once_one_counts() -> None:

@@ -1,0 +1,68 @@
+"""What an agent asks, as text. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from agentapi.agents.profile import squeeze
+from agentapi.conversation.model import Choice, Dialog
+from agentapi.transcript_items import Item, ToolCall, Turn
+
+_CHANGED = re.compile(r"^[+-](?!\+\+ |-- )(.*)$", re.MULTILINE)
+"""A line that a diff adds or takes away, not the name of a file."""
+_FENCE = re.compile(r"`{3,}")
+_KEY_NAMES = {"\x1b": "esc", "\r": "enter", " ": "space"}
+
+
+def exact_patch(items: Iterable[Item]) -> str:
+    """The patch that waits for leave, as the agent recorded it: a screen shows only as much of one
+    as fits. `items`: the newest first. Empty where none is recorded, or which one is not sure."""
+    waiting: list[str] = []
+    for item in items:
+        match item:
+            case Turn(event="started"):
+                break
+            case ToolCall(tool="apply_patch", status="running", command=patch):
+                waiting.append(patch)
+    return waiting[0] if len(waiting) == 1 else ""
+
+
+def shows_all(text: str, dialog: Dialog) -> bool:
+    """Whether a screen's text holds the dialog's whole command and every changed line of its diff,
+    however it wraps them."""
+    shown = squeeze(text)
+    wanted = [dialog.command, *_CHANGED.findall(dialog.diff)]
+    return all(squeeze(part) in shown for part in wanted)
+
+
+def question_text(dialog: Dialog) -> str:
+    """A dialog as Markdown that reads well as plain text, too."""
+    choices = (_choice(number, choice) for number, choice in enumerate(dialog.choices, 1))
+    parts = (
+        dialog.title,
+        dialog.reason,
+        _fenced(dialog.command),
+        _fenced(dialog.diff, "diff"),
+        "\n".join(choices),
+    )
+    return "\n\n".join(part for part in parts if part)
+
+
+def _choice(number: int, choice: Choice) -> str:
+    """One line of the list; the key that picks it, unless that is the number before it."""
+    line = f"{number}. {choice.label}"
+    if choice.description:
+        line += f" – {choice.description}"
+    if choice.key and choice.key != str(number):
+        line += f" (`{_KEY_NAMES.get(choice.key, choice.key)}`)"
+    return line
+
+
+def _fenced(text: str, language: str = "") -> str:
+    """A block that its own text cannot end."""
+    if not text:
+        return ""
+    longest = max((len(run) for run in _FENCE.findall(text)), default=2)
+    fence = "`" * (longest + 1)
+    return f"{fence}{language}\n{text}\n{fence}"

@@ -1,0 +1,76 @@
+"""What an agent asks, as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from agentapi.conversation.model import Choice, Dialog
+from agentapi.conversation.question import exact_patch, question_text, shows_all
+from agentapi.transcript_items import Item, ToolCall, Turn
+
+CHOICES = (
+    Choice("1", "Yes, proceed", "y"),
+    Choice("2", "Always", "2", "for this folder"),
+    Choice("cancel", "No", "\x1b"),
+    Choice("4", "In the terminal only", ""),
+)
+
+
+def test_everything_that_a_dialog_says_is_in_its_text() -> None:
+    dialog = Dialog("d1", "command", "Run this?", "to see\nthe network", "curl a\ncurl b", "")
+    assert question_text(replace(dialog, choices=CHOICES)) == (
+        "Run this?\n\n"
+        "to see\nthe network\n\n"
+        "```\ncurl a\ncurl b\n```\n\n"
+        "1. Yes, proceed (`y`)\n"
+        "2. Always – for this folder\n"
+        "3. No (`esc`)\n"
+        "4. In the terminal only"
+    )
+
+
+def test_a_diff_is_whole_and_cannot_end_its_block() -> None:
+    diff = "+before\n+````\n+after"
+    dialog = Dialog("d1", "patch", "Edit?", diff=diff)
+    assert question_text(dialog) == f"Edit?\n\n`````diff\n{diff}\n`````"
+
+
+@pytest.mark.parametrize(
+    ("shown", "whole"),
+    [
+        ("$ curl -v\n  example.com\n 1 +one\n 2 -two words\n 3  three", True),
+        ("$ curl -v\n  example.com\n 1 +one\n … (the screen shows no more)", False),
+        ("$ curl …\n 1 +one\n 2 -two words", False),
+    ],
+)
+def test_a_screen_shows_all_or_not(shown: str, whole: bool) -> None:
+    diff = "--- a/x\n+++ b/x\n@@ -1 +1 @@\n+one\n-two words\n three\n four"
+    dialog = Dialog("d1", "patch", "Edit?", command="curl -v example.com", diff=diff)
+    assert shows_all(shown, dialog) is whole
+
+
+PATCH = ToolCall("apply_patch", command="*** Begin Patch\n*** End Patch")
+STARTED = Turn("started")
+
+
+@pytest.mark.parametrize(
+    ("items", "patch"),
+    [
+        ([STARTED, ToolCall("shell", command="ls"), PATCH], PATCH.command),
+        ([STARTED, replace(PATCH, status="completed")], ""),
+        ([PATCH, STARTED], ""),
+        ([STARTED, PATCH, PATCH], ""),
+        ([], ""),
+    ],
+)
+def test_the_recorded_patch_that_waits(items: list[Item], patch: str) -> None:
+    assert exact_patch(reversed(items)) == patch
+
+
+def test_only_the_last_turn_is_looked_at() -> None:
+    newest_first: Iterator[Item] = iter([PATCH, STARTED, PATCH, STARTED])
+    assert exact_patch(newest_first) == PATCH.command
+    assert list(newest_first) == [PATCH, STARTED]
