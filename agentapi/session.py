@@ -117,7 +117,9 @@ class AgentSession:
         self._opening = True  # no user message yet in this run
         self._phase = PhaseState(Phase.STARTING, "not started yet")
         self.phase_since = self.started_at = self.active_at = clock()
-        self._phase_left = asyncio.Event()  # a new one for each phase and each dialog
+        # Each a new one when it was set:
+        self._moved = asyncio.Event()  # another phase, or another dialog
+        self._turn_over = asyncio.Event()  # a phase that is no part of a turn
         self._status = Status.RUNNING
         self.user_at: datetime | None = None
         self._text_at: float | None = None
@@ -261,7 +263,7 @@ class AgentSession:
         await in_turn(self._interrupting, self._interrupt_now)
 
     async def _interrupt_now(self) -> None:
-        over = self._phase_left  # the next turn may have begun before we look again
+        over = self._turn_over  # the next turn may have begun before we look again
         await self.driver.interrupt()
         if self._phase.phase is not Phase.WORKING:
             return
@@ -294,7 +296,7 @@ class AgentSession:
         try:
             async with asyncio.timeout(ANSWER_LIMIT):
                 while self._blocked_by(dialog_id):
-                    await self._phase_left.wait()
+                    await self._moved.wait()
         except TimeoutError:
             if self._phase.dialog is not None:
                 reason = f"the dialog is still open {ANSWER_LIMIT:g} s after its answer"
@@ -386,8 +388,11 @@ class AgentSession:
             self._active()
             self._phase_changed(state)
         if (state.phase, state.dialog) != (self._phase.phase, self._phase.dialog):
-            self._phase_left.set()
-            self._phase_left = asyncio.Event()
+            self._moved.set()
+            self._moved = asyncio.Event()
+        if state.phase not in (Phase.WORKING, Phase.BLOCKED):
+            self._turn_over.set()
+            self._turn_over = asyncio.Event()
         self._phase = state
         self.transcript.ask(state.dialog, idle=state.phase in (Phase.IDLE, Phase.EXITED))
         self._transcribe()

@@ -69,6 +69,22 @@ async def test_an_approval_is_answered_by_a_key(talk: Talk) -> None:
     talk.check(since)
 
 
+async def test_an_answer_by_call_is_over_when_it_says_so(talk: Talk) -> None:
+    server = talk.server
+    for label in ("Yes, proceed", "No, and tell"):
+        before = await open_approval(talk, "approve touch called")
+        dialog = (await server.get("/approval"))["open"]
+        choice = next(one["id"] for one in dialog["choices"] if one["label"].startswith(label))
+        await server.post("/approval", {"id": dialog["id"], "choice": choice})
+        assert (await server.get("/approval"))["open"] is None
+        assert await server.phase() in ("working", "idle")
+        assert "Would you like" not in (await server.messages())[-1][1]
+        while await server.phase() != "idle":  # noqa: ASYNC110 - no event tells of every phase
+            await asyncio.sleep(0.02)
+        ends = (["running", "stable"] * 2, ["running", "stable"])
+        await server.until(lambda n=before, e=ends: server.statuses[n:] in e, "the end")  # type: ignore[misc]
+
+
 async def test_a_declined_command_does_not_run(talk: Talk) -> None:
     server = talk.server
     before = await open_approval(talk, "approve touch declined")

@@ -20,11 +20,13 @@ LINES = [f"line {number} of 60" for number in range(1, 61)]
     [
         (None, 50, {}),
         (None, 50, {"link": True}),
+        (None, 50, {"link": True, "markdown": True}),
         (None, 24, {"inline": True}),
         (None, 1000, {}),
         ("0.158.0", 50, {"link": True}),
         ("0.142.0", 50, {"link": True}),
         ("0.125.0", 24, {}),
+        ("0.125.0", 24, {"markdown": True}),
         ("0.125.0", 1000, {}),
         # In 24 rows 0.80 itself scrolls its dialog off the screen.
         ("0.80.0", 1000, {}),
@@ -37,6 +39,7 @@ async def test_the_diff_is_whole(version: str | None, rows: int, more: dict[str,
     except FileNotFoundError as error:
         pytest.skip(str(error))
     options = ["--term-height", str(rows), *(["--codex-link", "on"] if "link" in more else [])]
+    options += ["--message-format", "markdown"] if "markdown" in more else []
     with scratch_folder() as folder:
         async with (
             ScriptedModel() as model,
@@ -57,8 +60,13 @@ async def test_the_diff_is_whole(version: str | None, rows: int, more: dict[str,
             assert dialog["kind"] == "patch"
             added = [line[1:] for line in dialog["diff"].splitlines() if line.startswith("+")]
             assert added == LINES, dialog["diff"]
+            question = (await server.messages())[-1][1]
+            assert [line for line in LINES if line not in question] == [], question
+            assert question.rstrip().endswith(("esc to cancel", "differently (`esc`)")), question
             body = {"id": dialog["id"], "choice": "1"}
             async with server.client.post(server.url + "/approval", json=body) as response:
                 assert response.status == 200, await response.text()
+            assert (await server.get("/approval"))["open"] is None
+            assert await server.phase() != "blocked"
             await server.until(lambda: "has finished" in server.told[-1][1], "the end")
             assert (home.workdir / "new.txt").read_text().splitlines() == LINES

@@ -1,5 +1,6 @@
 """Every kind of question that Codex asks, through the server, with the link and without: what
-`GET /approval` says, that `POST /approval` answers it, and that the turn goes on."""
+`GET /approval` says, that the agent's message ends with it, that `POST /approval` answers it, and
+that the turn goes on."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from agentapi.agents.profile import squeeze
 from agentapi.scripted import Reply, Request, ScriptedModel, Shell
 from agentapi.scripted.answers import answer
 from tests.e2e.conftest import Kind as CodexKind
@@ -30,22 +32,24 @@ exec_permission_approvals = true
 
 @dataclass(frozen=True)
 class Kind(CodexKind):
-    """A Codex with the link or without."""
+    """A Codex with the link or without, and the form of its messages."""
 
     link: bool = False
+    markdown: bool = False
 
     def __str__(self) -> str:
-        return f"{self.version or 'pinned'}{'-link' if self.link else ''}"
+        return f"{self.version or 'pinned'}{'-link' * self.link}{'-markdown' * self.markdown}"
 
 
 @pytest.fixture(
     scope="module",
     params=[
         Kind(link=True),
+        Kind(link=True, markdown=True),
         Kind(),
         Kind("0.158.0", link=True),
         Kind("0.142.0", link=True),
-        Kind("0.125.0"),
+        Kind("0.125.0", markdown=True),
     ],
     ids=str,
 )
@@ -68,12 +72,13 @@ async def shared(kind: Kind) -> AsyncIterator[Talk]:
         codex_binary(kind.version)
     except FileNotFoundError as error:
         pytest.skip(str(error))
-    link = ("--codex-link", "on") if kind.link else ()
+    options = ["--message-format", "markdown"] if kind.markdown else []
+    options += ["--codex-link", "on"] if kind.link else []
     with scratch_folder() as folder:
         async with (
             ScriptedModel(answer=two_at_once) as model,
             codex_server(
-                folder, model, *link, version=kind.version, approvals=True, extra=CONFIG
+                folder, model, *options, version=kind.version, approvals=True, extra=CONFIG
             ) as (server, home),
         ):
             await server.ready()
@@ -116,7 +121,36 @@ async def ask(talk: Talk, prompt: str) -> dict[str, Any]:
     refused = await talk.server.send("1")
     assert refused.status == 500
     assert "only the user can answer" in refused.error
-    return await opened(talk.server)
+    dialog = await opened(talk.server)
+    await is_told(talk.server, dialog)
+    return dialog
+
+
+async def is_told(server: Server, dialog: dict[str, Any]) -> None:
+    """The agent's message ends with the question, for those who poll and those who listen."""
+    role, text = (await server.messages())[-1]
+    assert role == "agent"
+    await server.until(lambda: server.told[-1] == (role, text), "the message of GET /messages")
+    # A screen offers some things otherwise than a call: to open a page, to cancel by Esc.
+    keyed = (one["label"] for one in dialog["choices"] if one["key"])
+    labels = [label for label in keyed if label != "Cancel"]
+    place = 0
+    for words in (dialog["title"], dialog["command"], *labels):
+        place = squeeze(text).find(squeeze(words), place)
+        assert place >= 0, (words, text)
+
+
+async def pick(server: Server, dialog: dict[str, Any], label: str) -> None:
+    """Answer the open dialog. It is gone once that is answered with 200, wherever one looks."""
+    end = (await server.messages())[-1][1].splitlines()[-3:]
+    assert await post(server, "/approval", choice(dialog, label)) == (200, "")
+    session, now = await server.get("/session"), (await server.get("/approval"))["open"]
+    assert now is None or now["id"] != dialog["id"]
+    assert session["phase"] != "blocked" or now is not None
+    if now is None:
+        assert "\n".join(end) not in (await server.messages())[-1][1]
+    else:
+        await is_told(server, now)
 
 
 async def over(talk: Talk) -> None:
@@ -221,9 +255,10 @@ async def test_a_question_is_shown_and_answered(talk: Talk, name: str) -> None:
     dialog = await ask(talk, case.prompt)
     assert (dialog["kind"], dialog["title"]) == (case.kind, case.title)
     assert {key: dialog[key] for key in case.about} == case.about
-    for pick in case.picks:
-        body = choice(await opened(talk.server), pick)
-        assert await post(talk.server, "/approval", body) == (200, "")
+    for label in case.picks:
+        dialog = await opened(talk.server)
+        body = choice(dialog, label)
+        await pick(talk.server, dialog, label)
     await over(talk)
     told = talk.model.requests[-1].tool_output
     assert told is not None
@@ -307,7 +342,7 @@ async def test_an_interrupt_ends_the_turn_that_asks(talk: Talk, prompt: str) -> 
     assert await post(talk.server, "/interrupt") == (200, "")
     assert await talk.server.phase() == "idle"
     assert (await talk.server.get("/approval"))["open"] is None
-    assert (await talk.server.turn("echo go on")).startswith("• echo go on")
+    assert "echo go on" in await talk.server.turn("echo go on")
 
 
 async def test_of_two_the_screens_is_open(talk: Talk) -> None:
@@ -316,8 +351,9 @@ async def test_of_two_the_screens_is_open(talk: Talk) -> None:
     await ask(talk, "both")
     for _ in range(2):
         dialog = await opened(talk.server)
+        await is_told(talk.server, dialog)
         await talk.server.wait_for_screen(f"$ {dialog['command']}")
-        assert await post(talk.server, "/approval", choice(dialog, "Yes, proceed")) == (200, "")
+        await pick(talk.server, dialog, "Yes, proceed")
     await over(talk)
     assert all((talk.home.workdir / name).exists() for name in ("one", "two"))
 

@@ -14,6 +14,8 @@ What a replay cannot know is bounded here and nowhere else:
   rollout has them.
 - When a message follows the end of a turn at once (`AT_ONCE`), the TUI may never say that it was
   idle; when a call answers a question at once, it may never ask.
+- When a question ends its turn, one path may know of the end before it is painted, and tell that
+  the agent works until then.
 - A message whose turn is interrupted at once may be neither recorded nor painted (0.142): only the
   mark of the interrupt stands on the screen, behind what was said before.
 - The start-up screen is a message as it stood when the first message was sent, or, of a resumed
@@ -171,11 +173,21 @@ def _between(phases: Sequence[Told]) -> tuple[list[Told], bool]:
 
 
 def _check_phases(told: list[Told], alone: list[str], cut: bool) -> None:
+    told = [
+        one for one, of in zip(told, _ends_question([t.phase for t in told]), strict=True) if not of
+    ]
+    alone = [one for one, of in zip(alone, _ends_question(alone), strict=True) if not of]
     left, right = _left(told, alone)
     # One path may have heard of one change more when all was cut short.
     assert (left, right) == (0, 0) or (cut and left + right == 1), _differing(
         [one.phase for one in told], alone
     )
+
+
+def _ends_question(phases: Sequence[str]) -> list[bool]:
+    """Of each phase, whether it is the work between a question and the end of its turn."""
+    around = zip(["", *phases], phases, [*phases[1:], ""], strict=False)
+    return [three == ("blocked", "working", "idle") for three in around]
 
 
 def _left(told: Sequence[Told], alone: Sequence[str]) -> tuple[int, int]:

@@ -41,7 +41,7 @@ from agentapi.session import (
     RestoredState,
     State,
 )
-from agentapi.transcript_items import Entry, Source, ToolCall, Turn, UserMessage
+from agentapi.transcript_items import Entry, Item, Source, ToolCall, Turn, UserMessage
 from tests.support.fixed_driver import FixedDriver
 from tests.support.live import settle
 
@@ -391,9 +391,9 @@ async def test_a_patch_is_as_it_is_recorded_whenever_that_comes() -> None:
         driver.phase(Phase.BLOCKED, dialog=PATCH)
         assert session.dialog == PATCH
         feed = session.transcript.open(Source.ROLLOUT)
-        items = [Turn("started"), UserMessage("hi")]
         call = ToolCall("apply_patch", status="running", command=WHOLE)
-        feed.put(Entry(n, 1, START, item) for n, item in enumerate([*items, call]))
+        items: list[Item] = [Turn("started"), UserMessage("hi"), call]
+        feed.put(Entry(n, 1, START, item) for n, item in enumerate(items))
         assert session.dialog == replace(PATCH, diff=WHOLE)
         assert contents(session)[-1][2] == f"I will edit.\n\nEdit?\n\n```diff\n{WHOLE}\n```"
         driver.say("I will edit.\n\n• Added x\n  1 +one\n  2 +two")
@@ -427,6 +427,22 @@ async def test_an_answered_dialog_that_stays_is_an_error(monkeypatch: pytest.Mon
         driver.phase(Phase.BLOCKED, dialog=DIALOG)
         with pytest.raises(SendError, match="still open"):
             await session.answer("d1", "y")
+
+
+async def test_an_interrupted_question_is_waited_for_to_the_end_of_its_turn() -> None:
+    """Its agent may work for a moment more when the question is gone."""
+    async with running() as (session, driver):
+        driver.phase(Phase.BLOCKED, dialog=DIALOG)
+        driver.interrupted.clear()
+        stopping = asyncio.ensure_future(session.interrupt())
+        await settle()
+        driver.phase(Phase.WORKING, "the question is decided")
+        driver.deaf = True
+        driver.interrupted.set()
+        await settle()
+        assert not stopping.done()
+        driver.idle()
+        await stopping
 
 
 # -- sends ---------------------------------------------------------------------------------------
