@@ -147,6 +147,8 @@ async def test_hostile_text_is_inert(chat: Chat, markdown: bool) -> None:
     wire.say("user", HOSTILE)
     wire.say("agent", HOSTILE)
     wire.notify("error", HOSTILE)
+    wire.ask(HOSTILE, HOSTILE, command=HOSTILE, diff=HOSTILE, reason=HOSTILE)
+    await expect(page.locator(".card .choice")).to_contain_text("<script>pwned = 2</script>")
     wire._tell("status_change", {"status": HOSTILE, "agent_type": HOSTILE})
     await page.get_by_role("alert").get_by_text("kept text").wait_for()
     await expect(page.locator(".agent").last).to_contain_text("kept text")
@@ -156,7 +158,7 @@ async def test_hostile_text_is_inert(chat: Chat, markdown: bool) -> None:
     found = await page.evaluate(FORBIDDEN)
     assert found == []
     assert await page.evaluate("typeof pwned") == "undefined"
-    assert asked == []
+    assert [url for url in asked if not url.endswith("/approval")] == []
 
 
 FORBIDDEN = """() => {

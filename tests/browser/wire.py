@@ -1,4 +1,4 @@
-"""The three endpoints that the page uses, in the test's own hand.
+"""The endpoints that the page uses, in the test's own hand.
 
 The page's tests need what a real session does not do on demand: a connection that drops in the
 middle of a snapshot, a request that fails, an id that comes twice. `test_real_app.py` shows that
@@ -31,8 +31,18 @@ class Wire:
     posted: list[tuple[str, str]] = field(default_factory=list)
     """(type, content) of every message that came in, in order."""
     uploads: list[tuple[str, bytes]] = field(default_factory=list)
+    question: dict[str, Any] | None = None
+    """What `GET /approval` tells; `ask` sets it."""
+    plain: bool = False
+    """Have no `/approval`, like coder/agentapi."""
+    hold_look: asyncio.Event | None = None
+    """Answer `GET /approval` only once this is set."""
+    looks: int = 0
+    """How often the page asked for the question."""
+    answered: list[tuple[str, str]] = field(default_factory=list)
+    """(id, choice) of every answer that came in."""
     refuse: dict[str, Any] | None = None
-    """Answer `POST /message` and `/upload` with this problem."""
+    """Answer `POST /message`, `/upload` and `/approval` with this problem."""
     hold: asyncio.Event | None = None
     """Answer `POST /message` only once this is set."""
     hold_snapshot: asyncio.Event | None = None
@@ -50,6 +60,9 @@ class Wire:
     def app(self) -> web.Application:
         """The aiohttp application."""
         app = web.Application(middlewares=[self._put_headers])
+        if not self.plain:
+            app.router.add_get("/approval", self._approval)
+            app.router.add_post("/approval", self._answered)
         app.add_routes(
             [
                 web.get("/events", self._events),
@@ -76,6 +89,24 @@ class Wire:
         """Change the status."""
         self.status = status
         self._tell("status_change", {"status": status, "agent_type": "codex"})
+
+    def ask(self, text: str, *labels: str, **about: str) -> None:
+        """Have a question open: the last message ends with it."""
+        choices = [
+            {"id": str(number), "label": label, "key": "", "description": ""}
+            for number, label in enumerate(labels, 1)
+        ]
+        about = {"kind": "command", "reason": "", "command": "", "diff": ""} | about
+        self.question = {"id": f"dialog {text}", "title": text, "choices": choices} | about
+        self._put(len(self.messages) - 1, "agent", f"May I?\n\n{text}")
+        if self.status != "stable":
+            self.become("stable")
+
+    def decide(self, status: str = "running") -> None:
+        """The question is decided, by whomever."""
+        self.question = None
+        self._put(len(self.messages) - 1, "agent", "May I?")
+        self.become(status)
 
     def notify(self, level: str, text: str) -> None:
         """Tell of an error or a warning, and keep it for those who come later."""
@@ -147,6 +178,21 @@ class Wire:
             return self._answer({"ok": True})
         finally:
             self._running -= 1
+
+    async def _approval(self, request: web.Request) -> web.Response:
+        self.looks += 1
+        if self.hold_look:
+            await self.hold_look.wait()
+        return web.json_response({"open": self.question})
+
+    async def _answered(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        async with self._got_more:
+            self.answered.append((body["id"], body["choice"]))
+            self._got_more.notify_all()
+        if self.hold:
+            await self.hold.wait()
+        return self._answer({"ok": True})
 
     async def _upload(self, request: web.Request) -> web.Response:
         form = await request.post()

@@ -1,6 +1,14 @@
-// The two calls that the page makes besides reading the events. Both throw ApiError.
+// The calls that the page makes besides reading the events. All throw ApiError.
 
-export class ApiError extends Error {}
+export class ApiError extends Error {
+  /** @param {number} status  the HTTP status; 0 when there was no answer */
+  constructor(message, status = 0) {
+    super(message);
+    this.status = status;
+  }
+}
+
+const PATIENCE_MS = 5000;
 
 /** Send what the user wrote (`type` "user") or a keystroke (`type` "raw"). */
 export function sendMessage(api, type, content) {
@@ -20,16 +28,31 @@ export async function uploadFile(api, file) {
   return filePath;
 }
 
+/** `{open}`: the question that the agent waits with, or null. */
+export function getApproval(api) {
+  return request(`${api}/approval`, { signal: AbortSignal.timeout(PATIENCE_MS) });
+}
+
+/** Answer it. */
+export function answerApproval(api, id, choice) {
+  return request(`${api}/approval`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ id, choice }),
+  });
+}
+
 async function request(url, options) {
   let response;
+  let body;
   try {
     response = await fetch(url, options);
+    body = await response.text();
   } catch {
     throw new ApiError("The agent server does not answer.");
   }
-  const body = await response.text();
   const json = parseJson(body);
-  if (!response.ok) throw new ApiError(describeProblem(response, json, body));
+  if (!response.ok) throw new ApiError(describeProblem(response, json, body), response.status);
   return json ?? {};
 }
 

@@ -4,15 +4,16 @@ import { html, useEffect, useRef, useState } from "../html.js";
 
 const LONGEST = 600;
 
-export function Announcer({ state, messages, agent }) {
+export function Announcer({ state, messages, agent, question }) {
   const [words, setWords] = useState("");
   const before = useRef(state);
   useEffect(() => {
-    if (before.current === "running" && state === "stable") setWords(lastWords(messages, agent));
+    if (state === "blocked") setWords(`${agent} needs you: ${question?.title}`);
+    else if (before.current === "running" && state === "stable") setWords(lastWords(messages, agent));
     else if (state === "running") setWords(`${agent} is working`);
     else if (state === "lost") setWords("Connection lost, trying again");
     before.current = state;
-  }, [state]);
+  }, [state, state === "blocked" && question?.id]);
   return html`<div class="unseen" role="status">${words}</div>`;
 }
 

@@ -1,13 +1,14 @@
-// The page as a whole: header (not in the embed), messages, composer, toasts.
+// The page as a whole: header (not in the embed), messages, question, composer, toasts.
 
 import { lastId, EMPTY } from "../conversation.js";
 import { coalesced, html, useCallback, useEffect, useRef, useState } from "../html.js";
-import { ApiError, sendMessage } from "../api.js";
+import { ApiError, answerApproval, sendMessage } from "../api.js";
 import { follow } from "../feed.js";
 import { browser } from "../memory.js";
 import { Announcer } from "./announcer.js";
 import { Composer } from "./composer.js";
 import { MessageList } from "./messages.js";
+import { QuestionPlace } from "./question.js";
 import { Toasts, useToasts } from "./toasts.js";
 
 const NAMES = {
@@ -29,18 +30,29 @@ const STATES = {
   lost: "Connection lost, trying again…",
   running: "Working…",
   stable: "Ready",
+  blocked: "Needs you",
+};
+
+const TITLE_MARKS = { running: "● ", blocked: "(!) " };
+
+const NOTHING = {
+  conversation: EMPTY,
+  link: "connecting",
+  question: { dialog: null, asking: false },
 };
 
 export function App({ api, embedded }) {
   const { toasts, addToast, dropToast, dropAll } = useToasts();
-  const { conversation, link } = useFeed(api, addToast);
+  const { conversation, link, question, look } = useFeed(api, addToast);
+  const answer = useAnswer(api, look, addToast);
   const { pending, send } = useSend(api, conversation, addToast);
   const [markdown, setMarkdown] = useMarkdown();
+  const [mode, setMode] = useState("text");
 
-  const state = link === "live" ? conversation.status : link;
+  const state = usePageState(link, conversation.status, question);
   const agent = NAMES[conversation.agentType] ?? "Agent";
   useEffect(() => {
-    document.title = state === "running" ? `● ${agent}` : agent;
+    document.title = (TITLE_MARKS[state] ?? "") + agent;
   }, [agent, state]);
 
   return html`
@@ -57,9 +69,18 @@ export function App({ api, embedded }) {
         markdown=${markdown}
         agent=${agent}
       />
+      <${QuestionPlace}
+        dialog=${state === "blocked" ? question.dialog : null}
+        agent=${agent}
+        onAnswer=${answer}
+        onControl=${() => setMode("control")}
+      />
       <${Composer}
         api=${api}
         state=${state}
+        agent=${agent}
+        mode=${mode}
+        onMode=${setMode}
         sending=${pending !== null}
         onSend=${send}
         onToast=${addToast}
@@ -68,7 +89,12 @@ export function App({ api, embedded }) {
         stateLine=${embedded && html`<${State} state=${state} />`}
       />
       <${Toasts} toasts=${toasts} onDrop=${dropToast} onDropAll=${dropAll} />
-      <${Announcer} state=${state} messages=${conversation.messages} agent=${agent} />
+      <${Announcer}
+        state=${state}
+        messages=${conversation.messages}
+        agent=${agent}
+        question=${question.dialog}
+      />
     </div>
   `;
 }
@@ -77,21 +103,61 @@ function State({ state }) {
   return html`<span class="state" data-state=${state}>${STATES[state] ?? state}</span>`;
 }
 
-/** The conversation and the state of the connection, drawn at most once a picture. */
+/** The agent's status, or that of the connection. Until it is known whether a stable agent asks
+ * something, what was before shows: it would be "Ready" for a moment. */
+function usePageState(link, status, { dialog, asking }) {
+  const before = useRef("connecting");
+  let state = link;
+  if (link === "live") state = status === "stable" && dialog ? "blocked" : status;
+  if (state === "stable" && asking) state = before.current;
+  before.current = state;
+  return state;
+}
+
+/** The conversation, the open question and the state of the connection, drawn at most once a
+ * picture; `look` asks for the question anew and resolves to it. */
 function useFeed(api, addToast) {
-  const [shown, setShown] = useState({ conversation: EMPTY, link: "connecting" });
+  const [shown, setShown] = useState(NOTHING);
+  const feed = useRef(null);
   useEffect(() => {
-    let latest = shown;
+    let latest = NOTHING;
     const draw = coalesced(() => setShown(latest));
-    return follow(api, {
-      onChange: (conversation, link) => {
-        latest = { conversation, link };
-        draw();
-      },
+    const change = (more) => {
+      latest = { ...latest, ...more };
+      draw();
+    };
+    feed.current = follow(api, {
+      onChange: (conversation, link) => change({ conversation, link }),
       onNotice: ({ level, message }) => addToast(level, message),
+      onQuestion: (question) => change({ question }),
     });
+    return feed.current.end;
   }, [api]);
-  return shown;
+  const look = useCallback(async () => {
+    await feed.current.question.look();
+    return feed.current.question.dialog;
+  }, []);
+  return { ...shown, look };
+}
+
+/** Answers a question; resolves to what went wrong, for the card, if that is still there. */
+function useAnswer(api, look, addToast) {
+  return useCallback(
+    async (dialog, choice) => {
+      let problem = "";
+      try {
+        await answerApproval(api, dialog.id, choice.id);
+      } catch (error) {
+        if (!(error instanceof ApiError)) throw error;
+        problem = error.message;
+      }
+      const open = await look();
+      if (!problem || open?.id === dialog.id) return problem;
+      addToast("error", problem);
+      return "";
+    },
+    [api],
+  );
 }
 
 /**

@@ -8,8 +8,8 @@ import { Icon } from "./icons.js";
 import { DropArea, useUploads } from "./uploads.js";
 
 export function Composer(props) {
-  const { api, state, sending, onSend, onToast, markdown, onMarkdown, stateLine } = props;
-  const [mode, setMode] = useState("text");
+  const { api, state, agent, sending, onSend, onToast, markdown, onMarkdown, stateLine } = props;
+  const { mode, onMode: setMode } = props;
   const draft = useDraft(api);
   const { upload, uploading } = useUploads(api, onToast, (path) => {
     draft.change((text) => `${text} @"${path}"`);
@@ -32,6 +32,7 @@ export function Composer(props) {
               draft=${draft}
               ready=${state === "stable" && !sending}
               running=${state === "running"}
+              waiting=${state === "blocked" && waitsFor(agent)}
               onSend=${onSend}
               onStop=${stop}
               onFiles=${upload}
@@ -67,7 +68,11 @@ export function Composer(props) {
   `;
 }
 
-function TextField({ draft, ready, running, onSend, onStop, onFiles }) {
+function waitsFor(agent) {
+  return `${agent} takes a message once its question is answered; what you write stays here.`;
+}
+
+function TextField({ draft, ready, running, waiting, onSend, onStop, onFiles }) {
   const field = useRef(null);
   const canSend = ready && draft.text.trim() !== "";
 
@@ -95,7 +100,7 @@ function TextField({ draft, ready, running, onSend, onStop, onFiles }) {
     event.preventDefault();
     onFiles(files);
   };
-  const hint = running ? "Your next message" : "Message";
+  const hint = running || waiting ? "Your next message" : "Message";
   return html`
     <form
       class="field"
@@ -108,6 +113,7 @@ function TextField({ draft, ready, running, onSend, onStop, onFiles }) {
         ref=${field}
         rows="1"
         aria-label="Message to the agent"
+        aria-describedby="composer-waits"
         placeholder=${hint}
         value=${draft.text}
         onInput=${(event) => draft.change(() => event.target.value)}
@@ -118,6 +124,7 @@ function TextField({ draft, ready, running, onSend, onStop, onFiles }) {
         ? html`<${StopButton} key="stop" onStop=${onStop} />`
         : html`<${SendButton} key="send" disabled=${!canSend} />`}
     </form>
+    <p class="waits" id="composer-waits">${waiting}</p>
   `;
 }
 
