@@ -210,7 +210,7 @@ async def test_a_server_without_questions_shows_none_and_no_error(
         wire.become("running")
         await state(page, "Working…")
         wire.ask(text, "Yes")
-        await page.get_by_text(text).wait_for()
+        await page.locator(".block").get_by_text(text).wait_for()
         await state(page, "Ready")
     await expect(page.locator(".card, .toast")).to_have_count(0)
     assert len([line for line in visit.watch.console if "404" in line]) == 1

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Page, Route, expect
 
-from agentapi.conversation.model import Level, Phase
+from agentapi.conversation.model import Choice, Dialog, Level, Phase
 from agentapi.drivers.base import Noticed
 from agentapi.http.app import HttpOptions, create_app
 from agentapi.session import AgentSession
@@ -127,6 +127,29 @@ async def test_a_refusal_and_a_notice_are_toasts(visit: Visit, behind: Behind) -
     await page.get_by_role("button", name="Dismiss").click()
     behind.driver.emit(Noticed(Level.WARNING, "the disk is full"))
     await expect(toast).to_have_text("the disk is full")
+
+
+async def test_a_question_is_answered_with_a_button(visit: Visit, behind: Behind) -> None:
+    page = await visit.open(f"{behind.url}/chat")
+    await _ready(page)
+    await page.get_by_label("Message to the agent").fill("look")
+    await page.keyboard.press("Enter")
+    await page.get_by_role("button", name="Stop").wait_for()
+    choices = (Choice("1", "Yes", "y"), Choice("2", "No", "n", "leave it"))
+    for number in ("d1", "d2"):
+        behind.driver.phase(
+            Phase.BLOCKED,
+            dialog=Dialog(number, "command", "Run it?", command="ls", choices=choices),
+        )
+    await expect(page.locator(".state")).to_have_text("Needs you")
+    await expect(page.locator(".agent").last).to_contain_text("Run it?")
+    await page.get_by_role("button", name="No leave it").click()
+    await expect(page.locator(".state")).to_have_text("Working…")
+    assert behind.driver.answered == [("d2", "2")]
+    behind.driver.turn("I left it.")
+    await expect(page.locator(".agent").last).to_contain_text("I left it.")
+    await expect(page.locator(".agent").last).not_to_contain_text("Run it?")
+    assert behind.proxy.asked_outside == []
 
 
 async def _busy_first(route: Route, driver: FixedDriver) -> None:
