@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from agentapi.conversation.model import Dialog
-from agentapi.conversation.question import exact_patch, question_text, shows_all
+from agentapi.conversation.question import exact_command, exact_patch, question_text, shows_all
 from agentapi.history import History
 from agentapi.transcript import Transcript
 
@@ -30,7 +30,7 @@ class OpenQuestion:
         self._asked: Dialog | None = None
         self._painted = ""
         self.dialog: Dialog | None = None
-        """The open dialog; a patch is whole in it, if the agent recorded it."""
+        """The open dialog; its patch or command is whole, if the agent recorded it."""
         transcript.watch(lambda ids: self.show())
 
     def ask(self, dialog: Dialog | None) -> None:
@@ -52,10 +52,13 @@ class OpenQuestion:
             self._history.ask(self._text(self.dialog), self.dialog.id)
 
     def _whole(self, dialog: Dialog | None) -> Dialog | None:
-        if dialog is None or dialog.kind != "patch":
-            return dialog
-        recorded = exact_patch(told.item for told in self._transcript.newest_first())
-        return replace(dialog, diff=recorded or dialog.diff)
+        """The dialog with what is recorded of its patch or command."""
+        items = (told.item for told in self._transcript.newest_first())
+        if dialog is not None and dialog.kind == "patch":
+            return replace(dialog, diff=exact_patch(items) or dialog.diff)
+        if dialog is not None and dialog.kind == "command":
+            return replace(dialog, command=exact_command(items, dialog.command))
+        return dialog
 
     def _text(self, dialog: Dialog) -> str:
         if not self._terminal or not self._painted:

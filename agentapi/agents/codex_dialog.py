@@ -219,10 +219,11 @@ def _after(mark: str, parts: Sequence[str]) -> str:
 
 
 def _command(head: Sequence[str]) -> str:
-    """The command is the last part; its own lines and the terminal's look the same."""
+    """The command is the last part; its own lines and the terminal's look the same: both stand
+    below the `$`."""
     for row, line in enumerate(head):
         if line.startswith("  $ "):
-            return "\n".join(line[4:] for line in head[row:]).rstrip()
+            return "\n".join([line[4:], *(more[2:] for more in head[row + 1 :])]).rstrip()
     return ""
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from agentapi.agents.profile import squeeze
 from agentapi.conversation.model import Choice, Dialog
 from agentapi.transcript_items import Item, ToolCall, Turn
 
+PATCH = "apply_patch"
+"""The tool that changes files."""
 _CHANGED = re.compile(r"^[+-](?!\+\+ |-- )(.*)$", re.MULTILINE)
 """A line that a diff adds or takes away, not the name of a file."""
 _FENCE = re.compile(r"`{3,}")
@@ -18,14 +20,32 @@ _KEY_NAMES = {"\x1b": "esc", "\r": "enter", " ": "space"}
 def exact_patch(items: Iterable[Item]) -> str:
     """The patch that waits for leave, as the agent recorded it: a screen shows only as much of one
     as fits. `items`: the newest first. Empty where none is recorded, or which one is not sure."""
-    waiting: list[str] = []
-    for item in items:
-        match item:
-            case Turn(event="started"):
-                break
-            case ToolCall(tool="apply_patch", status="running", command=patch):
-                waiting.append(patch)
+    waiting = [call.command for call in _waiting(items) if call.tool == PATCH]
     return waiting[0] if len(waiting) == 1 else ""
+
+
+def exact_command(items: Iterable[Item], shown: str) -> str:
+    """The command that waits for leave, as the agent recorded it: a screen wraps its lines, and
+    leaves out the last ones of a long one. `items`: the newest first. What is `shown` where no
+    recorded one agrees with that, or several do."""
+    start, cut, _ = shown.partition("\n[… ")
+    wanted = squeeze(start)
+    agreeing = {
+        call.command
+        for call in _waiting(items)
+        if call.tool != PATCH
+        and (squeeze(call.command).startswith(wanted) if cut else squeeze(call.command) == wanted)
+    }
+    return agreeing.pop() if len(agreeing) == 1 else shown
+
+
+def _waiting(items: Iterable[Item]) -> Iterator[ToolCall]:
+    """The tool calls of the last turn that have no end yet."""
+    for item in items:
+        if isinstance(item, Turn) and item.event == "started":
+            return
+        if isinstance(item, ToolCall) and item.status == "running":
+            yield item
 
 
 def shows_all(text: str, dialog: Dialog) -> bool:

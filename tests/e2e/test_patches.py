@@ -1,4 +1,5 @@
-"""The whole diff of a patch that waits for leave, however little of it the screen shows."""
+"""The whole diff of a patch and the whole command that wait for leave, however little of them the
+screen shows."""
 
 from __future__ import annotations
 
@@ -6,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from agentapi.scripted import ScriptedModel
+from agentapi.scripted import Reply, Request, ScriptedModel, Shell
+from agentapi.scripted.answers import answer
 from tests.support.codex import codex_binary
 from tests.support.server import Sent, codex_server, scratch_folder
 
@@ -70,3 +72,47 @@ async def test_the_diff_is_whole(version: str | None, rows: int, more: dict[str,
             assert await server.phase() != "blocked"
             await server.until(lambda: "has finished" in server.told[-1][1], "the end")
             assert (home.workdir / "new.txt").read_text().splitlines() == LINES
+
+
+COMMAND = "\n".join(["cat <<END", *(f"  {line}" for line in LINES), "END"])
+
+
+def a_long_command(request: Request) -> Reply:
+    """The scripted answers, and one that wants leave for a command of many lines."""
+    if request.tool_output is None and request.prompt == "long":
+        return [Shell(COMMAND, "May I?")]
+    return answer(request)
+
+
+@pytest.mark.parametrize(
+    ("version", "options"),
+    [
+        (None, []),
+        (None, ["--codex-link", "on", "--message-format", "markdown"]),
+        ("0.125.0", ["--message-format", "markdown"]),
+        ("0.80.0", []),
+    ],
+    ids=str,
+)
+async def test_a_command_is_whole(version: str | None, options: list[str]) -> None:
+    try:
+        codex_binary(version)
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    with scratch_folder() as folder:
+        async with (
+            ScriptedModel(answer=a_long_command) as model,
+            codex_server(
+                folder, model, "--term-height", "24", *options, version=version, approvals=True
+            ) as (server, _),
+        ):
+            await server.ready()
+            assert await server.send("long") == Sent(200)
+            await server.wait_status("running", "stable", "running", "stable")
+            dialog = (await server.get("/approval"))["open"]
+            assert (dialog["kind"], dialog["command"]) == ("command", COMMAND)
+            question = (await server.messages())[-1][1]
+            assert f"```\n{COMMAND}\n```" in question, question
+            await server.post("/approval", {"id": dialog["id"], "choice": "1"})
+            await server.until(lambda: "has finished" in server.told[-1][1], "the end")
+            assert COMMAND not in (await server.messages())[-1][1]

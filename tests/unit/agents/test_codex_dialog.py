@@ -209,9 +209,10 @@ def test_a_long_command_and_its_label_wrap() -> None:
   Reason: a long
   story
 
-  $ echo one
+  $ if true; then
 
-    echo two
+      echo two
+  fi
 
 
 › 1. Yes, proceed (y)
@@ -226,7 +227,10 @@ def test_a_long_command_and_its_label_wrap() -> None:
     dialog = found.value
     assert (found.above, found.marked) == (2, "1")
     assert found.text.startswith("  Would you like")
-    assert (dialog.reason, dialog.command) == ("a long story", "echo one\n\necho two")
+    assert (dialog.reason, dialog.command) == (
+        "a long story",
+        "if true; then\n\n    echo two\nfi",
+    )
     assert dialog.choices[1] == Choice(
         "2", "Yes, and don't ask again for commands that start with `echo  one two three`", "p"
     )

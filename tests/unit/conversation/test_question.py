@@ -8,7 +8,12 @@ from dataclasses import replace
 import pytest
 
 from agentapi.conversation.model import Choice, Dialog
-from agentapi.conversation.question import exact_patch, question_text, shows_all
+from agentapi.conversation.question import (
+    exact_command,
+    exact_patch,
+    question_text,
+    shows_all,
+)
 from agentapi.transcript_items import Item, ToolCall, Turn
 
 CHOICES = (
@@ -68,6 +73,27 @@ STARTED = Turn("started")
 )
 def test_the_recorded_patch_that_waits(items: list[Item], patch: str) -> None:
     assert exact_patch(reversed(items)) == patch
+
+
+LONG = ToolCall("exec_command", command="cat <<E\n  one two\nthree\nE", status="running")
+
+
+@pytest.mark.parametrize(
+    ("others", "shown", "command"),
+    [
+        ([], "cat <<E\n  one\ntwo\nthree\nE", LONG.command),
+        ([], "cat <<E\n  one\n[… 68 lines] ^a view all", LONG.command),
+        ([LONG], "cat <<E\n  one\n[… 68 lines] ^a view all", LONG.command),
+        ([], "cat <<E\n  one two\nthree", ""),
+        ([], "rm <<E\n[… 68 lines] ^a view all", ""),
+        ([replace(LONG, command="cat <<E\n  one")], "cat <<E\n[… 68 lines] ^a view all", ""),
+        ([], "*** Begin Patch\n*** End Patch", ""),
+    ],
+)
+def test_the_recorded_command_that_waits(others: list[ToolCall], shown: str, command: str) -> None:
+    """Only one that agrees with what the screen shows of it."""
+    items: list[Item] = [replace(LONG, command=shown), STARTED, PATCH, LONG, *others]
+    assert exact_command(reversed(items), shown) == (command or shown)
 
 
 def test_only_the_last_turn_is_looked_at() -> None:
