@@ -11,12 +11,17 @@ shown and never kept: the stored conversation has only what was said.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
-from agentapi.conversation.model import Dialog
+from agentapi.conversation.model import Dialog, Phase, PhaseState
 from agentapi.conversation.question import exact_command, exact_patch, question_text, shows_all
+from agentapi.drivers.base import SendError
 from agentapi.history import History
 from agentapi.transcript import Transcript
+
+ANSWER_LIMIT = 5.0
+"""Seconds that an answered dialog has to be gone in our eyes, too."""
 
 
 class OpenQuestion:
@@ -27,16 +32,38 @@ class OpenQuestion:
         self._history = history
         self._transcript = transcript
         self._terminal = terminal
-        self._asked: Dialog | None = None
+        self._state = PhaseState(Phase.STARTING, "not started yet")
+        self._moved = asyncio.Event()  # set, and replaced, with each state
         self._painted = ""
         self.dialog: Dialog | None = None
         """The open dialog; its patch or command is whole, if the agent recorded it."""
         transcript.watch(lambda ids: self.show())
 
-    def ask(self, dialog: Dialog | None) -> None:
-        """This dialog is open now, or none."""
-        self._asked = dialog
+    def follow(self, state: PhaseState) -> None:
+        """The agent's phase is this now, with its open dialog."""
+        self._state = state
         self.show()
+        self._moved.set()
+        self._moved = asyncio.Event()
+
+    async def decided(self, dialog_id: str) -> None:
+        """Wait until this dialog, whose answer was taken, blocks the agent no more. Raises
+        `SendError` when it stays."""
+        try:
+            async with asyncio.timeout(ANSWER_LIMIT):
+                while self._blocked_by(dialog_id):
+                    await self._moved.wait()
+        except TimeoutError:
+            if self._state.dialog is not None:
+                reason = f"the dialog is still open {ANSWER_LIMIT:g} s after its answer"
+                raise SendError("answer", reason) from None
+
+    def _blocked_by(self, dialog_id: str) -> bool:
+        """Whether the agent waits for this dialog, or for one that nobody knows yet."""
+        dialog = self._state.dialog
+        if dialog is None:
+            return self._state.phase is Phase.BLOCKED
+        return dialog.id == dialog_id
 
     def paint(self, text: str) -> None:
         """The screen shows the dialog so."""
@@ -45,7 +72,7 @@ class OpenQuestion:
 
     def show(self) -> None:
         """Look again: the dialog, or what is known of its patch or said above it, changed."""
-        self.dialog = self._whole(self._asked)
+        self.dialog = self._whole(self._state.dialog)
         if self.dialog is None:
             self._history.ask("")
         else:

@@ -58,8 +58,6 @@ from agentapi.transcript_items import Source
 
 INTERRUPT_LIMIT = 10.0
 """Seconds that an interrupted turn has to be over in our eyes, too."""
-ANSWER_LIMIT = 5.0
-"""Seconds that an answered dialog has to be gone in our eyes, too."""
 
 log = logging.getLogger(__name__)
 
@@ -117,9 +115,7 @@ class AgentSession:
         self._opening = True  # no user message yet in this run
         self._phase = PhaseState(Phase.STARTING, "not started yet")
         self.phase_since = self.started_at = self.active_at = clock()
-        # Each a new one when it was set:
-        self._moved = asyncio.Event()  # another phase, or another dialog
-        self._turn_over = asyncio.Event()  # a phase that is no part of a turn
+        self._turn_over = asyncio.Event()  # set, and replaced, in a phase that is no part of one
         self._status = Status.RUNNING
         self.user_at: datetime | None = None
         self._text_at: float | None = None
@@ -293,20 +289,7 @@ class AgentSession:
 
     async def _answer_now(self, dialog_id: str, choice_id: str) -> None:
         await self.driver.answer(dialog_id, choice_id)
-        try:
-            async with asyncio.timeout(ANSWER_LIMIT):
-                while self._blocked_by(dialog_id):
-                    await self._moved.wait()
-        except TimeoutError:
-            if self._phase.dialog is not None:
-                reason = f"the dialog is still open {ANSWER_LIMIT:g} s after its answer"
-                raise SendError("answer", reason) from None
-
-    def _blocked_by(self, dialog_id: str) -> bool:
-        """Whether the agent waits for this dialog, or for one that nobody knows yet."""
-        dialog = self._phase.dialog
-        unknown = self._phase.phase is Phase.BLOCKED and dialog is None
-        return unknown or (dialog is not None and dialog.id == dialog_id)
+        await self._question.decided(dialog_id)
 
     def subscribe(self) -> Subscription:
         """All that happened, then what happens: the messages, the status, the notices, live."""
@@ -387,9 +370,6 @@ class AgentSession:
             log.info("phase %s: %s", state.phase.value, state.because)
             self._active()
             self._phase_changed(state)
-        if (state.phase, state.dialog) != (self._phase.phase, self._phase.dialog):
-            self._moved.set()
-            self._moved = asyncio.Event()
         if state.phase not in (Phase.WORKING, Phase.BLOCKED):
             self._turn_over.set()
             self._turn_over = asyncio.Event()
@@ -398,7 +378,7 @@ class AgentSession:
         self._transcribe()
         if self._exact is not None:
             self._exact.phase(state.phase in (Phase.WORKING, Phase.BLOCKED))
-        self._question.ask(state.dialog)
+        self._question.follow(state)
         self._outbox.follow(state)
         self._publish_status()
 

@@ -18,7 +18,7 @@ LAYERS = (
     {"agents", "processes"},
     {"terminal", "conversation", "codex", "throttle"},
     {"drivers"},
-    {"session", "outbox", "queue", "history", "prompt", "exact", "info", "screen_feed"}
+    {"session", "outbox", "queue", "question", "history", "prompt", "exact", "info", "screen_feed"}
     | {"events", "state", "stats", "storage", "transcript_events"},
     {"http"},
     {"daemon"},

@@ -421,7 +421,7 @@ async def test_an_answer_returns_once_nothing_is_blocked_by_the_dialog() -> None
 
 
 async def test_an_answered_dialog_that_stays_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agentapi.session.ANSWER_LIMIT", 0.01)
+    monkeypatch.setattr("agentapi.question.ANSWER_LIMIT", 0.01)
     async with running() as (session, driver):
         driver.silent = True
         driver.phase(Phase.BLOCKED, dialog=DIALOG)
