@@ -71,6 +71,8 @@ class AgentLink:
         self._env = env
         self._auth_methods: list[AuthMethod] = []
         self._prompt_sent: Callable[[], None] | None = None
+        self._calls: dict[str, dict[str, Any]] = {}
+        """What this turn's tool calls are about, by their ids."""
         transport = LineTransport(read, write, noise=noise, sent=self._sent)
         self._connection = Connection(self._handle, transport)
 
@@ -118,6 +120,7 @@ class AgentLink:
             session_id=self._session, prompt=[schema.TextContentBlock(type="text", text=text)]
         )
         self._prompt_sent = sent
+        self._calls.clear()
         answer = await self._request("session_prompt", request)
         reason = answer.get("stopReason") if isinstance(answer, dict) else None
         return str(reason or "no reason given")
@@ -176,6 +179,9 @@ class AgentLink:
         if self._session and note.session_id != self._session:
             log.debug("acp: an update for another session was ignored")
             return
+        if isinstance(note.update, schema.ToolCallStart | schema.ToolCallProgress):
+            known = self._calls.setdefault(note.update.tool_call_id, {})
+            known.update(subject(params["update"]))
         operation = to_operation(note.update)
         if operation is not None:
             self._update(operation)
@@ -183,6 +189,9 @@ class AgentLink:
     async def _permission(self, params: Any) -> dict[str, Any]:
         try:
             request = schema.RequestPermissionRequest.model_validate(params)
+            if known := self._calls.get(request.tool_call.tool_call_id):
+                asked = {name: value for name, value in params["toolCall"].items() if value}
+                request = request.model_validate({**params, "toolCall": {**known, **asked}})
         except ValidationError as error:
             log.warning("acp: a permission request was not understood: %s", _first(error))
             raise
@@ -190,6 +199,14 @@ class AgentLink:
         if chosen is None:
             return {"outcome": {"outcome": "cancelled"}}
         return {"outcome": {"outcome": "selected", "optionId": chosen}}
+
+
+def subject(call: Mapping[str, Any]) -> dict[str, Any]:
+    """What a tool call, as it stands on the wire, says of its command and its changes of files. A
+    permission request need not repeat what was told of its call before (codex-acp 2.6 does not)."""
+    changes = [part for part in call.get("content") or () if part.get("type") == "diff"]
+    said = {"rawInput": call.get("rawInput"), "content": changes}
+    return {name: value for name, value in said.items() if value}
 
 
 def to_operation(update: object) -> Operation | None:

@@ -14,7 +14,7 @@ from agentapi.conversation.model import Phase
 from agentapi.drivers.acp import AcpDriver
 from agentapi.drivers.base import PhaseChanged, UserText
 from agentapi.scripted import ScriptedModel
-from agentapi.scripted.answers import MARKDOWN
+from agentapi.scripted.answers import MARKDOWN, numbered
 from tests.support.acp_watch import Watch, gone
 from tests.support.codex import PROJECT, CodexHome, codex_home
 
@@ -81,6 +81,16 @@ async def test_a_permission_that_is_given(start: Start, scratch: Path) -> None:
     await driver.answer(dialog.id, "allow_once")
     await watch.idle()
     assert (scratch / "project/made").exists()
+
+
+async def test_a_patch_that_waits_for_leave_is_whole(start: Start) -> None:
+    driver, watch = await start("read-only")
+    await driver.send("patch new.txt 200")
+    dialog = await watch.blocked()
+    added = [line[1:] for line in dialog.diff.splitlines() if line.startswith("+line")]
+    assert (dialog.kind, added) == ("patch", numbered(200).splitlines())
+    await driver.answer(dialog.id, "allow_once")
+    await watch.idle()
 
 
 @pytest.mark.parametrize("how", ["answer", "deadline", "interrupt"])

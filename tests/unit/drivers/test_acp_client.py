@@ -170,6 +170,46 @@ def test_a_change_is_shown_as_a_diff() -> None:
     ]
 
 
+async def test_a_permission_is_about_what_was_told_of_its_tool_call() -> None:
+    """codex-acp 2.6 tells the changes with the call, and asks for leave without them."""
+    change = {"type": "diff", "path": "/w/a", "newText": "one"}
+    told = {"toolCallId": "t", "title": "Editing", "kind": "edit", "content": [change]}
+    more = {"toolCallId": "t", "rawInput": {"command": "apply"}, "status": "in_progress"}
+    options = [{"optionId": "o", "name": "Yes", "kind": "allow_once"}]
+    asked: list[Question] = []
+
+    async def ask(tool_id: str, question: Question) -> str | None:
+        asked.append(question)
+        return None
+
+    async def read() -> bytes:
+        return b""
+
+    async def write(data: bytes) -> None:
+        pass
+
+    link = AgentLink(
+        read, write, noise=lambda line: None, update=lambda operation: None, ask=ask, env={}
+    )
+    for kind, call in (("tool_call", told), ("tool_call_update", more)):
+        params = {"sessionId": "s", "update": {"sessionUpdate": kind, **call}}
+        await link._handle("session/update", params, True)
+    for call in (
+        {"toolCallId": "t", "title": "Edit?", "kind": "edit", "content": None},
+        {"toolCallId": "t", "content": [{"type": "content", "content": text("instead")}]},
+        {"toolCallId": "other"},
+    ):
+        params = {"sessionId": "s", "toolCall": call, "options": options}
+        await link._handle("session/request_permission", params, False)
+    await link.close()
+    diff = "--- /dev/null\n+++ /w/a\n@@ -0,0 +1 @@\n+one"
+    assert [(one.title, one.reason, one.command, one.diff) for one in asked] == [
+        ("Edit?", "", "apply", diff),
+        ("", "instead", "apply", ""),
+        ("", "", "", ""),
+    ]
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
