@@ -176,6 +176,11 @@ async def test_a_permission_is_about_what_was_told_of_its_tool_call() -> None:
     told = {"toolCallId": "t", "title": "Editing", "kind": "edit", "content": [change]}
     more = {"toolCallId": "t", "rawInput": {"command": "apply"}, "status": "in_progress"}
     options = [{"optionId": "o", "name": "Yes", "kind": "allow_once"}]
+    calls: list[dict[str, Any]] = [
+        {"toolCallId": "t", "title": "Edit?", "kind": "edit", "content": None},
+        {"toolCallId": "t", "content": [{"type": "content", "content": text("instead")}]},
+        {"toolCallId": "other"},
+    ]
     asked: list[Question] = []
 
     async def ask(tool_id: str, question: Question) -> str | None:
@@ -194,13 +199,9 @@ async def test_a_permission_is_about_what_was_told_of_its_tool_call() -> None:
     for kind, call in (("tool_call", told), ("tool_call_update", more)):
         params = {"sessionId": "s", "update": {"sessionUpdate": kind, **call}}
         await link._handle("session/update", params, True)
-    for call in (
-        {"toolCallId": "t", "title": "Edit?", "kind": "edit", "content": None},
-        {"toolCallId": "t", "content": [{"type": "content", "content": text("instead")}]},
-        {"toolCallId": "other"},
-    ):
-        params = {"sessionId": "s", "toolCall": call, "options": options}
-        await link._handle("session/request_permission", params, False)
+    for call in calls:
+        asking = {"sessionId": "s", "toolCall": call, "options": options}
+        await link._handle("session/request_permission", asking, False)
     await link.close()
     diff = "--- /dev/null\n+++ /w/a\n@@ -0,0 +1 @@\n+one"
     assert [(one.title, one.reason, one.command, one.diff) for one in asked] == [
