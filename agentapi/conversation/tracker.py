@@ -108,6 +108,11 @@ class Tracker:
         else:
             self.fusion.withdraw(Source.SCREEN)
 
+    @property
+    def asks(self) -> bool:
+        """Whether the open question is the agent's own word, and not the screen's alone."""
+        return self._asked is not None
+
     def ask(self, dialog: Dialog | None) -> None:
         """The agent's own word on the question that it asks: more exact than what the screen shows
         of it. None when it is decided."""
@@ -148,7 +153,7 @@ class Tracker:
         """The open question as the screen shows it; empty as long as that shows none, or another
         one than the agent asks."""
         asked, shown = self._asked, self.reading.dialog
-        other = asked and shown and not _same_question(asked, shown)
+        other = asked and shown and not same_question(asked, shown)
         return "" if other or self._decided else self.reading.dialog_text
 
     @property
@@ -288,7 +293,9 @@ class Tracker:
             self._dialog = replace(dialog, id=next(self._ids))
 
 
-def _same_question(asked: Dialog, shown: Dialog) -> bool:
+def same_question(asked: Dialog, shown: Dialog) -> bool:
+    """Whether the agent's own word and its screen mean one question: both have its words, wrapped
+    or not."""
     return squeeze(asked.title + asked.command) == squeeze(shown.title + shown.command)
 
 

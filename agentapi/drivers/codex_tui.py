@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from agentapi.agents.profile import squeeze
 from agentapi.codex.link import CodexLink
 from agentapi.codex.link_events import (
     Asked,
@@ -25,9 +26,9 @@ from agentapi.codex.link_events import (
     UsageSeen,
 )
 from agentapi.codex.rpc import RpcError, RpcLost
-from agentapi.conversation.model import Phase
+from agentapi.conversation.model import Dialog, Phase
 from agentapi.conversation.status import Source
-from agentapi.conversation.tracker import Said
+from agentapi.conversation.tracker import Said, same_question
 from agentapi.drivers.base import (
     Busy,
     DialogOpen,
@@ -83,6 +84,8 @@ class LinkedTui(TuiDriver):
         self._sending: Sending | None = None
         self._recorded_turn = ""
         """The id of the last turn that the rollout says began."""
+        self._linked_ids: dict[str, str] = {}
+        """The link's ids of questions that the screen showed first, by the ids they have there."""
         self._loss = ""
         """Why the link is of no use any more."""
 
@@ -134,7 +137,8 @@ class LinkedTui(TuiDriver):
         """Answer the open dialog: by a call where the agent asked on the link, else by its key.
 
         Raises `LookupError`, and `SendError` when the dialog stays open."""
-        asked = self.link.asks(dialog_id)
+        linked = self._linked_ids.get(dialog_id, dialog_id)
+        asked = self.link.asks(linked)
         if asked is None:
             await super().answer(dialog_id, choice_id)
             return
@@ -142,7 +146,7 @@ class LinkedTui(TuiDriver):
             await self.link.answer(asked, choice_id)
         except RpcLost as error:
             raise SendError("answer", str(error)) from error
-        if not await self.until(lambda: self.link.asks(dialog_id) is None, ANSWER_LIMIT):
+        if not await self.until(lambda: self.link.asks(linked) is None, ANSWER_LIMIT):
             raise SendError("answer", f"the dialog is still open {ANSWER_LIMIT:g} s after it")
 
     def _check(self) -> None:
@@ -205,7 +209,7 @@ class LinkedTui(TuiDriver):
                 self.tracker.fusion.note(Source.LINK, phase, detail)
                 self._evaluate()
             case Asked(dialog):
-                self.tracker.ask(dialog)
+                self.tracker.ask(dialog and self._as_told(dialog))
                 self._evaluate()
             case ItemSeen(turn, number, item, partial):
                 if isinstance(item, UserMessage) and not partial:
@@ -228,6 +232,16 @@ class LinkedTui(TuiDriver):
                 self._loss = why
                 self._changed.set()
                 self._lost(why)
+
+    def _as_told(self, dialog: Dialog) -> Dialog:
+        """The link's question under the id of the screen's, where that was seen first: clients know
+        it already, and its choices."""
+        shown = self.tracker.state.dialog
+        first = shown is not None and not self.tracker.asks
+        if shown and first and same_question(dialog, shown) and _labels(dialog) == _labels(shown):
+            self._linked_ids[shown.id] = dialog.id
+        told = next((id for id, linked in self._linked_ids.items() if linked == dialog.id), None)
+        return replace(dialog, id=told) if told else dialog
 
     # -- what the screen still owes ----------------------------------------------------------------
 
@@ -267,3 +281,7 @@ class LinkedTui(TuiDriver):
             if "".join(text.split()) == shown:
                 return Said(text, by_user=True)
         return part
+
+
+def _labels(dialog: Dialog) -> list[tuple[str, str]]:
+    return [(choice.id, squeeze(choice.label)) for choice in dialog.choices]

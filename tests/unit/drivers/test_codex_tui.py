@@ -413,6 +413,33 @@ def test_a_question_is_told_when_the_screen_shows_it_too() -> None:
     perform(script)
 
 
+def test_a_question_that_the_screen_shows_first_keeps_its_id() -> None:
+    """On a busy machine the link tells it later; whoever saw it answers it by call all the same."""
+
+    async def script(stage: LinkedStage) -> None:
+        await stage.working()
+        stage.paint("› hi", "", *SHOWN, composer=None)
+        assert stage.phase == "blocked"
+        first = stage.driver.tracker.state.dialog
+        assert first is not None
+        for _ in range(2):  # the link may tell it again
+            stage.tell(Standing(Phase.BLOCKED, "waitingOnApproval"), Asked(QUESTION.dialog))
+            told = stage.driver.tracker.state.dialog
+            assert told is not None
+            assert (told.id, told.command) == (first.id, QUESTION.dialog.command)
+        stage.link.question = QUESTION
+        answering = await soon(stage.driver.answer(first.id, "1"))
+        stage.link.question = None
+        stage.tell(Asked(None), Standing(Phase.WORKING, "active"))
+        await answering
+        again = replace(QUESTION.dialog, id="dialog-2")
+        stage.tell(Asked(again))
+        assert stage.driver.tracker.state.dialog is not None
+        assert stage.driver.tracker.state.dialog.id == "dialog-2"
+
+    assert perform(script).link.calls == ["hi", "answer 1"]
+
+
 SHOWN = (
     "  Would you like to run the following command?",
     "",
