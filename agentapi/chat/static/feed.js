@@ -29,7 +29,8 @@ export function follow(api, { onChange, onNotice, onQuestion }) {
   const handlers = {
     message_update: (data) => {
       change(messageUpdated(conversation, data));
-      if (!conversation.snapshot && conversation.status === "stable") question.look();
+      const ends = data.role === "agent" && !conversation.snapshot;
+      if (ends && conversation.status === "stable") question.look();
     },
     status_change: (data) => {
       if (data.status === "stable") question.look();
