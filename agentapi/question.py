@@ -66,9 +66,11 @@ class OpenQuestion:
         return dialog.id == dialog_id
 
     def paint(self, text: str) -> None:
-        """The screen shows the dialog so."""
+        """The screen shows the dialog so. One that it shows no more is about to go: what is known
+        of it need not be told once more in other words."""
         self._painted = text
-        self.show()
+        if text:
+            self.show()
 
     def show(self) -> None:
         """Look again: the dialog, or what is known of its patch or said above it, changed."""

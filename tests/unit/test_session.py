@@ -374,6 +374,10 @@ async def test_what_the_screen_shows_of_a_question_is_kept_to_where_it_is_whole(
         assert contents(session)[-1][2] == f"looking\n\n{PAINTED}"
         driver.emit(QuestionPainted(PAINTED.replace("› 1", "  1")))
         assert contents(session)[-1][2] == f"looking\n\n{PAINTED.replace('› 1', '  1')}"
+        moved = contents(session)
+        driver.emit(QuestionPainted(""))
+        assert contents(session) == moved, "it is about to go"
+        driver.emit(QuestionPainted(PAINTED))
         driver.phase(Phase.BLOCKED, dialog=replace(DIALOG, command="ls /"))
         assert contents(session)[-1][2].endswith(CHOICE.replace("ls", "ls /"))
 
