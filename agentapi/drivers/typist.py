@@ -114,17 +114,17 @@ class Typist:
         if not choice.key:
             raise SendError("answer", f"no key picks {choice.label!r}: answer in the terminal")
         await self._driver.rest()
-        if self._dialog() != dialog:
+        if not self._is_open(dialog_id):
             raise LookupError(f"dialog {dialog_id!r} was answered already")
         self._driver.write(choice.key.encode())
         if dialog.kind in STARTUP_DIALOGS:
             await self._confirm(dialog, choice)
-        if not await self._driver.until(lambda: self._dialog() != dialog, limit):
+        if not await self._driver.until(lambda: not self._is_open(dialog_id), limit):
             raise SendError("answer", f"the dialog is still open {limit:g} s after {choice.key!r}")
 
     async def _confirm(self, dialog: Dialog, choice: Choice) -> None:
         """Some dialogs of the start only mark a choice by its key, and want Enter then."""
-        gone = await self._driver.until(lambda: self._dialog() != dialog, MARKED_LIMIT)
+        gone = await self._driver.until(lambda: not self._is_open(dialog.id), MARKED_LIMIT)
         if not gone and self._tracker.reading.marked == choice.id:
             self._driver.write(b"\r")
 
@@ -233,6 +233,11 @@ class Typist:
 
     def _dialog(self) -> Dialog | None:
         return self._tracker.state.dialog
+
+    def _is_open(self, dialog_id: str) -> bool:
+        """By its id: more may become known of a dialog while it is open."""
+        dialog = self._dialog()
+        return dialog is not None and dialog.id == dialog_id
 
     def _hindered(self) -> bool:
         return self._driver.phase in (Phase.BLOCKED, Phase.EXITED)

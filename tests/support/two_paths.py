@@ -173,10 +173,6 @@ def _between(phases: Sequence[Told]) -> tuple[list[Told], bool]:
 
 
 def _check_phases(told: list[Told], alone: list[str], cut: bool) -> None:
-    told = [
-        one for one, of in zip(told, _ends_question([t.phase for t in told]), strict=True) if not of
-    ]
-    alone = [one for one, of in zip(alone, _ends_question(alone), strict=True) if not of]
     left, right = _left(told, alone)
     # One path may have heard of one change more when all was cut short.
     assert (left, right) == (0, 0) or (cut and left + right == 1), _differing(
@@ -192,6 +188,7 @@ def _ends_question(phases: Sequence[str]) -> list[bool]:
 
 def _left(told: Sequence[Told], alone: Sequence[str]) -> tuple[int, int]:
     """How many phases are left of each, when as many as possible were found in both."""
+    told_ends, alone_ends = _ends_question([one.phase for one in told]), _ends_question(alone)
 
     @cache
     def left(here: int, there: int) -> tuple[int, int]:
@@ -201,6 +198,10 @@ def _left(told: Sequence[Told], alone: Sequence[str]) -> tuple[int, int]:
         short = best[0] > 1 and told[here + 1].at < told[here].at + AT_ONCE
         if short and told[here].phase in ("idle", "blocked"):
             best = min(best, left(here + 1, there), left(here + 2, there), key=sum)
+        if here < len(told) and told_ends[here]:
+            best = min(best, left(here + 1, there), key=sum)
+        if there < len(alone) and alone_ends[there]:
+            best = min(best, left(here, there + 1), key=sum)
         return best
 
     return left(0, 0)

@@ -29,7 +29,7 @@ from agentapi.drivers.base import Busy, DialogOpen, SendError
 from agentapi.drivers.codex_tui import BEGIN_LIMIT, END_LIMIT, OPEN_LIMIT, LinkedTui
 from agentapi.drivers.painted import PAINT_LIMIT, STALL_LIMIT
 from agentapi.drivers.stopper import INTERRUPT_LIMIT
-from agentapi.drivers.tui import DRAIN
+from agentapi.drivers.tui import DIALOG_REST, DRAIN
 from agentapi.transcript_items import AgentMessage, Entry, Turn, UserMessage
 from tests.support.replay import run_virtual
 from tests.support.stage import DONE, WORKING, Detached, Stage
@@ -438,6 +438,21 @@ def test_a_question_that_the_screen_shows_first_keeps_its_id() -> None:
         assert stage.driver.tracker.state.dialog.id == "dialog-2"
 
     assert perform(script).link.calls == ["hi", "answer 1"]
+
+
+def test_a_key_is_pressed_although_the_link_tells_more_of_the_question_meanwhile() -> None:
+    async def script(stage: LinkedStage) -> None:
+        await stage.working()
+        stage.paint("› hi", "", *SHOWN, composer=None)
+        first = stage.driver.tracker.state.dialog
+        assert first is not None
+        answering = await soon(stage.driver.answer(first.id, "1"))
+        stage.tell(Asked(replace(QUESTION.dialog, reason="To know the day.")))
+        await asyncio.sleep(DIALOG_REST)
+        stage.tell(Asked(None), Standing(Phase.WORKING, "active"))
+        await answering
+
+    assert b"y" in perform(script).driver.written
 
 
 SHOWN = (
