@@ -254,9 +254,14 @@ class EventHub:
         """Drop a subscriber (a subscription calls this when it closes)."""
         self._subscribers.pop(subscription, None)
 
+    def end_subscriptions(self) -> None:
+        """End those there are, once they have taken what they were told: who subscribes again is
+        told what there is now."""
+        for subscription in tuple(self._subscribers):
+            subscription.close()
+
     def close(self) -> None:
         """End all subscriptions once they have taken what they were told; later ones end after
         their snapshot."""
         self._closed = True
-        for subscription in tuple(self._subscribers):
-            subscription.close()
+        self.end_subscriptions()

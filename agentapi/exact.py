@@ -25,6 +25,7 @@ from agentapi.transcript_changes import TranscriptItem
 from agentapi.transcript_items import (
     AgentMessage,
     Error,
+    Notice,
     Plan,
     Source,
     ToolCall,
@@ -85,6 +86,12 @@ class ExactMessages:
             return False
         return _ended(items) or _ends_with_text(items)
 
+    def clear(self) -> None:
+        """Another conversation begins."""
+        self.release()
+        self._questions.clear()
+        self.screen = list(self._history.messages)
+
     def asked(self, message: Message) -> None:
         """The user's message is in the history."""
         self.screen.append(message)
@@ -134,10 +141,21 @@ class ExactMessages:
     # -- the transcript ------------------------------------------------------------------------
 
     def _changed(self, ids: Iterable[int]) -> None:
+        self._take_back(ids)
         places = {self._owner(number) for number in ids}
         if self._may_move(ids):
             places |= set(self._find())
         self._renew_all(places)
+
+    def _take_back(self, ids: Iterable[int]) -> None:
+        """A rewind stands where it leads to, in the place of what it takes back: what clients were
+        told of that stays as it is."""
+        for number in ids:
+            item = self._transcript.find(number)
+            if item is not None and isinstance(item.item, Notice) and item.item.event == "rollback":
+                for question in self._questions:
+                    if question.item >= number:
+                        question.item, question.settled = 0, True
 
     def _renew_all(self, places: set[int]) -> None:
         for place in sorted(places - {-1}):
@@ -169,7 +187,7 @@ class ExactMessages:
             place -= 1
         if place == len(self._questions):
             return
-        after = self._questions[place - 1].item if place else 0
+        after = max((one.item for one in self._questions[:place]), default=0)
         found = dict(self._match(place, after))
         for number in range(place, len(self._questions)):
             question, item = self._questions[number], found.get(number)

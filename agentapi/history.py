@@ -123,6 +123,12 @@ class History:
         log.log(logging.ERROR if level is Level.ERROR else logging.WARNING, "%s", message[:LOGGED])
         self._hub.publish(notice_event(notice))
 
+    def clear(self) -> None:
+        """Begin another conversation: whoever subscribes from now on is told of this one."""
+        self.messages.clear()
+        self._events.clear()
+        self._question = self._question_id = ""
+
     def settle(self) -> None:
         """Tell what of a growing message was not told yet."""
         self._growth.flush()

@@ -106,6 +106,10 @@ class MessageQueue:
                 return
         raise LookupError(f"no message {id} is queued: it was sent or cancelled, or never was")
 
+    def clear(self) -> None:
+        """Forget all messages; their ids are not used again."""
+        self._items.clear()
+
     def take(self, messages: int) -> Queued:
         """The due message, from now on `sending`. Keep the state before the first key."""
         item = self.due

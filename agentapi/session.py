@@ -35,6 +35,7 @@ from agentapi.drivers.base import (
     Driver,
     DriverEvent,
     Exited,
+    Forgot,
     Noticed,
     PhaseChanged,
     QuestionPainted,
@@ -128,7 +129,7 @@ class AgentSession:
         self._exact = ExactMessages(self._history, self.transcript, clock()) if exact else None
         screen_text = on_terminal and not exact
         self._question = OpenQuestion(self._history, self.transcript, terminal=screen_text)
-        self._put_back()
+        self._put_back(self._restored)
         self._outbox = Outbox(
             driver,
             self._history,
@@ -332,6 +333,8 @@ class AgentSession:
                 self._question.paint(text)
             case Noticed(level, message):
                 self.notice(level, message)
+            case Forgot(why):
+                self._begin_anew(why)
             case Exited():
                 self._on_exit(event)
             case _:
@@ -390,17 +393,37 @@ class AgentSession:
         self._ended = event
         self._end_seen.set()
 
+    def _begin_anew(self, why: str) -> None:
+        """Set the conversation aside and begin another. Whoever follows the events has to ask for
+        them again: nothing on the wire takes a message back."""
+        self._history.keep_all()
+        try:
+            aside = self._store.set_aside()
+            where = f": the conversation so far is kept in {aside}" if aside is not None else ""
+        except OSError as error:
+            where = f", and the conversation so far could not be kept: {error}"
+        self._history.clear()
+        self.queue.clear()
+        self.transcript.clear()
+        self.resumed, self._opening, self.user_at = False, True, None
+        self._put_back(RestoredState())
+        if self._exact is not None:
+            self._exact.clear()
+        self._history.keep_all()
+        self.notice(Level.WARNING, why + where)
+        self.hub.end_subscriptions()
+
     # -- what clients are told ---------------------------------------------------------------
 
-    def _put_back(self) -> None:
-        for message in self._restored.messages:
+    def _put_back(self, restored: RestoredState) -> None:
+        for message in restored.messages:
             self._history.put_back(message)
         if not self.resumed and self.transport == "pty":
             self._history.put_back(Message(0, Role.AGENT, "", self.started_at))
         if self._exact is not None:
             self._exact.screen.extend(self._history.messages)
         self.transcript.restore(self._history.messages)
-        for warning in self._restored.warnings:
+        for warning in restored.warnings:
             self.notice(Level.WARNING, warning)
 
     def _transcribe(self, *, now: bool = False) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from agentapi.conversation.model import Message
@@ -36,9 +37,17 @@ class Store(Protocol):
 
         Never raises: who cannot write says so by a notice, and the agent goes on."""
 
+    def set_aside(self) -> Path | None:
+        """Keep what was saved under another name, as another conversation begins; where, if there
+        is anything. Raises `OSError`."""
+
 
 class NullStore:
     """Keeps nothing."""
 
     def save(self, state: State) -> None:
         """Do nothing."""
+
+    def set_aside(self) -> Path | None:
+        """Nothing was kept."""
+        return None

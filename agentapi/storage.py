@@ -16,6 +16,7 @@ unreadable. Nothing here raises for what a disk does: the reason goes to `warn`,
 from __future__ import annotations
 
 import asyncio
+import glob
 import json
 import logging
 import os
@@ -107,6 +108,21 @@ class StateStore:
             self._trouble = ""
         if wrote:
             self._sync_soon()
+
+    def set_aside(self) -> Path | None:
+        """Keep what the files hold under names of its own, `NAME.TIME`, as they are about to hold
+        another conversation; the file, or None when there is none.
+
+        One that was kept before is kept once. Raises `OSError`."""
+        source = self._main.target
+        if source is None or not source.exists():
+            return None
+        aside = _free_name(source)
+        extra = self._extra.target
+        if extra is not None and extra.exists():
+            _keep(extra, aside.with_name(aside.name + ".extra.json"))
+        _keep(source, aside)  # last: with it, all is there
+        return aside
 
     async def close(self) -> None:
         """Bring what was saved to the disk itself."""
@@ -244,6 +260,25 @@ class _StateFile:
 
 class _EmptyFile(Exception):
     """Nothing in it: nothing to be lost by writing it."""
+
+
+def _free_name(source: Path) -> Path:
+    """A name for a file that is set aside: one that it has already, else a new one."""
+    for known in source.parent.glob(f"{glob.escape(source.name)}.*Z*"):
+        if known.samefile(source):
+            return known
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+    return source.with_name(f"{source.name}.{stamp}")
+
+
+def _keep(source: Path, name: Path) -> None:
+    """Give a file another name. It is replaced, never changed: what has the other name stays."""
+    if name.exists():
+        return
+    try:
+        name.hardlink_to(source)
+    except OSError:  # a file system without links
+        write_atomically(name, source.read_bytes())
 
 
 def parse_state(data: bytes) -> State:

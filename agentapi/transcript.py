@@ -177,12 +177,19 @@ class Transcript:
             self._tail.begin()
         self._tail.learn(entry.item)
 
-    def _restart(self, feed: Feed) -> None:
+    def clear(self) -> None:
+        """Another conversation begins: withdraw all items. What told them must have stopped."""
+        self._feed, self._exact, self._screen = None, 0, ()
+        self._growing.clear()
+        self._tail, self._live = Tail(), Live()
+        self._show()
+
+    def _replace(self, feed: Feed, entries: Iterable[Entry]) -> None:
         self._exact = feed.base + feed.known
         self._growing.clear()
         self._live.restart()
         self._tail.begin()
-        self._show()
+        self._put(feed, entries)
 
     # -- the screen --------------------------------------------------------------------------
 
@@ -352,7 +359,8 @@ class Feed:
         """The place of the first entry, or what it would be."""
         # The places of entries that may still change:
         self._growing: dict[int, int] = dict(again._growing) if again is not None else {}
-        self._told_turns: int = again._told_turns if again is not None else 0
+        self._known_turns: int = again._told_turns if again is not None else 0
+        self._told_turns: int = self._known_turns
         self.turns = turns - self._told_turns
         """What to add to the number of a turn."""
         self._transcript = transcript
@@ -375,10 +383,12 @@ class Feed:
         """Add or change items; what is not news changes nothing."""
         self._transcript._put(self, entries)
 
-    def restart(self) -> None:
-        """Forget what this feed told: it begins anew."""
+    def replace(self, entries: Iterable[Entry]) -> None:
+        """Put these in the place of all that this feed told: what stays the same is no change,
+        what is not there any more is withdrawn."""
         self._growing = {n: place for n, place in self._growing.items() if n < self.known}
-        self._transcript._restart(self)
+        self.told, self._told_turns = self.known, self._known_turns
+        self._transcript._replace(self, entries)
 
     def tell_usage(self, usage: dict[str, object] | None) -> None:
         """The tokens so far."""

@@ -18,15 +18,11 @@ from agentapi.cli.stdin_prompt import read_prompt, stdin_may_hold_prompt
 from agentapi.codex.launch import INLINE, known_flags
 from agentapi.codex.options import CodexSettings
 from agentapi.codex.processes import open_for_writing, wait_for_end
-from agentapi.codex.recall import recall
+from agentapi.codex.recall import known, recall
 from agentapi.codex.rollout_feed import RolloutFeed
+from agentapi.codex.session_files import SessionMeta, find_rollout, read_meta, stems_from
 from agentapi.codex.session_watch import SessionWatch
-from agentapi.codex.sessions import (
-    SessionMeta,
-    find_rollout,
-    read_meta,
-    session_in_exit_text,
-)
+from agentapi.codex.sessions import session_in_exit_text
 from agentapi.drivers.base import Exited
 from agentapi.drivers.codex import CodexDriver
 from agentapi.drivers.resuming import Plan, ResumingDriver
@@ -105,6 +101,8 @@ class CodexRun:
             started=self._started,
             ready=self._ready,
             ended=self._ended,
+            refused=self._refused,
+            forgotten=self._past.forget,
         )
 
     def _program(self, command: list[str]) -> TuiDriver | CodexDriver:
@@ -165,14 +163,18 @@ class CodexRun:
         if resumed and self._driver.session_id is not None:
             self._remember(self._driver.session_id)
         if self._prompt_known is not None and not self._prompt_known.done():
-            self._prompt_known.set_result(
-                self._past.prompt_after_resume if resumed else self._settings.prompt
-            )
+            fresh = self._settings.prompt or self._past.unsent_prompt
+            self._prompt_known.set_result(self._past.prompt_after_resume if resumed else fresh)
+
+    def _refused(self) -> None:
+        """Codex cannot go on with the session."""
+        self._rollout = self._driver.session_id = self._driver.agent_version = None
+        self._transcript.forget()
 
     def _painted(self, screen: str) -> bool:
         """Whether the last words of either side show; how Codex renders them does not matter."""
         shown = _letters(screen)
-        last = {one.role: _letters(one.text)[-_TAIL:] for one in self._past.recalled}
+        last = {one.role: _letters(one.text)[-_TAIL:] for one in known(self._past.recalled)}
         return any(words in shown for words in last.values())
 
     def _ended(self, event: Exited) -> None:
@@ -188,11 +190,18 @@ class CodexRun:
     def _on_session(self, meta: SessionMeta, rollout: Path) -> None:
         self._rollout = rollout
         self._transcript.found(rollout)
-        known = self._driver.session_id == meta.id
-        self._driver.session_id = meta.id
+        before, self._driver.session_id = self._driver.session_id, meta.id
         self._driver.agent_version = meta.version or None
-        if not known:
-            self._remember(meta.id)
+        if before == meta.id:
+            return
+        self._remember(meta.id)
+        with contextlib.suppress(OSError):
+            if before is None or stems_from(rollout, before):
+                return
+            self._driver.warn(
+                f"the agent is in another session now, {meta.id}: it knows nothing of what was said"
+                f" before in {before}, which the next start sets aside"
+            )
 
     def _remember(self, session: str) -> None:
         try:

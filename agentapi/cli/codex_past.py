@@ -11,15 +11,20 @@ import logging
 import os
 import signal
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 from agentapi.cli.state_file import open_store
 from agentapi.codex.options import CodexSettings
-from agentapi.codex.recall import Said, merge, recall
-from agentapi.codex.sessions import SessionMeta, Tracker, find_rollout, read_meta
+from agentapi.codex.recall import Merged, Said, known, merge, recall
+from agentapi.codex.session_files import (
+    SessionMeta,
+    all_rollouts,
+    begun,
+    find_rollout,
+    read_meta,
+)
+from agentapi.codex.sessions import Tracker
 from agentapi.conversation.model import Role
-from agentapi.files import write_atomically
 from agentapi.processes.identity import Process
 from agentapi.settings import SettingsError
 from agentapi.state import RestoredState
@@ -27,6 +32,10 @@ from agentapi.storage import StateStore
 
 ORPHAN_LIMIT = 0.5
 """Seconds that the agent of a killed daemon has to end before the next one looks at its files."""
+
+_FOLDER = "folder"
+"""Where the state says in which folder it was made: a state file may be given for any."""
+_ASKED_FOR = "a fresh session is started, as asked for"
 
 _log = logging.getLogger(__name__)
 
@@ -40,6 +49,8 @@ class Past:
         self._home = home
         self._say = say
         self._warnings: list[str] = []
+        self._trouble = ""
+        """Why a session is not resumed."""
         self.tracker = Tracker(settings.session_file, settings.workdir)
         self._owns = self._own()
         self.store = self._open_store()
@@ -63,14 +74,16 @@ class Past:
 
     @property
     def unsent_prompt(self) -> str:
-        """The prompt that an earlier run was given and could not send."""
-        return "" if self._kept.initial_prompt_sent else self._kept.initial_prompt
+        """The prompt that an earlier run was given here and could not send."""
+        done = self._kept.initial_prompt_sent or self._is_of_another_folder()
+        return "" if done else self._kept.initial_prompt
 
     @property
     def history(self) -> RestoredState:
         """What the clients see of it."""
         warnings = (*self._kept.warnings, *self._warnings)
-        return RestoredState(messages=self._messages, extra=self._extra, warnings=warnings)
+        extra = {**self._extra, _FOLDER: self.tracker.workdir}
+        return RestoredState(messages=self._messages, extra=extra, warnings=warnings)
 
     # -- taking the folder over --------------------------------------------------------------
 
@@ -129,12 +142,13 @@ class Past:
             return self._take(meta) if meta is not None else None
         if not settings.resume:
             self._say("Starting a fresh session (continue is off)")
+            self._trouble = _ASKED_FOR
             return None
         known = self._tracked()
         if known is not None:
             self._say(f"Found existing task session for this directory: {known}")
             meta = self._usable(known)
-            if meta is not None and merge(self._kept.messages, self.recalled).belongs:
+            if meta is not None and self._merged().belongs:
                 return self._take(meta)
             newer = self._unlearned()
             if newer is not None:
@@ -155,20 +169,23 @@ class Past:
             return None
 
     def _usable(self, session: str) -> SessionMeta | None:
-        """The session's first line; None, with a warning, when Codex could not resume it."""
-        rollout = find_rollout(self._home, session)
+        """The session's first line; None when Codex could not resume it."""
         trouble = f"Codex has no record of it in {self._home}"
-        if rollout is not None:
-            try:
+        rollout = None
+        try:
+            rollout = find_rollout(self._home, session)
+            if rollout is not None:
                 meta = read_meta(rollout)
                 said = recall(rollout) if meta is not None and meta.id == session else []
                 if said:
                     self.rollout, self.recalled = rollout, said
                     return meta
                 trouble = f"its record {rollout} is empty or broken"
-            except OSError as error:
-                trouble = f"its record {rollout} cannot be read: {error.strerror}"
-        self._warn(f"the session {session} cannot be resumed: {trouble}. A fresh one is started")
+        except OSError as error:
+            trouble = f"its record {rollout} cannot be read: {error.strerror}"
+        self._trouble = (
+            f"the session {session} cannot be resumed, a fresh one is started: {trouble}"
+        )
         return None
 
     def _unlearned(self) -> SessionMeta | None:
@@ -178,16 +195,16 @@ class Past:
         if not users:
             return None
         found = []
-        day = users[0].time.strftime("%Y/%m")
-        for rollout in (self._home / "sessions").glob(f"{day[:4]}/*/*/rollout-*.jsonl"):
+        for path in all_rollouts(self._home):
             with contextlib.suppress(OSError):
-                if rollout.stat().st_mtime < users[0].time.timestamp() - 60:
+                if path.stat().st_mtime < users[0].time.timestamp() - 60:
                     continue
-                meta = read_meta(rollout)
-                if meta is None or not meta.by_user:
-                    continue
+                meta = read_meta(path)
+                if meta is None or not meta.by_user or meta.base is not None:
+                    continue  # a segment is found by the file that the session began with
                 if os.path.realpath(meta.cwd) != self.tracker.workdir:
                     continue
+                rollout = find_rollout(self._home, meta.id) or path
                 said = recall(rollout)
                 first = next((one for one in said if one.role is Role.USER), None)
                 if first is None or abs((first.time - users[0].time).total_seconds()) >= 60:
@@ -201,11 +218,19 @@ class Past:
 
     # -- which messages ----------------------------------------------------------------------
 
+    def _merged(self) -> Merged:
+        since = None
+        with contextlib.suppress(OSError):
+            since = begun(self.rollout) if self.rollout is not None else None
+        return merge(self._kept.messages, self.recalled, since)
+
     def _take(self, meta: SessionMeta) -> SessionMeta:
         """Go on with this session: its messages, and whether the prompt is still to be sent."""
-        merged = merge(self._kept.messages, self.recalled)
+        merged = self._merged()
         if not merged.belongs:
-            self._set_state_aside("it is of another session")
+            self._set_state_aside(f"another session goes on ({meta.id})")
+        elif merged.earlier:
+            self._set_state_aside(f"it began before the session that goes on ({meta.id})")
         if merged.unrecorded:
             self._warn(
                 f"Codex has no record of the last {merged.unrecorded} user message(s): it was"
@@ -213,7 +238,8 @@ class Past:
             )
         self._messages = merged.messages
         unsent = self.unsent_prompt
-        recorded = {" ".join(one.text.split()) for one in self.recalled if one.role is Role.USER}
+        users = [one for one in known(self.recalled) if one.role is Role.USER]
+        recorded = {" ".join(one.text.split()) for one in users}
         self.prompt_after_resume = "" if " ".join(unsent.split()) in recorded else unsent
         return meta
 
@@ -223,32 +249,42 @@ class Past:
         kept = self._kept.messages
         users = [message.content for message in kept if message.role is Role.USER]
         self._messages = ()
-        if not users:
+        if self._trouble:
+            self._set_state_aside(self._trouble, tell=self._trouble != _ASKED_FOR)
+        elif self._is_of_another_folder():
+            self._set_state_aside("a fresh session is started in this folder", tell=False)
+        elif not users:
             return
-        if not self._settings.resume or self._settings.session or self._tracked() is not None:
-            self._set_state_aside("a fresh session begins")
         elif users == [self._settings.prompt]:
             self._messages = kept[: [message.role for message in kept].index(Role.USER)]
         else:
             self._messages = kept
             self._warn("Codex has no record of the conversation so far: it cannot refer to it")
 
-    def _set_state_aside(self, why: str) -> None:
+    def _is_of_another_folder(self) -> bool:
+        return self._kept.extra.get(_FOLDER) not in (None, self.tracker.workdir)
+
+    def _set_state_aside(self, why: str, *, tell: bool = True) -> None:
+        """Another conversation begins. Clients are told why, and where what was said so far is;
+        `tell` them also when there is none."""
         self._extra = {}  # what was queued for the other session, too
-        file = self._settings.server.state_file
-        if file is None or self.store is None or not file.exists():
-            return
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-        aside = file.with_name(f"{file.name}.{stamp}")
-        try:
-            for end in ("", ".extra.json"):
-                source = file.with_name(file.name + end)
-                if source.exists():
-                    write_atomically(aside.with_name(aside.name + end), source.read_bytes())
-        except OSError as error:
-            self._warn(f"the conversation so far could not be copied to {aside}: {error}")
-            return
-        self._warn(f"the conversation so far is kept in {aside}: {why}")
+        where = ""
+        if self.store is not None and any(m.role is Role.USER for m in self._kept.messages):
+            try:
+                aside = self.store.set_aside()
+                where = f". The conversation so far is kept in {aside}" if aside else ""
+            except OSError as error:
+                where = f". The conversation so far could not be kept: {error}"
+        if where or tell:
+            self._warn(f"{why}{where}")
+
+    def forget(self) -> None:
+        """The session cannot be gone on with, and its conversation is set aside."""
+        if self._owns:
+            try:
+                self.tracker.forget()
+            except OSError as error:
+                _log.warning("%s cannot be written: %s", self.tracker.file, error)
 
     def _warn(self, message: str) -> None:
         self._warnings.append(message)

@@ -19,7 +19,7 @@ account/updated app/list/updated mcpServer/startupStatus/updated turn/diff/updat
 item/commandExecution/terminalInteraction item/fileChange/outputDelta hook/started
 item/fileChange/patchUpdated item/reasoning/summaryPartAdded item/reasoning/textDelta
 item/mcpToolCall/progress hook/completed project/changed model/rerouted fs/changed
-turn/moderationMetadata model/safetyBuffering/updated model/verification
+thread/reverted turn/moderationMetadata model/safetyBuffering/updated model/verification
 """
 QUIET = frozenset(_QUIET.split())
 """Notifications that are known and say nothing that is not said elsewhere."""

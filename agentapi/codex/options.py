@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from agentapi import values
-from agentapi.codex.sessions import SESSION_ID, Tracker
+from agentapi.codex.session_files import SESSION_ID
+from agentapi.codex.sessions import Tracker
 from agentapi.settings import (
     OPTIONS,
     Option,

@@ -1,7 +1,8 @@
 """The conversation as Codex's rollout has it, and what of it the state file lacks.
 
 A state file is written before a client hears of a message, so it is as a rule the newer of the
-two; but it may be missing, older (a person went on in another terminal), or of another session.
+two; but it may be missing, older (a person went on in another terminal), or of another session. And
+it has what was taken back since: clients that saw it were never told that the agent forgot it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from agentapi.codex.quick_json import loads
+from agentapi.codex.session_files import history
 from agentapi.conversation.model import Message, Role
 
 INTERRUPTED = "■ Conversation interrupted"
@@ -32,27 +34,35 @@ class Said:
     role: Role
     text: str
     time: datetime
+    taken: bool = False
+    """Whether it was taken back: the agent does not know it any more."""
 
 
 def recall(rollout: Path) -> list[Said]:
-    """The conversation: user and agent by turns of at least one message each way.
+    """All that was said in the session that goes on in this file, whatever the files that it is
+    in: user and agent by turns of at least one message each way.
 
     Lines that are broken or unknown are passed over. Raises `OSError`."""
     said: list[Said] = []
-    with rollout.open("rb") as file:
-        for line in file:
-            for role, text, time in _spoken(line, said):
-                _add(said, role, text, time)
+    for line, taken in history(rollout):
+        for role, text, time in _spoken(line, said):
+            _add(said, Said(role, text, time, taken))
     return said
 
 
-def _add(said: list[Said], role: Role, text: str, time: datetime) -> None:
+def known(said: Sequence[Said]) -> list[Said]:
+    """What the agent knows of it."""
+    return [one for one in said if not one.taken]
+
+
+def _add(said: list[Said], one: Said) -> None:
     last = said[-1] if said else None
-    if role is Role.AGENT and last is not None and last.role is Role.AGENT:
-        if text not in last.text.split("\n\n"):
-            said[-1] = replace(last, text=f"{last.text}\n\n{text}")
-    elif text:
-        said.append(Said(role, text, time))
+    follows = last is not None and last.role is Role.AGENT and last.taken == one.taken
+    if one.role is Role.AGENT and last is not None and follows:
+        if one.text not in last.text.split("\n\n"):
+            said[-1] = replace(last, text=f"{last.text}\n\n{one.text}")
+    elif one.text:
+        said.append(one)
 
 
 def _spoken(line: bytes, said: list[Said]) -> Iterator[tuple[Role, str, datetime]]:
@@ -88,9 +98,14 @@ def _text(item: dict[str, Any]) -> str:
 
 
 def _roll_back(said: list[Said], turns: object) -> None:
-    for _ in range(turns if isinstance(turns, int) else 0):
-        while said and said.pop().role is not Role.USER:
-            pass
+    left = turns if isinstance(turns, int) else 0
+    for number in range(len(said) - 1, -1, -1):
+        if left <= 0:
+            return
+        one = said[number]
+        if not one.taken:
+            said[number] = replace(one, taken=True)
+            left -= one.role is Role.USER
 
 
 def _time(text: object) -> datetime:
@@ -110,10 +125,51 @@ class Merged:
     """Whether the state's messages are of this session (or there were none)."""
     unrecorded: int = 0
     """User messages that clients were told of and that Codex never recorded."""
+    earlier: bool = False
+    """Whether the state has messages of an earlier session, too, which are left out."""
 
 
-def merge(kept: Sequence[Message], said: Sequence[Said]) -> Merged:
-    """The state's messages, with their ids, and what the rollout has beyond them."""
+def merge(kept: Sequence[Message], said: Sequence[Said], begun: datetime | None = None) -> Merged:
+    """The state's messages, and what the rollout has beyond them: what the agent knows.
+
+    `begun` is when the session began: what was said before and is not in it is another's."""
+    kept, earlier = _still_known(kept, said, begun)
+    merged = _merge(kept, known(said))
+    return replace(merged, earlier=earlier)
+
+
+def _still_known(
+    kept: Sequence[Message], said: Sequence[Said], begun: datetime | None
+) -> tuple[list[Message], bool]:
+    """The state without what was taken back and what an earlier session said; whether there was
+    any of the latter."""
+    users = [number for number, message in enumerate(kept) if message.role is Role.USER]
+    old = [n for n in users if begun is not None and kept[n].time < begun]
+    if not old and not any(one.taken for one in said):
+        return list(kept), False
+    recorded = [one for one in said if one.role is Role.USER]
+    pairs = _pairs([_plain(kept[n].content) for n in users], [_plain(o.text) for o in recorded])
+    taken = {user for user, one in pairs.items() if recorded[one].taken}
+    first = min((user for user in pairs if user not in taken), default=0)
+    early = {user for user in range(first) if user not in pairs and users[user] in old}
+    left: list[Message] = []
+    user = -1
+    for message in kept:
+        user += message.role is Role.USER
+        if user not in taken | early:
+            left.append(message)
+    return left, bool(early)
+
+
+def _pairs(users: Sequence[str], recorded: Sequence[str]) -> dict[int, int]:
+    """Which of the state's user messages is which of the recorded ones, by their words."""
+    from difflib import SequenceMatcher
+
+    found = SequenceMatcher(None, users, recorded, autojunk=False).get_matching_blocks()
+    return {block.a + n: block.b + n for block in found for n in range(block.size)}
+
+
+def _merge(kept: Sequence[Message], said: Sequence[Said]) -> Merged:
     users = [_plain(message.content) for message in kept if message.role is Role.USER]
     recorded = [_plain(one.text) for one in said if one.role is Role.USER]
     if not users:

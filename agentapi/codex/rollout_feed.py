@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Protocol
 
 from agentapi.codex.rollout import Batch, RolloutFollower
+from agentapi.codex.session_files import SessionMeta, unpacked
 from agentapi.codex.session_watch import SessionWatch
-from agentapi.codex.sessions import SessionMeta
 from agentapi.transcript import Feed, Transcript
 from agentapi.transcript_items import AgentMessage, Entry, Source, Turn
 
@@ -43,6 +43,7 @@ class RolloutFeed:
         self.agent_version: str | None = None
         self._transcript: Transcript | None = None
         self._feed: Feed | None = None
+        self._last: Feed | None = None  # what told of `session_id`
         self._feeds: dict[Path, Feed] = {}
         self._path: Path | None = None
         self._follower: RolloutFollower | None = None
@@ -57,10 +58,16 @@ class RolloutFeed:
     def found(self, path: Path) -> None:
         """The agent's session is in this rollout now, or will be; the same path again changes
         nothing."""
-        path = path.resolve()
+        path = unpacked(path).resolve()  # Codex unpacks a session that it goes on with
         if path != self._path:
             self._path = path
             self._follow()
+
+    def forget(self) -> None:
+        """The session is given up: tell nothing of it any more, and another from its beginning."""
+        self._path = self._feed = self._last = self.session_id = None
+        self._feeds.clear()
+        self._end_follower()
 
     async def stop(self) -> None:
         """End. Idempotent."""
@@ -71,10 +78,7 @@ class RolloutFeed:
     def _follow(self) -> None:
         if self._transcript is None or self._path is None:
             return
-        if self._follower is not None:
-            task = asyncio.create_task(self._follower.stop())
-            self._ending.add(task)
-            task.add_done_callback(self._ending.discard)
+        self._end_follower()
         _log.info("the transcript comes from %s", self._path)
         self._feed = None
         follower = RolloutFollower(self._path, lambda batch: self._take(follower, batch))
@@ -82,22 +86,43 @@ class RolloutFeed:
         self._recorded((), anew=True)
         follower.start()
 
+    def _end_follower(self) -> None:
+        follower, self._follower = self._follower, None
+        if follower is not None:
+            task = asyncio.create_task(follower.stop())
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
+
     def _take(self, follower: RolloutFollower, batch: Batch) -> None:
         if self._transcript is None or follower is not self._follower:
             return
-        if self._feed is None:  # not before there is something to put in the screen's place
-            again = self._feeds.get(follower.path)  # as by `/resume`, back from another session
-            self._feed = self._transcript.open(Source.ROLLOUT, again)
-            self._feeds[follower.path] = self._feed
-        if batch.restarted:
-            self._feed.restart()
-        self._feed.put(batch.entries)
         parser = follower.parser
-        self.session_id, self.agent_version = parser.session_id, parser.version
-        news = [entry for entry in batch.entries if _is_news(entry, parser.copied)]
+        moved = False
+        if self._feed is None:  # not before there is something to put in the screen's place
+            before = self._going_on(follower.session_id)
+            moved = before is not None
+            self._feed = before or self._open(self._transcript, follower.path)
+            self._last = self._feeds[follower.path] = self._feed
+        if batch.restarted or moved:
+            self._feed.replace(batch.entries)
+        else:
+            self._feed.put(batch.entries)
+        self.session_id, self.agent_version = follower.session_id, parser.version
+        entries = () if batch.inherited else batch.entries
+        news = [entry for entry in entries if _is_news(entry, parser.copied)]
         if news or batch.restarted:
             self._recorded(news, anew=batch.restarted)
         self._feed.tell_usage(parser.usage.snapshot())
+
+    def _going_on(self, session: str | None) -> Feed | None:
+        """What told of this session, when that goes on in another file, as after a rewind. A feed
+        that left out what another had told cannot tell that this was taken back."""
+        same = session is not None and session == self.session_id
+        return self._last if same and self._last is not None and not self._last.known else None
+
+    def _open(self, transcript: Transcript, path: Path) -> Feed:
+        again = self._feeds.get(path)  # as by `/resume`, back from another session
+        return transcript.open(Source.ROLLOUT, again)
 
 
 class WatchedRolloutFeed(RolloutFeed):

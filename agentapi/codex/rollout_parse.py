@@ -101,11 +101,14 @@ class RolloutParser:
     # -- the session and its turns -----------------------------------------------------------
 
     def _on_meta(self, payload: Payload) -> None:
-        if self.session_id is not None:
+        before, goes_on = self.session_id, bool(payload.get("history_base"))
+        if before is not None and not goes_on:
             self.copied = _time(self._time)
-        else:
-            self.session_id = str(payload.get("id") or payload.get("session_id") or "") or None
-            self.version = str(payload.get("cli_version") or "") or None
+            return
+        self.session_id = str(payload.get("id") or payload.get("session_id") or "") or None
+        self.version = str(payload.get("cli_version") or "") or None
+        if before is not None and before == self.session_id:
+            self._add(Notice("rollback", "What came after this was taken back."))
 
     def _on_context(self, payload: Payload) -> None:
         if isinstance(model := payload.get("model"), str):

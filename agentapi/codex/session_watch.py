@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from agentapi.codex.processes import family, open_for_writing
-from agentapi.codex.sessions import SessionMeta, read_meta
+from agentapi.codex.session_files import SessionMeta, all_rollouts, parse_name, read_meta
 
 _USER_MARKS = (b'"user_message"', b'"UserMessage"')
 _DOUBTS = 20
@@ -28,7 +28,8 @@ _log = logging.getLogger(__name__)
 
 class SessionWatch:
     """Watches one agent; `on_session` is called with each session that it turns to, once Codex
-    could resume it: a user message is recorded in it."""
+    could resume it, a user message being recorded in it; and again when it goes on in another
+    file."""
 
     def __init__(self, codex_home: Path, on_session: Callable[[SessionMeta, Path], None]) -> None:
         self._home = codex_home
@@ -64,7 +65,7 @@ class SessionWatch:
 
     def look(self) -> None:
         """Look at every rollout that the agent has open, now."""
-        for path in self._root.glob("*/*/*/rollout-*.jsonl"):
+        for path in all_rollouts(self._home):
             self._consider(path)
 
     async def _watch(self) -> None:
@@ -96,7 +97,7 @@ class SessionWatch:
                         if path == self._root or self._root in path.parents:
                             add(path)
                             self.look()
-                    elif path.name.startswith("rollout-"):
+                    elif parse_name(path) is not None:
                         if not event.mask & Mask.MODIFY:
                             self._foreign.clear()
                         self._consider(path)
@@ -120,7 +121,7 @@ class SessionWatch:
                 return  # not complete yet: the next write tells
             if not meta.by_user:
                 self._foreign[path] = _DOUBTS + 1
-            elif self._has_user_message(path):
+            elif meta.base is not None or self._has_user_message(path):
                 self._current = path
                 self._on_session(meta, path)
         except OSError as error:

@@ -14,82 +14,21 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import json
-import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
+from agentapi.codex.session_files import SESSION_ID
 from agentapi.files import make_private_folder, open_private, write_atomically
 from agentapi.processes.identity import mark
 from agentapi.processes.locks import HeldFile, InUse, hold
 
-SESSION_ID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-"""What Codex gives its sessions: UUIDs."""
 _EXIT_TEXT = re.compile(rf"codex resume ({SESSION_ID.pattern})(?![\w-])")
 _LONGEST_NOTE = 200
 """Bytes; a noted process takes fewer."""
-_LONGEST_FIRST_LINE = 4 << 20
-"""Bytes; `session_meta` carries the base instructions (30 kB seen)."""
-
-_log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class SessionMeta:
-    """The first line of a rollout."""
-
-    id: str
-    cwd: str
-    version: str
-    """Codex's, empty where it does not say."""
-    started: str
-    """ISO 8601, UTC."""
-    by_user: bool
-    """Whether a person talks in it: sub-agents and hidden threads have rollouts of their own."""
-
-
-def read_meta(rollout: Path) -> SessionMeta | None:
-    """What the first line says; None while there is no whole one, or one that is no session's.
-
-    Raises `OSError`."""
-    with rollout.open("rb") as file:
-        line = file.readline(_LONGEST_FIRST_LINE)
-    if not line.endswith(b"\n"):
-        return None
-    payload = _payload(line, "session_meta")
-    if payload is None or not SESSION_ID.fullmatch(str(payload.get("id"))):
-        return None
-    return SessionMeta(
-        id=payload["id"],
-        cwd=str(payload.get("cwd") or ""),
-        version=str(payload.get("cli_version") or ""),
-        started=str(payload.get("timestamp") or ""),
-        by_user=isinstance(payload.get("source", "cli"), str)
-        and payload.get("thread_source") in (None, "user"),
-    )
-
-
-def _payload(line: bytes, kind: str) -> dict[str, Any] | None:
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(record, dict) or record.get("type") != kind:
-        return None
-    payload = record.get("payload")
-    return payload if isinstance(payload, dict) else None
-
-
-def find_rollout(codex_home: Path, session_id: str) -> Path | None:
-    """The rollout of a session, by its name; None when Codex has none and could not resume it."""
-    found = sorted((codex_home / "sessions").glob(f"*/*/*/rollout-*-{session_id}.jsonl"))
-    return found[-1] if found else None
 
 
 def session_in_exit_text(screen: str) -> str | None:
@@ -181,11 +120,24 @@ class Tracker:
                 return None
             if before is not None:
                 self._keep_aside(before)
-            others = [line for line in self._lines() if not self._is_ours(_split(line)[0])]
-            lines = [*others, f"{self.workdir}|{session}"]
-            data = "\n".join(lines) + "\n"
-            write_atomically(self.file, data.encode("utf-8", "surrogateescape"))
+            self._write([*self._others(), f"{self.workdir}|{session}"])
             return before
+
+    def forget(self) -> None:
+        """Map the directory to no session, in one step; the one it had is kept in the file of
+        those replaced. Call it only as the owner. Raises `OSError`."""
+        with self._writing():
+            before = self.known()
+            if before is not None:
+                self._keep_aside(before)
+                self._write(self._others())
+
+    def _others(self) -> list[str]:
+        return [line for line in self._lines() if not self._is_ours(_split(line)[0])]
+
+    def _write(self, lines: Sequence[str]) -> None:
+        data = "".join(f"{line}\n" for line in lines)
+        write_atomically(self.file, data.encode("utf-8", "surrogateescape"))
 
     def _keep_aside(self, session: str) -> None:
         kept = self.file.with_name(self.file.name + ".replaced")

@@ -57,6 +57,13 @@ class Noticed:
 
 
 @dataclass(frozen=True, slots=True)
+class Forgot:
+    """The agent cannot go on with the conversation so far, and begins another."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class ScreenChanged:
     """A new frame is on the screen (`Driver.screen` has it). Only from drivers with a terminal."""
 
@@ -129,6 +136,7 @@ DriverEvent = (
     | PhaseChanged
     | QuestionPainted
     | Noticed
+    | Forgot
     | ScreenChanged
     | Exited
     | SessionKnown

@@ -5,10 +5,10 @@
                                             fresh
 
 Around a driver that runs one command line; for its user it is one agent. A resume that the agent
-refuses is told as a warning and followed by a fresh start; an agent that was killed did not refuse
-it, and an end after the start is the agent's own. While another
-program writes the session nothing is started: two writers would spoil it, and a fresh start would
-be a silent loss.
+refuses is followed by a fresh start, and what was said before is set aside; an agent that was
+killed did not refuse it, and an end after the start is the agent's own. While another program
+writes the session nothing is started: two writers would spoil it, and a fresh start would be a
+silent loss.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from agentapi.drivers.base import (
     Driver,
     DriverEvent,
     Exited,
+    Forgot,
     Noticed,
     PhaseChanged,
     ScreenChanged,
@@ -85,6 +86,10 @@ class Plan:
     """Told once, when a run waits for the user: whether it is the resumed one."""
     ended: Callable[[Exited], None]
     """Told the end of every run."""
+    refused: Callable[[], None]
+    """Told that the session is given up: nothing that is told of it counts any more."""
+    forgotten: Callable[[], None]
+    """Told when the conversation of the session is set aside."""
 
 
 class ResumingDriver:
@@ -250,11 +255,15 @@ class ResumingDriver:
         reason = " ".join(event.screen.split())[-300:] or "it said nothing"
         if self._failed_before or self._plan.gone(event.screen):
             self._resuming = False
-            self._warn(f"the session could not be resumed, a fresh one is started: {reason}")
+            self._plan.refused()
+            self._sink(
+                Forgot(f"the session could not be resumed, a fresh one is started ({reason})")
+            )
+            self._plan.forgotten()  # last: a daemon that is killed before tries all of it again
             self._phase("starting afresh: the session could not be resumed")
         else:
             self._failed_before = True
-            self._warn(f"the session could not be resumed, it is tried once more: {reason}")
+            _log.warning("the session could not be resumed, it is tried once more: %s", reason)
             self._phase("resuming once more")
         self._restart = asyncio.create_task(self._run_again(event), name="run the agent again")
 
@@ -298,7 +307,7 @@ class ResumingDriver:
         self._phase(f"the session is in use by {who}")
         if not self._held_told:
             self._held_told = True
-            self._warn(
+            self.warn(
                 f"the session is in use by {who}: it is resumed as soon as that one ends;"
                 " nothing is started until then"
             )
@@ -306,7 +315,8 @@ class ResumingDriver:
     def _phase(self, because: str) -> None:
         self._sink(PhaseChanged(PhaseState(Phase.STARTING, because)))
 
-    def _warn(self, message: str) -> None:
+    def warn(self, message: str) -> None:
+        """Tell the clients something."""
         self._sink(Noticed(Level.WARNING, message))
 
 

@@ -124,11 +124,8 @@ async def test_a_codex_that_cannot_resume_does_not_end_the_server(place: Workspa
     )
     refusing.chmod(0o755)
     async with place.daemon("--codex", str(refusing), "--prompt", "echo two") as server:
-        told = await answered(server, 5)
-        assert [text for _, text in told][1:] == [
-            *("echo one", "• echo one"),
-            *("echo two", "• echo two"),
-        ]
+        told = await answered(server, 3)
+        assert [text for _, text in told][1:] == ["echo two", "• echo two"]
         assert any("could not be resumed" in notice for notice in server.notices)
         assert (await server.get("/session"))["resumed"] is False
         assert await learned(server, place) != session

@@ -46,11 +46,22 @@ class Workspace:
         """The session of the usual folder."""
         return self.tracked().get(str(self.home.workdir))
 
+    async def codex(self, *arguments: str) -> None:
+        """Run a command of Codex's own."""
+        process = await asyncio.create_subprocess_exec(
+            *(str(codex_binary(self.version)), *arguments),
+            env=self.home.environment(),
+            cwd=self.home.workdir,
+            stdin=asyncio.subprocess.DEVNULL,
+        )
+        assert await process.wait() == 0
+
     @asynccontextmanager
     async def daemon(
-        self, *options: str, workdir: Path | None = None, wait: bool = True
+        self, *options: str, workdir: Path | None = None, wait: bool = True, compare: bool = True
     ) -> AsyncIterator[Server]:
-        """`agentapi codex` until the block ends; it may be killed in the block."""
+        """`agentapi codex` until the block ends; it may be killed in the block. `compare` what the
+        screen shows with what else told it, where nothing of it is taken back."""
         recording = self.home.home / f"{uuid.uuid4().hex[:8]}.cast"
         process = await asyncio.create_subprocess_exec(
             *(PROJECT / ".venv/bin/agentapi", "codex", "--host", "127.0.0.1", "--port", "0"),
@@ -73,7 +84,8 @@ class Workspace:
                 if wait:
                     await server.until(lambda: bool(server.events), "the first event")
                 yield server
-                await watch_paths(server, recording, [*self.options, *options])
+                if compare:
+                    await watch_paths(server, recording, [*self.options, *options])
                 if process.returncode is None:
                     assert await server.stop() == 0, server.log
         finally:

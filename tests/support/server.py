@@ -275,10 +275,16 @@ class Server:
             self._over = True
 
     async def _follow(self) -> None:
+        """Follow the events; again from their beginning when the stream ends with a notice, as it
+        does when another conversation takes the place of this one."""
         with contextlib.suppress(aiohttp.ClientError):
-            async with self.client.get(self.url + "/events") as response:
-                async for name, data in _frames(response):
-                    await self._take(Event(time.monotonic(), name, data))
+            anew = True
+            while anew:
+                self.events.clear()
+                async with self.client.get(self.url + "/events") as response:
+                    async for name, data in _frames(response):
+                        await self._take(Event(time.monotonic(), name, data))
+                anew = bool(self.events) and self.events[-1].name == "agent_error"
         async with self._changed:
             self._over = True
             self._changed.notify_all()

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from agentapi.transcript_items import (
     Entry,
     Error,
     Item,
+    Notice,
     Plan,
     Reasoning,
     Source,
@@ -46,6 +48,9 @@ class Keeper:
     """A store that keeps the last state."""
 
     state = State()
+
+    def set_aside(self) -> Path | None:
+        return None
 
     def save(self, state: State) -> None:
         self.state = state
@@ -304,11 +309,29 @@ async def test_a_record_that_begins_anew_keeps_the_answer() -> None:
     async with talking() as (session, driver, rollout):
         driver.emit(UserText("one"))
         rollout.tell(BEGUN, UserMessage("one"), AgentMessage("first"), DONE)
-        rollout._feed.restart()
+        rollout._feed.replace(())
         assert contents(session) == ["one", "first"]
         rollout._count = 0
         rollout.tell(BEGUN, UserMessage("one"), AgentMessage("first"), AgentMessage("more"), DONE)
         assert contents(session) == ["one", "first\n\nmore"]
+
+
+async def test_what_was_taken_back_stays_as_it_was_told() -> None:
+    """Also when the same is said again: that is another question."""
+    async with talking() as (session, driver, rollout):
+        for text, answer in (("one", "first"), ("two", "second")):
+            driver.emit(UserText(text))
+            rollout.tell(BEGUN, UserMessage(text), AgentMessage(answer), DONE)
+        for seconds, again in enumerate(("two", "three")):
+            time = START + timedelta(seconds=seconds)
+            stays: list[Item] = [BEGUN, UserMessage("one"), AgentMessage("first"), DONE]
+            items = [*stays, Notice("rollback", "What came after this was taken back.")]
+            rollout._feed.replace([Entry(n, 1, time, item) for n, item in enumerate(items)])
+            rollout._count = len(items)
+            driver.emit(UserText(again))
+            rollout.tell(BEGUN, UserMessage(again), AgentMessage(f"to {again}"), DONE)
+        told = ["one", "first", "two", "second", "two", "to two", "three", "to three"]
+        assert contents(session) == told
 
 
 async def test_the_link_s_text_is_exact_while_it_grows() -> None:

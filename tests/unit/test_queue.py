@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -177,6 +178,9 @@ class Disk:
 
     def __init__(self) -> None:
         self.states: list[State] = []
+
+    def set_aside(self) -> Path | None:
+        return None
 
     def save(self, state: State) -> None:
         self.states.append(state)

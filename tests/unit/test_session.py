@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +28,7 @@ from agentapi.conversation.model import (
 from agentapi.drivers.base import (
     Busy,
     DialogOpen,
+    Forgot,
     Noticed,
     QuestionPainted,
     SendError,
@@ -57,6 +59,9 @@ class Keeper:
     def __init__(self) -> None:
         self.states: list[State] = []
         self.on_save: Callable[[], None] = lambda: None
+
+    def set_aside(self) -> Path | None:
+        return None
 
     def save(self, state: State) -> None:
         self.states.append(state)
@@ -821,3 +826,64 @@ async def test_the_screen_is_rendered_only_for_those_who_look() -> None:
         driver.paint("three")
         data = await asyncio.wait_for(looking.take(), 5)
         assert b'"three"' in data
+
+
+# -- another conversation ------------------------------------------------------------------------
+
+
+class Shelf(Keeper):
+    """A store with a place for what is set aside."""
+
+    def __init__(self, error: OSError | None = None) -> None:
+        super().__init__()
+        self.error = error
+        self.set_asides: list[list[str]] = []
+
+    def set_aside(self) -> Path | None:
+        if self.error is not None:
+            raise self.error
+        self.set_asides.append([m.content for m in self.states[-1].messages])
+        return Path("/shelf/state.json.1")
+
+
+@pytest.mark.parametrize("exact", [False, True])
+async def test_a_conversation_that_cannot_go_on_is_set_aside(exact: bool) -> None:
+    """Whoever followed it is told, and has to ask again: then there is only the new one."""
+    shelf = Shelf()
+    before = history("banner", "one", "first")
+    async with running(history=before, store=shelf, exact=exact, idle=False) as (session, driver):
+        session.enqueue("later")
+        subscription = session.subscribe()
+        await told(subscription)
+        driver.emit(Forgot("it is refused"))
+        (event,) = await told(subscription)
+        assert event[0] == "agent_error"
+        assert event[1]["message"] == (
+            "it is refused: the conversation so far is kept in /shelf/state.json.1"
+        )
+        assert subscription.closed
+        assert await subscription.take() == b""
+        assert shelf.set_asides == [["banner", "one", "first"]]
+        assert [m.content for m in shelf.states[-1].messages] == [""]
+        assert session.transcript.items == ()
+        assert (session.resumed, session.turn, session.queue.items) == (False, 0, ())
+        driver.say("fresh banner")
+        driver.idle()
+        await session.send("two")
+        driver.turn("second")
+        assert [m.content for m in session.messages] == ["fresh banner", "two", "second"]
+        kinds = [name for name, _ in await told(session.subscribe())]
+        assert kinds == [*["message_update"] * 3, "status_change", "agent_error"]
+        items = session.transcript.page()[0]
+        assert [getattr(item.item, "text", "") for item in items] == ["two", "second"]
+
+
+async def test_a_conversation_that_cannot_be_set_aside_is_told() -> None:
+    shelf = Shelf(OSError(28, "No space left on device"))
+    async with running(history=history("banner", "one"), store=shelf, idle=False) as (
+        session,
+        driver,
+    ):
+        driver.emit(Forgot("it is refused"))
+        assert "could not be kept" in session.notices[-1].message
+        assert "No space left" in session.notices[-1].message

@@ -414,3 +414,34 @@ def test_what_was_saved_comes_back(
     restored = StateStore(file).load()
     assert restored.messages == state.messages
     assert (restored.initial_prompt, restored.initial_prompt_sent) == (prompt, sent)
+
+
+# -- setting aside ---------------------------------------------------------------------------------
+
+
+def test_what_is_set_aside_stays_when_the_file_is_written_anew(file: Path) -> None:
+    store = StateStore(file)
+    assert store.set_aside() is None
+    store.save(State((message(0, "old"),), extra={"queue": 1}))
+    aside = store.set_aside()
+    assert aside is not None
+    assert aside.parent == file.parent
+    assert store.set_aside() == aside  # once is enough
+    store.save(State((message(0, "new"),), extra={}))
+    again = store.set_aside()
+    assert again not in (None, aside)
+    assert [m.content for m in parse_state(aside.read_bytes()).messages] == ["old"]
+    assert saved(aside.with_name(aside.name + ".extra.json"))["queue"] == 1
+    assert oct(aside.stat().st_mode & 0o777) == "0o600"
+
+
+def test_without_links_a_copy_is_set_aside(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path, target: Path) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    store = StateStore(file)
+    store.save(State((message(0, "old"),)))
+    aside = store.set_aside()
+    assert aside is not None
+    assert aside.read_bytes() == file.read_bytes()

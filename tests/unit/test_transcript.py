@@ -181,7 +181,7 @@ async def test_back_in_a_session_only_what_is_new_is_told(transcript: Transcript
         feed.put(first[1:])
     told = [(item.id, item.turn, getattr(item.item, "text", "")) for item in transcript.items]
     assert told == [(1, 1, "one"), (2, 1, "1"), (3, 2, "two"), (4, 3, "more 3"), (5, 4, "more 4")]
-    feed.restart()
+    feed.replace(())
     assert len(transcript.items) == 4
 
 
@@ -216,7 +216,7 @@ async def test_what_still_ran_when_a_session_was_left_ends_where_it_stands(
 async def test_a_source_that_begins_anew(transcript: Transcript) -> None:
     feed = transcript.open(Source.ROLLOUT)
     feed.put(entries(UserMessage("one"), AgentMessage("1"), UserMessage("two")))
-    feed.restart()
+    feed.replace(())
     feed.put(entries(UserMessage("other")))
     assert shown(transcript) == [(1, "user_message", "other", False, "rollout")]
 
@@ -306,7 +306,7 @@ async def test_a_change_is_encoded_once_for_all_subscribers(
         assert len(taken) == 1
         assert changed(taken.pop())[-1][2]["text"] == text
     assert len(encoded) == 3
-    feed.restart()
+    feed.replace(())
     assert len({await reader.take() for reader in readers}) == 1
     assert encoded[3:] == [{"id": 2}, {"id": 1}]
 

@@ -332,7 +332,7 @@ async def test_a_record_that_begins_anew_is_matched_again(
 ) -> None:
     transcript.live("t", "m", AgentMessage("one"), partial=False)
     rollout.tell(AgentMessage("one"), "m")
-    rollout.feed.restart()
+    rollout.feed.replace(())
     assert [item for _, item, _, _ in shown(transcript, 0)] == [AgentMessage("one")]
     rollout.feed.put(rollout.entries)
     assert [item for _, item, _, _ in shown(transcript)] == [AgentMessage("one")]

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentapi.codex.recall import INTERRUPTED, Said, merge, recall
+from agentapi.codex.recall import INTERRUPTED, Said, known, merge, recall
 from agentapi.conversation.model import Message, Role
 
 THEN = datetime(2026, 11, 21, tzinfo=UTC)
@@ -70,6 +71,63 @@ def test_a_state_of_another_session_does_not_belong() -> None:
     assert texts(merged.messages) == ["", "a", "A"]
 
 
+@pytest.mark.parametrize(
+    ("state", "rollout", "expected"),
+    [
+        # The state has what was taken back, and what was said instead.
+        ("abd", "ab-cd", "abd"),
+        ("abcd", "ab-cd", "abd"),
+        ("abc", "ab-c", "ab"),
+        # Taken back, and the same said again.
+        ("abcc", "ab-cc", "abc"),
+        # Several times, and all of it.
+        ("abcdef", "a-b-c-d-ef", "af"),
+        ("ab", "-a-b", ""),
+        # The state is older than what was taken back.
+        ("ab", "ab-cd", "abd"),
+        # Behind it something was never recorded.
+        ("abcx", "ab-c", "abx"),
+    ],
+)
+def test_what_was_taken_back_goes(state: str, rollout: str, expected: str) -> None:
+    """A `-` takes back the exchange behind it."""
+    merged = merge(kept(*exchanges(state)), recorded(rollout))
+    assert texts(merged.messages) == ["banner", *exchanges(expected)]
+    assert not merged.earlier
+    assert merged.unrecorded == state.count("x")
+
+
+def exchanges(letters: str) -> list[str]:
+    return [text for letter in letters for text in (letter, letter.upper())]
+
+
+def recorded(letters: str) -> list[Said]:
+    found: list[Said] = []
+    taken = False
+    for letter in letters:
+        if letter != "-":
+            found += [replace(one, taken=taken) for one in said(letter, letter.upper())]
+        taken = letter == "-"
+    return found
+
+
+def test_what_an_earlier_session_said_is_left_out() -> None:
+    """As after `/new`: the session is younger than the state."""
+    begun = THEN + timedelta(minutes=5)
+    state = kept("x", "X", "a", "A")
+    state[3:] = [replace(m, time=begun + timedelta(seconds=1)) for m in state[3:]]
+    merged = merge(state, said("a", "A"), begun)
+    assert texts(merged.messages) == ["banner", "a", "A"]
+    assert merged.earlier
+    assert merged.belongs
+
+
+def test_what_a_copied_fork_repeats_is_not_earlier() -> None:
+    merged = merge(kept("x", "X", "a", "A"), said("x", "X", "a", "A"), THEN + timedelta(minutes=5))
+    assert texts(merged.messages) == ["banner", "x", "X", "a", "A"]
+    assert not merged.earlier
+
+
 def test_what_codex_never_recorded_stays_and_is_counted() -> None:
     merged = merge(kept("a", "• A", "b"), said("a", "A"))
     assert texts(merged.messages) == ["banner", "a", "• A", "b"]
@@ -114,4 +172,6 @@ def test_broken_lines_are_passed_over_and_a_rollback_takes_back(tmp_path: Path) 
     ]
     file = tmp_path / "rollout"
     file.write_text("\n".join(lines) + "\n")
-    assert [one.text for one in recall(file)] == ["a", "A", "c", INTERRUPTED]
+    found = recall(file)
+    assert [one.text for one in known(found)] == ["a", "A", "c", INTERRUPTED]
+    assert [one.text for one in found if one.taken] == ["b", "B"]

@@ -10,14 +10,18 @@ from pathlib import Path
 
 import pytest
 
+from agentapi.codex.rollout import read_rollout
 from agentapi.codex.rollout_feed import COPYING, RolloutFeed
 from agentapi.transcript import Transcript
-from agentapi.transcript_items import AgentMessage, Entry, Turn
+from agentapi.transcript_items import AgentMessage, Entry, Notice, Turn, UserMessage
+from tests.support.rollout_files import BEGIN as BEGUN
+from tests.support.rollout_files import cut, end_after, pack, write_rollout
 
 PATIENCE = 10.0
 ROLLOUTS = Path(__file__).resolve().parents[2] / "recordings/rollouts"
 BEGIN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 ANEW = "anew"
+LATER = BEGUN + timedelta(minutes=1)
 
 
 class Told:
@@ -29,7 +33,9 @@ class Told:
         self.said: list[str] = []
         self._changed = asyncio.Event()
         self.feed = RolloutFeed(self._recorded)
-        self.feed.bind(Transcript())
+        self.transcript = Transcript()
+        self.transcript.watch(lambda ids: self._changed.set())
+        self.feed.bind(self.transcript)
 
     def _recorded(self, entries: Sequence[Entry], anew: bool = False) -> None:
         self.heard += [ANEW] * anew
@@ -116,6 +122,111 @@ async def test_the_turns_that_a_fork_repeats_are_not_told_as_news(told: Told) ->
     later = COPYING.total_seconds() + 1
     told.write("fork", event("task_started", later), event("task_complete", later))
     await told.until(lambda: told.heard == [ANEW, "3 started", "3 completed"])
+
+
+ONE, TWO, THREE, FOUR = (f"01a1fddc-2eb3-7532-99ae-a2decbc73a2{digit}" for digit in "abcd")
+
+
+def shown(told: Told) -> list[tuple[int, str]]:
+    """The ids and texts of the messages in the transcript."""
+    items = told.transcript.items
+    kinds = (UserMessage, AgentMessage)
+    return [(item.id, item.item.text) for item in items if isinstance(item.item, kinds)]
+
+
+NOTICE = "What came after this was taken back."
+
+
+async def test_a_rewind_goes_on_where_it_leads_to(told: Told) -> None:
+    """What stays has the same ids and is no change; what was taken back is withdrawn; the turns
+    that stay are no news."""
+    first = write_rollout(told.folder, ONE, ["one", "two", "three"])
+    told.feed.found(first)
+    await told.until(lambda: told.heard[-1] == "3 started")
+    assert shown(told) == [
+        (2, "one"),
+        (3, "ONE"),
+        (5, "two"),
+        (6, "TWO"),
+        (8, "three"),
+        (9, "THREE"),
+    ]
+    count = len(told.heard)
+    subscription = told.transcript.subscribe()
+    await subscription.take()
+    base = (ONE, end_after(2))
+    told.feed.found(write_rollout(told.folder, ONE, ["four"], segment=TWO, base=base))
+    await told.until(lambda: told.heard[count:] == [ANEW, "3 started"])
+    expected = [(2, "one"), (3, "ONE"), (5, "two"), (6, "TWO"), (9, "four"), (10, "FOUR")]
+    assert shown(told) == expected
+    notice = told.transcript.items[6]
+    assert (notice.id, notice.item) == (7, Notice("rollback", NOTICE))
+    changes = (await subscription.take()).decode()
+    assert [f'"id":{number},' in changes for number in range(5, 10)] == [False, False, *[True] * 3]
+    # Another one, behind the first exchange; and what a new run tells is the same.
+    base = (ONE, end_after(1))
+    last = write_rollout(told.folder, ONE, ["five"], segment=THREE, base=base, begun=LATER)
+    told.feed.found(last)
+    await told.until(lambda: told.heard[-1] == "2 started")
+    assert shown(told) == [(2, "one"), (3, "ONE"), (6, "five"), (7, "FIVE")]
+    entries, parser = read_rollout(last)
+    assert [entry.item for entry in entries] == [item.item for item in told.transcript.items]
+    assert parser.session_id == ONE
+
+
+async def test_a_rewind_that_has_no_turn_yet_takes_back_at_once(told: Told) -> None:
+    told.feed.found(write_rollout(told.folder, ONE, ["one", "two"]))
+    await told.until(lambda: told.heard[-1] == "2 started")
+    base = (ONE, end_after(1))
+    told.feed.found(write_rollout(told.folder, ONE, [], segment=TWO, base=base))
+    await told.until(lambda: told.heard[-1] == ANEW and len(told.transcript.items) == 4)
+    assert shown(told) == [(2, "one"), (3, "ONE")]
+
+
+async def test_a_fork_shows_what_it_inherited_behind_what_was(told: Told) -> None:
+    told.feed.found(write_rollout(told.folder, ONE, ["one", "two"]))
+    await told.until(lambda: told.heard[-1] == "2 started")
+    fork = write_rollout(told.folder, TWO, ["three"], base=(ONE, end_after(1)))
+    told.feed.found(fork)
+    await told.until(lambda: told.heard[-2:] == [ANEW, "2 started"])
+    texts = [text for _, text in shown(told)]
+    assert texts == ["one", "ONE", "two", "TWO", "one", "ONE", "three", "THREE"]
+    assert told.feed.session_id == TWO
+
+
+async def test_a_packed_session_is_told_once_it_is_unpacked(told: Told) -> None:
+    path = write_rollout(told.folder, ONE, ["one"])
+    data = path.read_bytes()
+    told.feed.found(pack(path))
+    path.write_bytes(data)
+    await told.until(lambda: told.heard[-1] == "1 started")
+    assert shown(told) == [(2, "one"), (3, "ONE")]
+
+
+async def test_a_base_that_is_damaged_costs_only_what_it_has(
+    told: Told, caplog: pytest.LogCaptureFixture
+) -> None:
+    base = write_rollout(told.folder, ONE, ["one"] * 20)
+    last = write_rollout(told.folder, ONE, ["two"], segment=TWO, base=(ONE, end_after(9)))
+    cut(pack(base))
+    told.feed.found(last)
+    await told.until(lambda: told.heard[-1] == "1 started")
+    assert [text for _, text in shown(told)] == ["two", "TWO"]
+    assert "damaged" in caplog.text
+
+
+async def test_a_session_that_is_given_up_is_told_no_more(told: Told) -> None:
+    path = write_rollout(told.folder, ONE, ["one"])
+    told.feed.found(path)
+    await told.until(lambda: told.heard[-1] == "1 started")
+    told.feed.forget()
+    told.transcript.clear()
+    assert told.transcript.items == ()
+    told.feed.found(write_rollout(told.folder, TWO, ["two"]))
+    await told.until(lambda: told.heard[-2:] == [ANEW, "1 started"])
+    assert shown(told) == [(2, "two"), (3, "TWO")]
+    told.feed.found(path)  # gone back to, after all
+    await told.until(lambda: told.heard[-2:] == [ANEW, "1 started"] and len(shown(told)) == 4)
 
 
 @pytest.mark.parametrize("version", sorted(path.name for path in ROLLOUTS.glob("0.*")))

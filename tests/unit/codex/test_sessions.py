@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentapi.codex.sessions import Tracker, find_rollout, read_meta, session_in_exit_text
+from agentapi.codex.session_files import find_rollout, read_meta
+from agentapi.codex.sessions import Tracker, session_in_exit_text
 
 ONE, TWO, THREE = (f"01a1fddc-2eb3-7532-99ae-a2decbc73a2{digit}" for digit in "abc")
 
@@ -58,6 +59,18 @@ def test_a_replaced_mapping_is_kept_aside(file: Path, tmp_path: Path) -> None:
     kept = file.with_name(file.name + ".replaced").read_text().splitlines()
     assert [line.split(" ", 1)[1] for line in kept] == [f"{ours.workdir}|{s}" for s in (ONE, TWO)]
     assert oct(file.stat().st_mode & 0o777) == "0o600"
+
+
+def test_a_mapping_that_is_forgotten_is_kept_aside(file: Path, tmp_path: Path) -> None:
+    ours, other = tracker(file, tmp_path / "x"), tracker(file, tmp_path / "y")
+    ours.forget()
+    other.remember(TWO)
+    ours.remember(ONE)
+    ours.forget()
+    assert ours.known() is None
+    assert file.read_text() == f"{other.workdir}|{TWO}\n"
+    kept = file.with_name(file.name + ".replaced").read_text()
+    assert kept.endswith(f" {ours.workdir}|{ONE}\n")
 
 
 def test_lines_that_are_not_ours_stay_to_the_byte(file: Path, tmp_path: Path) -> None:

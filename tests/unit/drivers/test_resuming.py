@@ -11,6 +11,7 @@ from agentapi.drivers.base import (
     AgentText,
     DriverEvent,
     Exited,
+    Forgot,
     Noticed,
     PhaseChanged,
     ScreenChanged,
@@ -102,7 +103,7 @@ class Story:
 
     def __init__(self, resume: bool) -> None:
         self.runs: list[Run] = []
-        self.events: list[DriverEvent] = []
+        self.events: list[DriverEvent | str] = []
         self.ready: list[bool] = []
         self.ended: list[Exited] = []
         self.release = asyncio.Event()
@@ -118,6 +119,8 @@ class Story:
             started=lambda pid: self.started.set(),
             ready=self.ready.append,
             ended=self.ended.append,
+            refused=lambda: self.events.append("refused"),
+            forgotten=lambda: self.events.append("forgotten"),
         )
         self.driver = ResumingDriver(plan, Run(None))
 
@@ -152,6 +155,10 @@ class Story:
         return [event.message for event in self.events if isinstance(event, Noticed)]
 
     @property
+    def forgot(self) -> Forgot | None:
+        return next((event for event in self.events if isinstance(event, Forgot)), None)
+
+    @property
     def phases(self) -> list[Phase]:
         return [event.state.phase for event in self.events if isinstance(event, PhaseChanged)]
 
@@ -178,8 +185,11 @@ async def test_an_unknown_session_leads_to_a_fresh_start() -> None:
     run.end(1, f"{GONE} with ID x")
     fresh = await story.next_run()
     assert (fresh.resume, fresh.size, run.stopped) == (False, (100, 40), 1)
-    assert "a fresh one is started" in story.notices[0]
-    assert GONE in story.notices[0]
+    assert story.events[:3] == ["refused", story.forgot, "forgotten"]
+    assert story.forgot is not None
+    assert "a fresh one is started" in story.forgot.why
+    assert GONE in story.forgot.why
+    assert story.notices == []
     assert Phase.EXITED not in story.phases
     fresh.phase(Phase.IDLE)
     assert story.ready == [False]
@@ -193,7 +203,9 @@ async def test_another_failure_is_tried_once_more() -> None:
     assert again.resume
     again.end(1, "a hiccup")
     assert not (await story.next_run()).resume
-    assert ["once more" in notice for notice in story.notices] == [True, False]
+    assert story.notices == []
+    assert story.forgot is not None
+    assert "a hiccup" in story.forgot.why
 
 
 @pytest.mark.parametrize(("code", "signal"), [(0, None), (None, 9), (137, None)])
