@@ -61,6 +61,9 @@ class Option:
         return isinstance(self.default, tuple)
 
 
+AGENT_REQUESTS = ("message", "approval", "interrupt", "queue", "upload", "terminal")
+"""What clients may do and the agent may not: the endpoints' first words; `terminal` is also
+`/internal/screen`."""
 _LIST = "(a list: commas in the flag, blanks in the variable)"
 
 OPTIONS: tuple[Option, ...] = (
@@ -206,6 +209,15 @@ OPTIONS: tuple[Option, ...] = (
         metavar="TOKEN",
     ),
     Option(
+        "allow-agent-requests",
+        f"What the agent may send to its own server {_LIST}: {', '.join(AGENT_REQUESTS)}. All of"
+        " these are refused to it otherwise.",
+        values.one_of(*AGENT_REQUESTS),
+        (),
+        metavar="NAMES",
+        shown="none",
+    ),
+    Option(
         "log-level",
         "How much to log: debug, info, warning or error.",
         values.one_of("debug", "info", "warning", "error"),
@@ -314,6 +326,7 @@ class ServerSettings:
     permission_timeout: int
     """Seconds."""
     auth_token: str | None
+    allow_agent_requests: tuple[str, ...]
     log_level: str
     log_format: str
     record: Path | None

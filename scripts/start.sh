@@ -30,4 +30,4 @@ fi
 # A variable, not a flag: the prompt is nobody else's business.
 export AGENTAPI_PROMPT="$prompt"
 exec "$root/.venv/bin/agentapi" codex "${options[@]}" </dev/null \
-    2> >(exec tee -ai "$log" >&2)
+    2> >(exec env -u AGENTAPI_AUTH_TOKEN tee -ai "$log" >&2)

@@ -24,10 +24,14 @@ from agentapi.drivers.tui import TuiDriver
 from agentapi.http.app import HttpOptions, create_app
 from agentapi.http.server import HttpServer
 from agentapi.notify import Notifier
+from agentapi.processes.callers import Callers
+from agentapi.processes.orphans import Orphans
+from agentapi.processes.tree import Family
 from agentapi.session import AgentSession
 from agentapi.settings import ServerSettings
 from agentapi.state import RestoredState
 from agentapi.storage import StateStore
+from agentapi.terminal.strays import is_shared
 from agentapi.transcript import TranscriptSource
 
 if TYPE_CHECKING:
@@ -66,6 +70,8 @@ async def serve(
     """Run the agent and serve its API until either a signal or the agent ends it; the status.
 
     `compose` gives other parts than the settings alone would."""
+    family = Family()
+    orphans = Orphans(family, spare=is_shared)
     parts = compose() if compose is not None else _parts(settings)
     store, driver = parts.store, parts.driver
     notifier = Notifier(os.environ)
@@ -82,7 +88,7 @@ async def serve(
     if store is not None:
         store.warn = functools.partial(session.notice, Level.WARNING)
     signals.answer(functools.partial(notifier.reload, session.save))
-    server = HttpServer(create_app(session, _http_options(settings)), sockets)
+    server = HttpServer(create_app(session, _http_options(settings, family)), sockets)
     await server.start()
     _log.info("serving on %s, agent type %s", ", ".join(urls(sockets)), settings.type)
     notifier.ready()
@@ -103,6 +109,7 @@ async def serve(
             await parts.transcript.stop()
         if parts.close is not None:
             await parts.close()
+        await orphans.end()
         if store is not None:
             await store.close()
         notifier.close()
@@ -203,12 +210,14 @@ def _driver(settings: ServerSettings) -> Driver:
     return CodexDriver(profile, settings.command, link=settings.codex_link, **terminal)
 
 
-def _http_options(settings: ServerSettings) -> HttpOptions:
+def _http_options(settings: ServerSettings, family: Family) -> HttpOptions:
     return HttpOptions(
         allowed_hosts=settings.allowed_hosts,
         allowed_origins=settings.allowed_origins,
         chat_base_path=settings.chat_base_path,
         auth_token=settings.auth_token,
+        callers=Callers(family),
+        allow_agent_requests=settings.allow_agent_requests,
         terminal_size=(settings.term_width, settings.term_height),
     )
 

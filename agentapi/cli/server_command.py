@@ -18,6 +18,7 @@ from agentapi.cli.signals import Signals
 from agentapi.cli.sockets import ListenError, close_all, listen
 from agentapi.daemon.pidfile import PidFile, PidFileError
 from agentapi.files import open_private
+from agentapi.processes.secrecy import keep_secret
 from agentapi.settings import OPTIONS, ServerSettings, SettingsError, server_settings
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ def run(settings: ServerSettings, composer: Callable[[], Callable[[], Parts]] | 
     settings alone would."""
     signals = Signals()
     descriptors.raise_limit()
+    if settings.auth_token is not None:
+        keep_secret("AGENTAPI_AUTH_TOKEN")
     logs.configure(settings.log_level, settings.log_format)
     try:
         _check_writable("--record", settings.record)

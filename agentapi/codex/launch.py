@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 
 from agentapi.files import write_atomically
+from agentapi.processes.orphans import own
 
 FLAG = "--no-daemon"
 INLINE = "--no-alt-screen"
@@ -123,6 +124,7 @@ async def _help_text(binary: str, environment: Mapping[str, str]) -> str | None:
     except OSError as error:
         _log.warning("cannot ask %s for its options: %s", binary, error)
         return None
+    own(process.pid)
     try:
         output, _ = await asyncio.wait_for(process.communicate(), PROBE_LIMIT)
     except (TimeoutError, asyncio.CancelledError) as error:

@@ -22,6 +22,7 @@ from asyncinotify import Inotify, Mask
 
 from agentapi import descriptors
 from agentapi.codex.link_folder import LinkFolder
+from agentapi.processes.orphans import own
 from agentapi.terminal.strays import Strays
 
 START_LIMIT = 10.0
@@ -85,6 +86,7 @@ class AppServer:
 
     def __init__(self, folder: LinkFolder, process: asyncio.subprocess.Process) -> None:
         self._folder, self._process = folder, process
+        own(process.pid)
         self.pid = process.pid
         """Also the id of its process group and session."""
         self._strays = Strays(process.pid, adopts=True)

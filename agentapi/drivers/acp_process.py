@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from agentapi import descriptors
+from agentapi.processes.orphans import own
 from agentapi.terminal.strays import Strays
 
 TAIL_LINES = 100
@@ -75,6 +76,7 @@ class StdioProcess:
     def __init__(self, child: subprocess.Popen[bytes]) -> None:
         self._loop = asyncio.get_running_loop()
         self._child = child
+        own(child.pid)
         self._strays = Strays(child.pid)
         self._output = asyncio.StreamReader()
         self._input: asyncio.WriteTransport | None = None

@@ -10,6 +10,7 @@ from aiohttp import WSCloseCode, web
 from aiohttp.typedefs import Middleware
 
 from agentapi.http import security
+from agentapi.http.agent_requests import agent_requests
 from agentapi.http.connections import CONNECTIONS, Connections, counted
 from agentapi.http.options import OPTIONS, SESSION, SOCKETS, WARM_UP, HttpOptions, Sockets
 from agentapi.http.problems import problems
@@ -68,6 +69,9 @@ def _middlewares(
     if token is not None:
         yield security.token_guard(token)
     yield security.same_site(origins)
+    if options.callers is not None:
+        allowed = options.allow_agent_requests
+        yield agent_requests(options.callers, allowed, with_token=token is not None)
 
 
 async def _warm_up(app: web.Application) -> None:

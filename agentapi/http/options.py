@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from agentapi.processes.callers import Callers
 from agentapi.session import AgentSession
 
 
@@ -42,6 +43,10 @@ class HttpOptions:
     """The columns and rows that the agent's terminal has again when its last viewer left."""
     auth_token: str | None = None
     """The bearer token that all but the health checks ask for; None asks for none."""
+    callers: Callers | None = None
+    """What tells the agent's own requests, which are refused; None serves everybody alike."""
+    allow_agent_requests: tuple[str, ...] = ()
+    """Names of those that the agent may send all the same."""
     ping_interval: float = 15.0
     """Seconds of silence after which a stream gets a comment line."""
     body_timeout: float = 5.0

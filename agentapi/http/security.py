@@ -7,6 +7,8 @@ probe needs neither a name nor a secret.
     cors        a preflight is answered here; other responses get their headers when they begin
     token       a bearer token or the cookie that stands for it, else 401 (a person: a login page)
     same_site   a state-changing request or a WebSocket from a foreign page: 403
+
+Last comes `agent_requests`, in a module of its own: what the agent itself sends.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from time import monotonic
 import ptyprocess
 
 from agentapi import descriptors
+from agentapi.processes.orphans import own
 from agentapi.terminal.strays import Strays, kill_session
 
 READ_SIZE = 65_536
@@ -97,6 +98,7 @@ class PtyProcess:
         """`_taken` when `reading` last saw output wait."""
         self._dead: ExitStatus | None = None
         self._deadline: asyncio.TimerHandle | None = None
+        own(self.pid)
         os.set_blocking(self._fd, False)
         self._strays = Strays(self.pid)
         self._pidfd = os.pidfd_open(self.pid)

@@ -79,13 +79,13 @@ def strays(group: int, adopts: bool = False) -> dict[int, int]:
     waiting = list(members - {group} if adopts else members)
     while waiting:
         for child in children.get(waiting.pop(), ()):
-            if child not in found and not _is_shared(child):
+            if child not in found and not is_shared(child):
                 found.add(child)
                 waiting.append(child)
     return {pid: times[pid] for pid in found - members}
 
 
-def _is_shared(pid: int) -> bool:
+def is_shared(pid: int) -> bool:
     """Codex 0.158 and later start `codex app-server … --managed-daemon` and `codex app-server
     daemon …`, unless told not to (`--no-daemon`)."""
     with contextlib.suppress(OSError):
