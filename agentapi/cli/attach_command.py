@@ -8,6 +8,7 @@ import sys
 import click
 
 from agentapi.cli.arguments import TableCommand
+from agentapi.processes.secrecy import keep_secret
 from agentapi.settings import ATTACH_OPTIONS, SettingsError, attach_settings
 
 
@@ -30,6 +31,8 @@ def command(**flags: str | None) -> None:
         raise click.UsageError(str(error)) from error
     if not (os.isatty(0) and os.isatty(1)):
         raise click.UsageError("attach needs a terminal for its input and its output")
+    if settings.auth_token is not None:
+        keep_secret("AGENTAPI_AUTH_TOKEN")
     from agentapi.cli import attach
 
     sys.exit(attach.run(settings))

@@ -82,6 +82,8 @@ async def connect(client: aiohttp.ClientSession, url: str) -> Server:
 def _refused(url: str, status: int) -> str:
     if status == 401:
         return f"{url} asks for a token: give --auth-token-file or AGENTAPI_AUTH_TOKEN"
+    if status == 403:
+        return f"{url} shows its terminal to no process of the agent (its --allow-agent-requests)"
     if status == 400:
         return f"{url} does not accept requests for this host name (its --allowed-hosts)"
     return f"{url} shows no terminal (it answered {status}): is it an AgentAPI server?"

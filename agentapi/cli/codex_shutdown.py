@@ -25,6 +25,7 @@ from typing import Any
 
 from agentapi.processes.identity import Process
 from agentapi.processes.locks import InUse, holder
+from agentapi.processes.secrecy import keep_secret
 from agentapi.settings import SettingsError, attach_settings
 
 LAST = 10
@@ -196,4 +197,7 @@ def _end(server: Process, say: Say) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(say=lambda line: print(line, flush=True)))  # noqa: T201
+    given = dict(os.environ)
+    for secret in ("AGENTAPI_AUTH_TOKEN", "CODER_AGENT_TOKEN"):
+        keep_secret(secret)
+    sys.exit(main(given, say=lambda line: print(line, flush=True)))  # noqa: T201

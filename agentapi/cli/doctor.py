@@ -101,6 +101,7 @@ def _findings(
 ) -> Iterator[Finding]:
     """Everything, in the order in which it is best mended."""
     from agentapi.cli import doctor_codex, doctor_machine
+    from agentapi.cli.doctor_agent import check_agent_requests
     from agentapi.cli.doctor_credentials import check_credentials
     from agentapi.cli.doctor_requirements import check_requirements
     from agentapi.cli.doctor_sandbox import check_sandbox
@@ -116,5 +117,6 @@ def _findings(
     there = workdir if workdir.is_dir() else Path("/")
     yield check_sandbox(program, there, config, environment)
     yield doctor_machine.check_port(hosts, port)
+    yield from check_agent_requests(environment)
     yield from doctor_machine.check_folders(folders, home)
     yield doctor_machine.check_terminal()

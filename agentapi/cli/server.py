@@ -24,7 +24,7 @@ from agentapi.drivers.tui import TuiDriver
 from agentapi.http.app import HttpOptions, create_app
 from agentapi.http.server import HttpServer
 from agentapi.notify import Notifier
-from agentapi.processes.callers import Callers
+from agentapi.processes.callers import Callers, cannot_tell
 from agentapi.processes.orphans import Orphans
 from agentapi.processes.tree import Family
 from agentapi.session import AgentSession
@@ -71,7 +71,7 @@ async def serve(
 
     `compose` gives other parts than the settings alone would."""
     family = Family()
-    orphans = Orphans(family, spare=is_shared)
+    orphans, callers = Orphans(family, spare=is_shared), Callers(family)
     parts = compose() if compose is not None else _parts(settings)
     store, driver = parts.store, parts.driver
     notifier = Notifier(os.environ)
@@ -88,14 +88,13 @@ async def serve(
     if store is not None:
         store.warn = functools.partial(session.notice, Level.WARNING)
     signals.answer(functools.partial(notifier.reload, session.save))
-    server = HttpServer(create_app(session, _http_options(settings, family)), sockets)
+    server = HttpServer(create_app(session, _http_options(settings, callers)), sockets)
     await server.start()
     _log.info("serving on %s, agent type %s", ", ".join(urls(sockets)), settings.type)
     notifier.ready()
     notifier.status("starting: serving on " + ", ".join(urls(sockets)))
     notifier.watch(functools.partial(_reading, driver))
-    if beyond_loopback(sockets) and settings.auth_token is None:
-        _log.warning("other machines may command the agent: no token is asked for")
+    _warn_of_weakness(settings, sockets, callers)
     try:
         if parts.transcript is not None:
             parts.transcript.bind(session.transcript)
@@ -116,6 +115,26 @@ async def serve(
     if failure:
         print(failure, file=sys.stderr)  # noqa: T201
     return AGENT_FAILED if failure else 0
+
+
+def _warn_of_weakness(
+    settings: ServerSettings, sockets: Sequence[socket.socket], callers: Callers
+) -> None:
+    """Say who may command the agent that perhaps should not."""
+    if settings.allow_agent_requests:
+        _log.warning(
+            "the agent may send to its own server: %s", ", ".join(settings.allow_agent_requests)
+        )
+    if settings.auth_token is not None:
+        return
+    if beyond_loopback(sockets):
+        _log.warning("other machines may command the agent: no token is asked for")
+    if reason := cannot_tell(callers):
+        _log.warning(
+            "the agent's own requests cannot be told from others', and no token is asked for: both"
+            " are refused where they type, answer or show the terminal (%s)",
+            reason,
+        )
 
 
 async def _run_agent(session: AgentSession, signals: Signals) -> str:
@@ -210,13 +229,13 @@ def _driver(settings: ServerSettings) -> Driver:
     return CodexDriver(profile, settings.command, link=settings.codex_link, **terminal)
 
 
-def _http_options(settings: ServerSettings, family: Family) -> HttpOptions:
+def _http_options(settings: ServerSettings, callers: Callers) -> HttpOptions:
     return HttpOptions(
         allowed_hosts=settings.allowed_hosts,
         allowed_origins=settings.allowed_origins,
         chat_base_path=settings.chat_base_path,
         auth_token=settings.auth_token,
-        callers=Callers(family),
+        callers=callers,
         allow_agent_requests=settings.allow_agent_requests,
         terminal_size=(settings.term_width, settings.term_height),
     )

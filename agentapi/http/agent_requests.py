@@ -37,23 +37,21 @@ def agent_requests(callers: Callers, allowed: Collection[str], *, with_token: bo
 
     `with_token`: whoever comes here has shown a token."""
     known = _Known(callers)
-    told: set[str] = set()  # the log names each kind once: the agent may try for ever
+    logged: set[str] = set()  # each name once: the agent may try for ever
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         name = name_of(request)
-        if name is not None and name not in allowed:
-            caller = await known.caller(request)
-            if caller.kin is Kin.OURS:
-                if name not in told:
-                    told.add(name)
-                    log.warning(
-                        "%s %s was refused to %s", request.method, request.path, caller.says
-                    )
-                raise Problem(403, OURS.format(caller=caller.says, name=name))
-            if caller.kin is Kin.UNKNOWN and not with_token:
-                raise Problem(403, UNKNOWN.format(why=caller.says, name=name))
-        return await handler(request)
+        if name is None or name in allowed:
+            return await handler(request)
+        caller = await known.caller(request)
+        if caller.kin is Kin.STRANGER or (caller.kin is Kin.UNKNOWN and with_token):
+            return await handler(request)
+        if name not in logged:
+            logged.add(name)
+            log.warning("%s %s is refused: %s", request.method, request.path, caller.says)
+        refusal = OURS if caller.kin is Kin.OURS else UNKNOWN
+        raise Problem(403, refusal.format(caller=caller.says, name=name))
 
     return middleware
 
@@ -63,8 +61,8 @@ OURS = (
     f" ({OPTION} {{name}} allows it)"
 )
 UNKNOWN = (
-    "it cannot be told whether the agent itself sends this: {why}. Let the server ask for a token"
-    f" (--auth-token-file or AGENTAPI_AUTH_TOKEN), or allow it: {OPTION} {{name}}"
+    "it cannot be told whether the agent itself sends this: {caller}. Let the server ask for a"
+    f" token (--auth-token-file or AGENTAPI_AUTH_TOKEN), or allow it: {OPTION} {{name}}"
 )
 
 

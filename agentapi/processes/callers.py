@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -111,6 +112,19 @@ class Callers:
         last = tuple(self._last)
         yield from reversed(last)
         yield from (pid for pid in pids(self._proc) if pid not in last)
+
+
+def cannot_tell(callers: Callers) -> str:
+    """Why callers cannot be told on this machine, tried on a connection to ourselves; empty when
+    they can."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()),
+    ):
+        theirs, peer = server.accept()
+        with theirs:
+            caller = callers.identify(peer, theirs.getsockname())
+    return caller.says if caller.kin is Kin.UNKNOWN else ""
 
 
 def holds(pid: int, link: str, proc: Path = PROC) -> bool:

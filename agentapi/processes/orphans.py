@@ -15,7 +15,7 @@ import os
 import signal
 from collections.abc import Callable
 
-from agentapi.processes.tree import Family, Stat, descendants, stat_of
+from agentapi.processes.tree import Family, Stat, children, stat_of
 
 REAP_DELAY = 1.0
 """Seconds from the end of a child to the look for what is to be reaped: one look for many ends."""
@@ -80,8 +80,8 @@ class Orphans:
         self._reap()
 
     def _reap(self) -> None:
-        for child in descendants(self._family.root):
-            if child.parent == self._family.root and child.state == "Z" and child not in _own:
+        for child in children(self._family.root):
+            if child.state == "Z" and child not in _own:
                 with contextlib.suppress(ChildProcessError):
                     os.waitpid(child.pid, os.WNOHANG)
 

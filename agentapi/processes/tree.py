@@ -67,7 +67,7 @@ class Family:
     def __init__(self, root: int | None = None, proc: Path = PROC) -> None:
         self.root = root or os.getpid()
         self._proc = proc
-        self._before = frozenset(descendants(self.root, proc))
+        self._before = frozenset(children(self.root, proc))
 
     def has(self, pid: int) -> bool | None:
         """Whether the process belongs to it; None when that cannot be seen."""
@@ -113,18 +113,32 @@ def _chain(pid: int, proc: Path) -> Iterator[Stat]:
         below, pid = found, found.parent
 
 
+def children(root: int, proc: Path = PROC) -> list[Stat]:
+    """The children of a process."""
+    try:
+        lists = [path.read_text() for path in (proc / str(root) / "task").glob("*/children")]
+    except OSError:
+        lists = []
+    if lists:
+        found = (stat_of(int(pid), proc) for text in lists for pid in text.split())
+        return [stat for stat in found if stat is not None]
+    # A kernel without these lists (CONFIG_PROC_CHILDREN).
+    every = (stat_of(pid, proc) for pid in pids(proc))
+    return [stat for stat in every if stat is not None and stat.parent == root]
+
+
 def descendants(
     root: int, proc: Path = PROC, left_out: Callable[[Stat], bool] = lambda stat: False
 ) -> Iterator[Stat]:
     """All that descend from a process, parents before children; without those whom `left_out`
     names and their descendants."""
-    children: dict[int, list[Stat]] = {}
+    of_parent: dict[int, list[Stat]] = {}
     for pid in pids(proc):
         if (found := stat_of(pid, proc)) is not None:
-            children.setdefault(found.parent, []).append(found)
+            of_parent.setdefault(found.parent, []).append(found)
     waiting = [root]
     while waiting:
-        for child in children.pop(waiting.pop(), ()):
+        for child in of_parent.pop(waiting.pop(), ()):
             if not left_out(child):
                 yield child
                 waiting.append(child.pid)

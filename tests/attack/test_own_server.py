@@ -1,4 +1,4 @@
-"""The real Codex, in its sandbox with the network open (Coder's default), against its own server."""
+"""The real Codex, in its sandbox with the network open (as Coder has it), against its server."""
 
 from __future__ import annotations
 
