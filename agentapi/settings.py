@@ -8,6 +8,7 @@ or the variable, the value and what is allowed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -452,10 +453,20 @@ def _token(file: Path | None, text: str) -> str | None:
     if file is None:
         return _checked_token("AGENTAPI_AUTH_TOKEN", text) if text else None
     try:
-        text = file.read_text(encoding="utf-8")
+        text = _content(file)
     except (OSError, ValueError) as error:
         raise SettingsError(f"--auth-token-file: cannot read {str(file)!r}: {error}") from error
     return _checked_token(f"--auth-token-file: {str(file)!r}", text)
+
+
+def _content(file: Path) -> str:
+    """What the file holds. `/dev/stdin` and `/dev/fd/N` are read as they were opened: who opened
+    them may have been allowed to what we are not, and what is read from them is not read again."""
+    descriptor = re.fullmatch(r"/dev/(?:stdin|fd/(\d{1,4}))", str(file))
+    if descriptor is None:
+        return file.read_text(encoding="utf-8")
+    with open(int(descriptor[1] or 0), encoding="utf-8", closefd=False) as given:
+        return given.read()
 
 
 def _checked_token(source: str, text: str) -> str:

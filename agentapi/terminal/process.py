@@ -364,6 +364,7 @@ def child_environment(base: Mapping[str, str], **extra: str) -> dict[str, str]:
     private = ("AGENTAPI_", "LISTEN_", "WATCHDOG_")
     names = {"NOTIFY_SOCKET", "COLUMNS", "LINES", "TMUX", "TMUX_PANE", "STY", "TERM_PROGRAM"}
     names |= {"TERM_PROGRAM_VERSION", "INVOCATION_ID", "JOURNAL_STREAM", "SYSTEMD_EXEC_PID"}
+    names.add("CREDENTIALS_DIRECTORY")
     kept = {
         name: value
         for name, value in base.items()

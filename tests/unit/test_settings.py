@@ -255,3 +255,22 @@ def test_any_variable_is_taken_or_refused_with_its_name(name: str, value: str) -
         server_settings({}, {name: value}, CODEX)
     except SettingsError as error:
         assert name in str(error) or "--" + name[9:].lower().replace("_", "-") in str(error)
+
+
+def test_a_token_that_is_handed_over_is_read_once(tmp_path: Path) -> None:
+    """Not opened by its name: else standard input would be read again, as the prompt."""
+    (tmp_path / "token").write_text("word\n")
+    with (tmp_path / "token").open() as given:
+        ours = settings(auth_token_file=f"/dev/fd/{given.fileno()}")
+        assert ours.auth_token == "word"
+        assert given.read() == ""
+
+
+def test_what_the_agent_may_send_is_named() -> None:
+    assert settings().allow_agent_requests == ()
+    assert settings(allow_agent_requests="queue,message").allow_agent_requests == (
+        "queue",
+        "message",
+    )
+    with pytest.raises(SettingsError, match="--allow-agent-requests: 'all' is not allowed"):
+        settings(allow_agent_requests="all")

@@ -76,7 +76,7 @@ def test_a_misspelt_line_would_be_noticed(unit: Path, tmp_path: Path) -> None:
 def test_systemd_understands_the_drop_in_of_the_page(unit: Path, tmp_path: Path) -> None:
     page = (PROJECT / "docs/operations.md").read_text()
     drop_in = page.partition("```ini\n")[2].partition("```")[0]
-    assert "AGENTAPI_AUTH_TOKEN_FILE=%d/" in drop_in
+    assert "AGENTAPI_AUTH_TOKEN_FILE=/dev/stdin" in drop_in
     changed = tmp_path / ("user" if unit is USER else "system") / unit.name
     changed.parent.mkdir()
     changed.write_text(unit.read_text() + drop_in)
