@@ -33,11 +33,11 @@ def own(pid: int) -> None:
 
 
 class Orphans:
-    """Adopts the orphans of this process from now on. To be made on the event loop, once."""
+    """Adopts the orphans of this process until `end`. To be made on the event loop."""
 
     def __init__(self, family: Family, spare: Callable[[int], bool] = lambda pid: False) -> None:
         """`spare` names processes that others use, too: `end` leaves them."""
-        _adopt()
+        _adopt(True)
         self._family, self._spare = family, spare
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -48,6 +48,7 @@ class Orphans:
         """SIGTERM to all that is left of the family, SIGKILL after `grace` seconds."""
         await self._end_by(signal.SIGTERM, grace)
         await self._end_by(signal.SIGKILL, LIMIT)
+        _adopt(False)
         self._loop.remove_signal_handler(signal.SIGCHLD)
         if self._timer is not None:
             self._timer.cancel()
@@ -56,7 +57,8 @@ class Orphans:
         signalled: set[int] = set()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(patience):
-                while left := self._left():
+                # Twice: one that loses its parent while we look may be seen with neither.
+                while left := self._left() or self._left():
                     for pid in left - signalled:
                         with contextlib.suppress(ProcessLookupError, PermissionError):
                             os.kill(pid, number)
@@ -86,7 +88,7 @@ class Orphans:
                     os.waitpid(child.pid, os.WNOHANG)
 
 
-def _adopt() -> None:
+def _adopt(adopts: bool) -> None:
     import ctypes
 
-    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, *map(ctypes.c_ulong, (1, 0, 0, 0)))
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, *map(ctypes.c_ulong, (adopts, 0, 0, 0)))

@@ -90,6 +90,16 @@ assert os.waitpid(mine, 0) == (mine, 7 << 8)
 """)
 
 
+def test_after_the_end_nothing_is_adopted() -> None:
+    (pid,) = run(f"""
+await Orphans(Family()).end()
+(pid,) = await shell({DETACHED!r})
+assert stat_of(int(pid)).parent != os.getpid()
+print(pid)
+""")
+    os.kill(int(pid), signal.SIGKILL)
+
+
 def test_a_spared_one_is_left() -> None:
     (pid,) = run(f"""
 orphans = Orphans(Family(), spare=lambda pid: stat_of(pid).name == "sleep")
