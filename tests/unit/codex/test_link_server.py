@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from agentapi.codex.link_server import AppServer, ServerFailed
+from tests.support.daemon import alive
 
 PATIENCE = 20.0
 """Seconds after which a test gives up waiting."""
@@ -25,9 +26,11 @@ def program(folder: Path, words: str) -> list[str]:
 
 
 def left(folder: Path, socket: Path) -> list[Path]:
-    """What is there of the server and of its socket's folder."""
+    """What is there of the server and of its socket's folder. One that has ended is gone, though
+    init may not have reaped it yet."""
     pid = int((folder / "pid").read_text())
-    return [path for path in (Path(f"/proc/{pid}"), socket.parent) if path.exists()]
+    process = [Path(f"/proc/{pid}")] if alive(pid) else []
+    return [*process, *(path for path in (socket.parent,) if path.exists())]
 
 
 async def waits_for_socket() -> None:
