@@ -71,7 +71,7 @@ async def serve(
 
     `compose` gives other parts than the settings alone would."""
     family = Family()
-    orphans, callers = Orphans(family, spare=is_shared), Callers(family)
+    orphans, callers = Orphans(family, spare=_spared(settings)), Callers(family)
     parts = compose() if compose is not None else _parts(settings)
     store, driver = parts.store, parts.driver
     notifier = Notifier(os.environ)
@@ -115,6 +115,13 @@ async def serve(
     if failure:
         print(failure, file=sys.stderr)  # noqa: T201
     return AGENT_FAILED if failure else 0
+
+
+def _spared(settings: ServerSettings) -> Callable[[int], bool]:
+    """What outlives the server: a background server of Codex's that other terminals may use. Where
+    Codex runs without one, nothing does, whatever it calls itself."""
+    alone = settings.type == "codex" and not settings.verbatim
+    return (lambda pid: False) if alone else is_shared
 
 
 def _warn_of_weakness(
