@@ -36,6 +36,8 @@ class Frame:
     cleared: bool = False
     """Whether the scrollback was erased (`CSI 3J`, RIS) since the previous frame; `pushed` then
     holds only what came after."""
+    cursor_visible: bool = True
+    """Whether the cursor shows: a program hides it where nothing can be typed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ _BACKGROUND = re.compile(r"^  \d+ background terminals? running")
 _COMMANDS = re.compile(r"^[› ] /\w[\w-]*  +\w")
 _MENTIONS = re.compile(r"^  .*\binsert · esc close · |^  no matches$|^  loading\.\.\.$")
 _PASTED = re.compile(r"\[Pasted Content (\d+) chars\](?: #\d+)?")
+_SUBMITS = re.compile(r"^ .*\b[Ee]nter (?:to )?(?:submit|save|confirm)\b")
 _LOGO = re.compile(r"^[ ⠀-⣿]*[⠁-⣿][ ⠀-⣿]*$")
 _MESSAGE_SIGNS = "!/@?#$"
 
@@ -40,7 +41,7 @@ class CodexProfile(AgentProfile):
     def read(self, frame: Frame) -> Reading:
         """Find transcript, composer, dialog and working line on a screen."""
         last = _last_filled(frame.lines, frame.rows)
-        if dialog := read_dialog(frame.lines, last):
+        if dialog := read_dialog(frame.lines, last, frame.cursor_visible):
             above = dialog.above
             return Reading(
                 above,
@@ -182,10 +183,13 @@ def _last_filled(lines: Sequence[str], end: int) -> int:
 
 def _composer_top(frame: Frame, last: int) -> int | None:
     """The last line with something in column 0, if that is `›`: below the composer everything is
-    indented. In shell mode `!` stands there, where the cursor is."""
+    indented. In shell mode `!` stands there, where the cursor is. What looks like it without a
+    cursor is a list to choose from, and with a line of keys below a field of something else."""
+    if not frame.cursor_visible or (last >= 0 and _SUBMITS.match(frame.lines[last])):
+        return None
     for row in range(last, -1, -1):
         line = frame.lines[row]
-        if line and line[0] != " ":
+        if line and line[0] != " " and not line.startswith("> "):  # a popup's marked row (0.142)
             if line[0] == "›" and line[1:2] in ("", " "):
                 return row
             return row if line[0] == "!" and row == frame.cursor[1] else None

@@ -1,9 +1,10 @@
 """The questions that Codex asks on its screen, as data.
 
 A dialog takes the composer's place: a heading, what it is about, numbered choices with one of them
-marked, and a last line that names its keys. A form (`Question 1/2` of the model, `Field 1/2` of an
-MCP server) asks one thing after the other; where it wants words, a line to type them stands
-instead of the choices.
+marked, and mostly a last line that names its keys. It is known by that shape, whatever the words:
+where choices end the screen, either the keys are named or no cursor shows, as a composer has one.
+A form (`Question 1/2` of the model, `Field 1/2` of an MCP server) asks one thing after the other;
+where it wants words, a line to type them stands instead of the choices.
 """
 
 from __future__ import annotations
@@ -75,13 +76,15 @@ class OpenDialog:
     """The number of the choice that Enter would take."""
 
 
-def read_dialog(lines: Sequence[str], last: int) -> OpenDialog | None:
+def read_dialog(
+    lines: Sequence[str], last: int, cursor_visible: bool = True
+) -> OpenDialog | None:
     """The dialog that ends a screen whose last filled line is `last`; None when none is open."""
-    foot = _foot(lines, last)
+    foot = _foot(lines, last, cursor_visible)
     if foot is None:
         return None
     first = _first_choice(lines, foot)
-    if first is None:
+    if first is None and foot <= last:
         first = _words_line(lines, foot)
     if first is None:
         return None
@@ -101,21 +104,27 @@ def form_reason(place: int, total: int, wants_words: bool = False) -> str:
     return "; ".join(parts)
 
 
-def _foot(lines: Sequence[str], last: int) -> int | None:
-    """The line that names the keys; a long one wraps to a second."""
-    if last < 0 or not _KEYS_LINE.match(lines[last]):
-        return None
-    return last - 1 if last and _KEYS_LINE.match(lines[last - 1]) else last
+def _foot(lines: Sequence[str], last: int, cursor_visible: bool) -> int | None:
+    """The line that names the keys; a long one wraps to a second, and an error may stand below it.
+    Without one, a dialog ends with the screen; where a cursor shows, there is none."""
+    lowest = last if cursor_visible else last - 6
+    for row in range(last, max(-1, lowest - 1), -1):
+        if _KEYS_LINE.match(lines[row]):
+            return row - 1 if row and _KEYS_LINE.match(lines[row - 1]) else row
+    return None if cursor_visible else last + 1
 
 
 def _first_choice(lines: Sequence[str], foot: int) -> int | None:
-    """The first of the choices, if one of them is marked."""
+    """The first of the choices that end above `foot`, if one of them is marked. Below what only
+    looks like choices, on an old page of the conversation, stand other blocks."""
     first = None
-    for row in range(foot, max(-1, foot - 40), -1):
+    for row in range(foot - 1, max(-1, foot - 40), -1):
         if match := _CHOICE.match(lines[row]):
             first = row
             if match["number"] == "1":
                 break
+        elif lines[row][:1] not in (" ", "", "↓"):
+            return None
     if first is None or not any(_CHOSEN.match(line) for line in lines[first:foot]):
         return None
     return first

@@ -159,6 +159,12 @@ class PhaseFusion:
         return said is not None and said.order >= self._turn
 
     @property
+    def says_work(self) -> bool:
+        """Whether a source says that the agent works now."""
+        said = self.deciding if self._started else self._strongest
+        return said is not None and said.phase is Phase.WORKING
+
+    @property
     def deciding(self) -> Evidence | None:
         """The evidence that decides whether the agent works."""
         return min(self._votes(), key=lambda vote: vote.source, default=None)

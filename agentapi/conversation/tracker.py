@@ -14,6 +14,7 @@ from agentapi.conversation.extract import Extractor, MarkedExtractor
 from agentapi.conversation.model import Dialog, Phase, PhaseState, dialog_ids
 from agentapi.conversation.plain import PlainExtractor
 from agentapi.conversation.status import PhaseFusion, Source
+from agentapi.conversation.unknown import unknown_dialog, unknown_text
 from agentapi.frames import AgentState, Frame, Notification, Signal, Title
 
 _OSC_PHASES = {
@@ -50,6 +51,11 @@ class Tracker:
         self._asked: Dialog | None = None
         self._decided = False
         """Whether the question of the dialog on the screen is decided: it will go."""
+        self.unknown = ""
+        """The text of the screen where it shows neither an input box nor a known dialog nor work;
+        else empty."""
+        self._stands = False
+        """Whether that screen stood still: it waits for a person until an input box comes back."""
         self._ready = False
         self._final = False
         """Whether the agent's last message is finished."""
@@ -97,7 +103,9 @@ class Tracker:
         self._ready = reading.composer is not None and reading.composer.ready
         if reading.composer is not None and reading.composer.text.startswith("/"):
             self.stand()  # what is painted from now on may be a command's
-        self._known(reading.dialog)
+        self.unknown = unknown_text(frame, reading)
+        self._stands = self._stands and bool(self.unknown)
+        self._known(unknown_dialog(self.unknown) if self._stands else reading.dialog)
         self._see()
         if reading.working:
             self.fusion.note(Source.SCREEN, Phase.WORKING, "working line")
@@ -112,6 +120,24 @@ class Tracker:
     def asks(self) -> bool:
         """Whether the open question is the agent's own word, and not the screen's alone."""
         return self._asked is not None
+
+    @property
+    def lost(self) -> bool:
+        """Whether the screen cannot be read and nothing says that the agent works: if it stands
+        still, call `stood_still`."""
+        return bool(self.unknown) and not self._stands and not self.fusion.says_work
+
+    def stood_still(self) -> None:
+        """A screen that cannot be read did not change for some seconds: it is a question."""
+        if self.lost:
+            self._stands = True
+            self._known(unknown_dialog(self.unknown))
+            self._see()
+
+    @property
+    def dialog_text(self) -> str:
+        """The open dialog as it stands on the screen; empty when none is open."""
+        return self.unknown if self._stands else self.reading.dialog_text
 
     def ask(self, dialog: Dialog | None) -> None:
         """The agent's own word on the question that it asks: more exact than what the screen shows
@@ -161,7 +187,7 @@ class Tracker:
         """Whether the screen shows all that belongs to the phase: the end of the turn that is
         over, the dialog that is open."""
         if self.state.phase is Phase.BLOCKED:
-            return self.reading.dialog is not None
+            return self._stands or self.reading.dialog is not None
         ended = self.reading.ended or self.reading.interrupted
         return not self.profile.has_composer or (ended and not self._extractor.expecting)
 

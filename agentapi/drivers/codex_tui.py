@@ -153,7 +153,7 @@ class LinkedTui(TuiDriver):
         """Refuse before anything is sent."""
         state = self.tracker.state
         if state.phase is Phase.BLOCKED:
-            raise DialogOpen(self.tracker.reading.dialog_text or state.because)
+            raise DialogOpen(self.tracker.dialog_text or state.because)
         if state.phase is not Phase.IDLE:
             raise Busy
 
@@ -255,7 +255,7 @@ class LinkedTui(TuiDriver):
     def _patience(self) -> float:
         """Seconds without a new frame after which none is waited for."""
         if self.phase is Phase.BLOCKED:  # else a key would go to the composer
-            return 0.0 if self.tracker.reading.dialog is not None else PAINT_LIMIT
+            return 0.0 if self.tracker.complete else PAINT_LIMIT
         whole = self._owed.whole(self.tracker.text)
         if self._tui_works():
             return PAINT_LIMIT if self._owed and whole else STALL_LIMIT

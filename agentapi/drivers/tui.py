@@ -64,6 +64,9 @@ FRAME_LIMIT = 0.02
 DIALOG_REST = 0.15
 """Seconds for which keys wait after a dialog was painted: Codex 0.158 and 0.169 drop a key that
 comes within its first tenth of a second."""
+STILL = 5.0
+"""Seconds after which a screen without an input box, a known dialog or work that does not change
+counts as a question."""
 ANSWER_LIMIT = 5.0
 """Seconds that a dialog has to close after its answer."""
 
@@ -124,9 +127,10 @@ class TuiDriver:
         self._began = 0.0
         self._settling = Timer(profile.settle, self._settle)
         self._quiet = Timer(profile.quiet, self._fell_quiet)
+        self._still = Timer(STILL, self._stood_still)
         self._timers = (
             *(self._reading, self._frame_gap, self._sync_limit, self._draining, self._standing),
-            *(self._settling, self._quiet),
+            *(self._settling, self._quiet, self._still),
         )
 
     # -- the driver's face --------------------------------------------------------------------
@@ -342,8 +346,10 @@ class TuiDriver:
             return
         self._frame = frame
         self._shown_at = asyncio.get_running_loop().time()
-        asked = self.tracker.reading.dialog is not None
+        asked, unknown = self.tracker.reading.dialog is not None, self.tracker.unknown
         self.tracker.take(frame)
+        if self.tracker.unknown != unknown:
+            self._still.cancel()
         if self.tracker.reading.dialog is not None and not asked:
             self._dialog_at = asyncio.get_running_loop().time()
         self._reading.soon()
@@ -369,6 +375,10 @@ class TuiDriver:
             self._settling.start(self._settling_time)
         else:
             self._settling.cancel()
+        if self.tracker.lost:
+            self._still.start()
+        else:
+            self._still.cancel()
         self._report()
         self.typist.tidy()
         self._changed.set()
@@ -496,6 +506,11 @@ class TuiDriver:
 
     def _fell_quiet(self) -> None:
         self.tracker.fell_quiet(self.profile.quiet)
+        self._evaluate()
+
+    def _stood_still(self) -> None:
+        self.tracker.stood_still()
+        self._read(again=True)
         self._evaluate()
 
     # -- beginning and end --------------------------------------------------------------------

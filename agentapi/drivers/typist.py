@@ -143,7 +143,7 @@ class Typist:
     def _check(self) -> None:
         """Refuse before anything is typed."""
         if self._dialog() is not None or self._driver.phase is Phase.BLOCKED:
-            raise DialogOpen(self._tracker.reading.dialog_text or self._driver.screen())
+            raise DialogOpen(self._tracker.dialog_text or self._driver.screen())
         if self._driver.phase is not Phase.IDLE:
             raise Busy
         if self._profile.has_composer and self._tracker.reading.composer is None:
@@ -255,7 +255,7 @@ class Typist:
             return SendError(step, "the agent ended")
         if self._driver.phase is Phase.BLOCKED:
             self._left_behind = typed
-            return SendError(step, f"a dialog opened:\n{self._tracker.reading.dialog_text}")
+            return SendError(step, f"a dialog opened:\n{self._tracker.dialog_text}")
         await self._erase(typed)
         return SendError(step, why)
 

@@ -82,6 +82,7 @@ class Emulator:
             frame.alternate,
             tuple(self._pushed),
             self._cleared,
+            frame.cursor_visible,
         )
         self._pushed.clear()
         self._cleared = False
@@ -198,10 +199,11 @@ class Emulator:
         lines = tuple([row.text for row in rows])
         bright = tuple([row.bright for row in rows])
         cursor = (min(screen.cursor.x, screen.columns - 1), screen.cursor.y)
+        visible = screen.has(modes.VISIBLE_CURSOR)
         before = self._frame
         if (
             moved
-            or cursor != before.cursor
+            or (cursor, visible) != (before.cursor, before.cursor_visible)
             or lines != before.lines
             or bright != before.bright
             or (screen.columns, screen.alternate) != (before.columns, before.alternate)
@@ -214,6 +216,7 @@ class Emulator:
                 bright,
                 cursor,
                 screen.alternate,
+                cursor_visible=visible,
             )
 
     def _commit_scrollback(self) -> bool:

@@ -23,7 +23,7 @@ from agentapi.drivers.base import (
     QuestionPainted,
     UserText,
 )
-from agentapi.drivers.tui import TuiDriver
+from agentapi.drivers.tui import STILL, TuiDriver
 
 T = TypeVar("T")
 
@@ -169,5 +169,5 @@ async def _replay(
         elif kind == "r":
             columns, rows = text.split("x")
             await driver.resize(int(columns), int(rows))
-    await asyncio.sleep(5)
+    await asyncio.sleep(STILL - 1)  # the program may have ended, its screen is no question
     return result

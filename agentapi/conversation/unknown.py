@@ -1,0 +1,40 @@
+"""A screen that the profile cannot read: no input box, no known dialog, no sign of work.
+
+Nothing may be typed there. While it changes the agent may be on its way somewhere; when it stands
+still, it waits for a person, and its text is shown as a dialog without choices. The driver has the
+clock.
+"""
+
+from __future__ import annotations
+
+import re
+from textwrap import dedent
+
+from agentapi.agents.profile import Reading
+from agentapi.conversation.model import Dialog
+from agentapi.frames import Frame
+
+MOST_LINES = 40
+"""Lines of such a screen that are shown, the lowest ones."""
+_PICTURE = re.compile(r"[\s⠀-⣿]*[⠁-⣿][\s⠀-⣿]*")
+"""A line of a picture in braille, which may move for ever."""
+
+
+def unknown_text(frame: Frame, reading: Reading) -> str:
+    """The text of a screen that cannot be read, without pictures; empty for any other."""
+    if reading.composer is not None or reading.dialog is not None or reading.working:
+        return ""
+    kept: list[str] = []
+    for line in reversed(frame.lines):
+        if _PICTURE.fullmatch(line) or (not line and (not kept or not kept[-1])):
+            continue
+        kept.append(line)
+        if len(kept) == MOST_LINES:
+            break
+    return dedent("\n".join(reversed(kept))).strip()
+
+
+def unknown_dialog(text: str) -> Dialog:
+    """Such a screen as a dialog that only a person at the terminal can answer."""
+    title, _, more = text.partition("\n")
+    return Dialog("", "other", title, reason=dedent(more).strip("\n"))
