@@ -76,9 +76,7 @@ class OpenDialog:
     """The number of the choice that Enter would take."""
 
 
-def read_dialog(
-    lines: Sequence[str], last: int, cursor_visible: bool = True
-) -> OpenDialog | None:
+def read_dialog(lines: Sequence[str], last: int, cursor_visible: bool = True) -> OpenDialog | None:
     """The dialog that ends a screen whose last filled line is `last`; None when none is open."""
     foot = _foot(lines, last, cursor_visible)
     if foot is None:

@@ -9,8 +9,9 @@ agent without the strong ones is still understood. Before the vote, in this orde
 | situation                                               | phase                           |
 |---------------------------------------------------------|---------------------------------|
 | the agent has exited                                    | exited                          |
-| a dialog shows, and no stronger source has said since   | blocked                         |
-| that the work goes on                                   |                                 |
+| a dialog shows, or a screen that nobody knows stands    | blocked                         |
+| still, and no stronger source has said since that the   |                                 |
+| work goes on                                            |                                 |
 | it was never ready for a prompt for the settling time   | starting                        |
 | a turn is open and nobody has said anything yet         | working, because it was opened  |
 """

@@ -315,6 +315,8 @@ class Tracker:
         """Give a dialog an id of its own; the same dialog keeps it from frame to frame."""
         if dialog is None:
             self._dialog, self._decided = None, False
+        elif self._dialog is not None and self._stands:  # one question, whatever is typed there
+            self._dialog = replace(dialog, id=self._dialog.id)
         elif self._dialog is None or not self._dialog.asks_the_same(dialog):
             self._dialog = replace(dialog, id=next(self._ids))
 

@@ -16,6 +16,7 @@ from agentapi.frames import Frame
 
 MOST_LINES = 40
 """Lines of such a screen that are shown, the lowest ones."""
+TITLE = "The agent shows no input box and waits: answer it in the terminal, or send raw keys"
 _PICTURE = re.compile(r"[\s⠀-⣿]*[⠁-⣿][\s⠀-⣿]*")
 """A line of a picture in braille, which may move for ever."""
 
@@ -36,5 +37,4 @@ def unknown_text(frame: Frame, reading: Reading) -> str:
 
 def unknown_dialog(text: str) -> Dialog:
     """Such a screen as a dialog that only a person at the terminal can answer."""
-    title, _, more = text.partition("\n")
-    return Dialog("", "other", title, reason=dedent(more).strip("\n"))
+    return Dialog("", "other", TITLE, reason=text)

@@ -69,11 +69,14 @@ class Stopper:
 
     async def _refuse(self) -> bool:
         """Refuse the open question of a turn, and see what becomes of the turn. One of the start
-        (trust, login) belongs to none, and the key might end the agent."""
+        (trust, login) belongs to none, and the key might end the agent, as it might on a screen
+        that offers no choices."""
         program = self._program
         await program.rest()
         dialog = program.tracker.state.dialog
-        if dialog is None or dialog.kind in STARTUP_DIALOGS:
+        if dialog is None or not dialog.choices or dialog.kind in STARTUP_DIALOGS:
+            return False
+        if not program.tracker.fusion.started:
             return False
         self._press()
         if not await program.until(lambda: program.tracker.state.dialog != dialog, CLOSE_LIMIT):

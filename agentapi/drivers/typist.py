@@ -117,13 +117,13 @@ class Typist:
         if not self._is_open(dialog_id):
             raise LookupError(f"dialog {dialog_id!r} was answered already")
         self._driver.write(choice.key.encode())
-        if dialog.kind in STARTUP_DIALOGS:
+        if dialog.kind in (*STARTUP_DIALOGS, "other"):
             await self._confirm(dialog, choice)
         if not await self._driver.until(lambda: not self._is_open(dialog_id), limit):
             raise SendError("answer", f"the dialog is still open {limit:g} s after {choice.key!r}")
 
     async def _confirm(self, dialog: Dialog, choice: Choice) -> None:
-        """Some dialogs of the start only mark a choice by its key, and want Enter then."""
+        """Some dialogs, most of them of the start, only mark a choice by its key and want Enter."""
         gone = await self._driver.until(lambda: not self._is_open(dialog.id), MARKED_LIMIT)
         if not gone and self._tracker.reading.marked == choice.id:
             self._driver.write(b"\r")

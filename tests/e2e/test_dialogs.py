@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from agentapi.scripted import ScriptedModel
 from tests.e2e.conftest import Kind, Talk
-from tests.support.scenarios import as_login, as_outdated, as_repository
+from tests.support.scenarios import as_login, as_outdated, as_repository, with_model
 from tests.support.server import Sent, codex_server
 
 pytestmark = [pytest.mark.codex, pytest.mark.asyncio(loop_scope="module")]
@@ -123,6 +124,61 @@ async def test_keys_do_not_come_between_a_message_and_its_enter(talk: Talk) -> N
 
 async def test_the_conversation_goes_on_after_dialogs(talk: Talk) -> None:
     assert await talk.turn("echo still here") == "• echo still here"
+
+
+MODEL = {None: "gpt-5.5", "0.125.0": "gpt-5.2"}
+"""A model that is old enough for a question, by version."""
+
+
+@pytest.mark.parametrize("version", MODEL)
+@pytest.mark.asyncio(loop_scope="function")
+async def test_a_newer_model_is_a_question(
+    scratch: Path, model: ScriptedModel, codex: Any, version: str | None
+) -> None:
+    codex(version)
+    prepare = functools.partial(with_model, name=MODEL[version])
+    async with codex_server(scratch, model, "-I", "hello", version=version, prepare=prepare) as (
+        server,
+        home,
+    ):
+        await server.ready()
+        dialog = (await server.get("/approval"))["open"]
+        assert dialog["kind"] == "other"
+        [(keep, _)] = [
+            (one["id"], one["label"]) for one in dialog["choices"] if "existing" in one["label"]
+        ]
+        refused = await server.send("y")
+        assert refused.status == 500
+        assert "Try new model" in refused.error
+        body = {"id": dialog["id"], "choice": keep}
+        async with server.client.post(server.url + "/approval", json=body) as response:
+            assert response.status == 200, await response.text()
+        await server.wait_status("running", "stable", "running", "stable")
+        assert [request.prompt for request in model.requests] == ["hello"]
+        assert MODEL[version] in home.codex_home.joinpath("config.toml").read_text()
+
+
+@pytest.mark.parametrize("version", [None, "0.125.0", "0.80.0"])
+@pytest.mark.asyncio(loop_scope="function")
+async def test_a_screen_without_an_input_box_blocks(
+    scratch: Path, model: ScriptedModel, codex: Any, version: str | None
+) -> None:
+    codex(version)
+    async with codex_server(
+        scratch, model, "-I", "hello", "--codex-link", "off", version=version, arguments=["resume"]
+    ) as (server, _):
+        await server.ready()
+        dialog = (await server.get("/approval"))["open"]
+        assert (dialog["kind"], dialog["choices"]) == ("other", [])
+        assert "Resume a previous session" in dialog["reason"]
+        refused = await server.send("y")
+        assert refused.status == 500
+        assert "Resume a previous session" in refused.error
+        assert await server.phase() == "blocked"
+        await server.raw("\x1b")  # a new session
+        await server.wait_status("running", "stable", "running", "stable")
+        assert [request.prompt for request in model.requests] == ["hello"]
+        assert (await server.get("/approval"))["open"] is None
 
 
 STARTUP: dict[str, dict[str, Any]] = {

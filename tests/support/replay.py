@@ -124,11 +124,13 @@ def replay(
     edit: Edit = lambda data: data,
     run: int = 0,
     patient: bool = False,
+    rest: float = STILL - 1,
 ) -> Replayed:
     """Replay an asciicast file, or one `run` of a program that was started several times. A paste
     and the Enter after it are taken for a message of ours; `edit` may change the output first (to
     take a signal away, for example). What was recorded may have been sent as soon as the agent
-    was ready; only a `patient` replay lets a slow one settle for longer."""
+    was ready; only a `patient` replay lets a slow one settle for longer. The last screen stands for
+    `rest` seconds: of a program that has ended it is no question."""
     header, *lines = path.read_text(encoding="utf-8").split("\n")
     head = json.loads(header)
     if lines and lines[-1]:
@@ -140,7 +142,9 @@ def replay(
         else:
             runs[-1].append(entry)
     profile = profile or profile_for("codex")
-    return run_virtual(_replay(head, runs[run], profile if patient else prompt(profile), edit))
+    return run_virtual(
+        _replay(head, runs[run], profile if patient else prompt(profile), edit, rest)
+    )
 
 
 def prompt(profile: AgentProfile) -> AgentProfile:
@@ -149,7 +153,11 @@ def prompt(profile: AgentProfile) -> AgentProfile:
 
 
 async def _replay(
-    head: dict[str, Any], entries: list[list[Any]], profile: AgentProfile, edit: Edit
+    head: dict[str, Any],
+    entries: list[list[Any]],
+    profile: AgentProfile,
+    edit: Edit,
+    rest: float,
 ) -> Replayed:
     driver = TuiDriver(profile, ["replay"], env={}, columns=head["width"], rows=head["height"])
     result = Replayed(driver)
@@ -169,5 +177,5 @@ async def _replay(
         elif kind == "r":
             columns, rows = text.split("x")
             await driver.resize(int(columns), int(rows))
-    await asyncio.sleep(STILL - 1)  # the program may have ended, its screen is no question
+    await asyncio.sleep(rest)
     return result

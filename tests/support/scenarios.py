@@ -10,6 +10,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 
 from agentapi.scripted import ScriptedModel
 from tests.support.codex import PROJECT, CodexHome, codex_command
@@ -105,6 +106,8 @@ class Scenario:
     config: str = ""
     since: tuple[int, ...] = ()
     """The oldest version that can do it."""
+    until: tuple[int, ...] = (1,)
+    """The first version that cannot do it any more."""
     prepare: Callable[[CodexHome], None] | None = None
     before: Play | None = None
     """Runs first, unrecorded."""
@@ -112,7 +115,7 @@ class Scenario:
 
     def fits(self, version: str) -> bool:
         """Whether a version can do it."""
-        return tuple(int(part) for part in version.split(".")) >= self.since
+        return self.since <= tuple(int(part) for part in version.split(".")) < self.until
 
 
 def prompts(*texts: str) -> Play:
@@ -233,6 +236,41 @@ async def dialog(live: Live) -> None:
     await asyncio.sleep(0.6)  # by the clock: the sign-in screen is animated without end
 
 
+def command(text: str, *keys: str) -> Play:
+    """A command of the TUI that opens something instead of the composer; left open."""
+
+    async def play(live: Live) -> None:
+        await live.ready()
+        await live.key(text)
+        for key in ("\r", *keys):
+            await live.key(key, 0.8)
+
+    return play
+
+
+async def pager(live: Live) -> None:
+    """The page that shows the conversation so far, before 0.158 on a screen of its own."""
+    await live.ready()
+    await live.turn("1. first\n2. second")
+    await live.key("\x14", 0.8)
+
+
+async def newer_model(live: Live) -> None:
+    """The question about a newer model, which 0.158 and later ask after they painted a composer."""
+    await live.terminal.until("Use existing model")
+    await live.terminal.quiet(0.6)
+
+
+async def hook(live: Live) -> None:
+    """The question about a new hook, answered with its review, down to the hook itself."""
+    await live.terminal.until("Review hooks")
+    await live.terminal.quiet(0.6)
+    for key, page in (("1", "Lifecycle hooks"), ("\r", "SessionStart hooks")):
+        live.terminal.write(key)
+        await live.terminal.until(page)
+        await live.terminal.quiet(0.8)
+
+
 async def trust_accepted(live: Live) -> None:
     """The trust dialog, answered with its first choice."""
     await dialog(live)
@@ -264,6 +302,20 @@ def as_outdated(home: CodexHome) -> None:
     config.write_text(text.replace("check_for_update_on_startup = false\n", ""), encoding="utf-8")
     seen = {"latest_version": "99.0.0", "last_checked_at": f"{datetime.now(UTC):%FT%TZ}"}
     (home.codex_home / "version.json").write_text(json.dumps(seen), encoding="utf-8")
+
+
+def with_model(home: CodexHome, name: str) -> None:
+    """A model that Codex would replace by a newer one; which it asks about depends on its age."""
+    config = home.codex_home / "config.toml"
+    text = config.read_text(encoding="utf-8")
+    config.write_text(text.replace('"gpt-5.4"', json.dumps(name)), encoding="utf-8")
+
+
+def with_hook(home: CodexHome) -> None:
+    """A hook that nobody has reviewed."""
+    hook = {"matcher": "*", "hooks": [{"type": "command", "command": "true"}]}
+    text = json.dumps({"hooks": {"SessionStart": [hook]}})
+    (home.codex_home / "hooks.json").write_text(text, encoding="utf-8")
 
 
 def as_repository(home: CodexHome) -> None:
@@ -340,6 +392,22 @@ BASE = [
     Scenario("trust-accepted", trust_accepted, trusted=False, prepare=as_repository),
     Scenario("update-open", dialog, prepare=as_outdated),
     Scenario("login", dialog, prepare=as_login),
+    Scenario(
+        "model-open", newer_model, prepare=partial(with_model, name="gpt-5.5"), since=(0, 158)
+    ),
+    Scenario(
+        "older-model-open",
+        newer_model,
+        prepare=partial(with_model, name="gpt-5.2"),
+        since=(0, 107),
+        until=(0, 158),
+    ),
+    Scenario("hooks-open", dialog, prepare=with_hook, since=(0, 142)),
+    Scenario("hook-open", hook, prepare=with_hook, size=(80, 50), since=(0, 142)),
+    Scenario("sessions-open", dialog, size=(80, 50), arguments=lambda live: ("resume",)),
+    Scenario("boxes-open", command("/experimental"), size=(80, 50)),
+    Scenario("field-open", command("/review", "4"), size=(80, 50)),
+    Scenario("pager-open", pager, size=(80, 24), until=(0, 158)),
     Scenario(
         "resume", start, before=two_turns_before, arguments=lambda live: ("resume", live.session_id)
     ),

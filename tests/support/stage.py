@@ -61,13 +61,15 @@ class Stage:
         await self.driver.start_detached(lambda event: self.events.append((loop.time(), event)))
 
     def frame(self, *lines: str, composer: str | None = "") -> bytes:
-        """One complete frame: these lines, and the composer below (None: nothing below)."""
+        """One complete frame: these lines, and the composer below (None: nothing below, and no
+        cursor, as there is no place to type)."""
         painted = "\x1b[H\x1b[2J" + "".join(
             f"\x1b[{row};1H{line}" for row, line in enumerate(lines, 1)
         )
         if composer is not None:
             row = self.rows - 2
             painted += f"\x1b[{row + 2};1H  model · ~/dir\x1b[{row};1H› {composer}"
+        painted += "\x1b[?25l" if composer is None else "\x1b[?25h"
         return BEGIN + painted.encode() + END
 
     def paint(self, *lines: str, composer: str | None = "") -> None:

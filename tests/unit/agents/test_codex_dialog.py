@@ -9,6 +9,7 @@ import pytest
 from agentapi.agents.codex_dialog import read_dialog
 from agentapi.conversation.model import Choice, Dialog
 from agentapi.drivers.base import PhaseChanged
+from agentapi.drivers.tui import STILL
 from tests.recordings.expect import CODEX
 from tests.support.replay import replay
 
@@ -22,10 +23,11 @@ TITLES = {
 CANCEL = ("Cancel", "\x1b")
 
 
-def opened(path: Path) -> list[Dialog]:
-    """The dialogs of a recording, in the order in which they opened."""
+def opened(path: Path, rest: float = STILL - 1) -> list[Dialog]:
+    """The dialogs of a recording, in the order in which they opened, when its last screen stands
+    for `rest` seconds."""
     found: dict[str, Dialog] = {}
-    for _, event in replay(path).events:
+    for _, event in replay(path, rest=rest).events:
         if isinstance(event, PhaseChanged) and event.state.dialog is not None:
             found.setdefault(event.state.dialog.id, event.state.dialog)
     return list(found.values())
@@ -150,6 +152,37 @@ def test_dialogs_of_the_start(path: Path) -> None:
         assert "/var/tmp/agentapi-demo/project" in dialog.title
 
 
+@each("model-open", "older-model-open")
+def test_a_newer_model(path: Path) -> None:
+    [dialog] = opened(path)
+    assert dialog.kind == "other"
+    assert "GPT" in dialog.title.upper()
+    assert keys(dialog) == [("Try new model", "1"), ("Use existing model", "2")]
+
+
+@each("hooks-open")
+def test_hooks_that_nobody_has_reviewed(path: Path) -> None:
+    [dialog] = opened(path)
+    assert dialog.title.startswith("Hooks need review")
+    assert [label for label, _ in keys(dialog)][:2] == ["Review hooks", "Trust all and continue"]
+
+
+SHOWN = {
+    "sessions-open": "Resume a previous session",
+    "boxes-open": "xperimental features",
+    "field-open": "Custom review instructions",
+    "hook-open": "SessionStart hooks",
+    "pager-open": "T R A N S C R I P T",
+}
+
+
+@each(*SHOWN)
+def test_a_screen_without_an_input_box_is_shown_as_it_is(path: Path) -> None:
+    dialog = opened(path, rest=STILL + 1)[-1]
+    assert (dialog.kind, dialog.choices) == ("other", ())
+    assert SHOWN[path.stem] in dialog.reason
+
+
 # -- patches ---------------------------------------------------------------------------------------
 
 WHOLE = [f"{number} +line {number} of 60" for number in range(1, 61)]
@@ -192,6 +225,28 @@ def test_an_agent_that_quotes_a_dialog_asks_nothing() -> None:
 def test_a_list_without_a_mark_is_none() -> None:
     lines = screen(f"  Which?\n\n  1. This\n  2. That\n\n{FOOT}")
     assert read_dialog(lines, len(lines) - 1) is None
+
+
+CHOICES = "  A newer model\n\n› 1. Try it\n  2. Keep yours"
+
+
+@pytest.mark.parametrize("end", ["", "\n\n  ↵ ok", "\n↓\n  space ok", f"\n\n{FOOT}\n\nno network"])
+def test_the_shape_tells_a_dialog_whatever_its_keys_are_called(end: str) -> None:
+    lines = screen(CHOICES + end)
+    found = read_dialog(lines, len(lines) - 1, cursor_visible=False)
+    assert found is not None
+    assert [choice.label for choice in found.value.choices] == ["Try it", "Keep yours"]
+    assert found.text == "\n".join(lines)
+
+
+def test_a_list_that_somebody_types_is_none() -> None:
+    lines = screen(f"{CHOICES}\n\n  gpt-5.4 · ~/project")
+    assert read_dialog(lines, len(lines) - 1, cursor_visible=True) is None
+
+
+def test_a_list_on_an_old_page_of_the_conversation_is_none() -> None:
+    lines = screen(f"{CHOICES}\n\n• Done\n\n───── 100% ─\n q to quit   esc to go back")
+    assert read_dialog(lines, len(lines) - 1, cursor_visible=False) is None
 
 
 def test_an_empty_screen() -> None:

@@ -32,6 +32,7 @@ EXCEPTIONS = {
         ("three-prompts-67x1190", "starting idle working idle"),
         ("three-prompts-inline-80x24", "starting idle working idle"),
         ("exit", "starting idle working"),
+        ("pager-open", "starting idle working"),
     )
 } | {
     # Here what ends first is the start of an MCP server, which has a working line of its own.

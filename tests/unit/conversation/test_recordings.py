@@ -88,6 +88,7 @@ def test_a_turn_is_one_running_and_one_stable(replayed: Replayed) -> None:
             ("blocked", "working"),
             ("blocked", "idle"),
             ("idle", "working"),
+            ("idle", "blocked"),  # a person opens a list
             ("working", "idle"),
             ("working", "blocked"),
         }

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from agentapi.conversation.model import Choice, Dialog
-from agentapi.drivers.base import PhaseChanged, QuestionPainted, SendError
-from agentapi.drivers.tui import DRAIN
+from agentapi.drivers.base import DialogOpen, PhaseChanged, QuestionPainted, SendError
+from agentapi.drivers.tui import DRAIN, STILL
 from tests.support.stage import DONE, WORKING, Stage, play
 
 TRUST = (
@@ -101,6 +101,99 @@ def test_a_dialog_of_the_start_keeps_its_id_when_its_lines_are_cut_off() -> None
         assert opened(stage) == first
 
     play(script)
+
+
+# -- screens that nobody knows ---------------------------------------------------------------------
+
+STRANGE = ("  Pick your colours", "", "› [x] red", "  [ ] blue", "", "  space toggle · enter save")
+
+
+def test_a_screen_without_an_input_box_that_stands_still_is_a_question() -> None:
+    async def script(stage: Stage) -> None:
+        stage.paint(*STRANGE, composer=None)
+        await asyncio.sleep(STILL - 0.1)
+        assert stage.driver.phase == "starting"
+        await asyncio.sleep(0.2)
+        dialog = opened(stage)
+        assert (dialog.kind, dialog.choices) == ("other", ())
+        assert [line.strip() for line in dialog.reason.split("\n")] == [
+            *(line.strip() for line in STRANGE)
+        ]
+        assert dialog.reason in stage.said()[-1]
+        with pytest.raises(DialogOpen, match="Pick your colours"):
+            await stage.driver.send("hello")
+        assert stage.driver.written == []
+        await stage.ready()
+
+    stage = play(script)
+    assert stage.phases() == ["blocked", "starting", "idle"]
+    assert "Pick your colours" not in stage.said()[-1]
+
+
+def test_it_is_one_after_the_start_too_and_an_input_box_ends_it() -> None:
+    async def script(stage: Stage) -> None:
+        await stage.ready()
+        stage.paint(*STRANGE, composer=None)
+        await asyncio.sleep(STILL + 0.1)
+        assert opened(stage).kind == "other"
+        stage.paint(*(line.replace("[ ]", "[x]") for line in STRANGE), composer=None)
+        assert "[x] blue" in opened(stage).reason  # it goes on to wait while somebody answers it
+        stage.paint("  banner")
+
+    assert play(script).phases() == ["starting", "idle", "blocked", "blocked", "idle"]
+
+
+def test_a_screen_that_changes_is_no_question() -> None:
+    async def script(stage: Stage) -> None:
+        for second in range(30):
+            stage.paint(f"  Loading, {second} s", composer=None)
+            await asyncio.sleep(1)
+
+    assert play(script).phases() == []
+
+
+def test_a_moving_picture_does_not_put_a_question_off() -> None:
+    async def script(stage: Stage) -> None:
+        for second in range(10):
+            stage.paint("   ⣿⡀⠟"[: 3 + second % 4], "", "  Paste your key:", composer=None)
+            await asyncio.sleep(1)
+
+    assert play(script).phases() == ["blocked"]
+
+
+def test_an_empty_screen_and_an_agent_that_says_it_works_ask_nothing() -> None:
+    async def script(stage: Stage) -> None:
+        stage.paint(composer=None)
+        await asyncio.sleep(60)
+        await stage.ready()
+        stage.driver.feed(WORKING)
+        stage.paint(*STRANGE, composer=None)
+        await asyncio.sleep(60)
+        assert stage.driver.phase == "working"
+        stage.driver.feed(DONE)
+        await asyncio.sleep(STILL + 0.1)
+        assert opened(stage).reason.startswith("Pick your colours")
+
+    assert "blocked" not in play(script).phases()[:-1]
+
+
+def test_an_interrupt_presses_no_key_on_a_screen_that_nobody_knows() -> None:
+    async def script(stage: Stage) -> None:
+        await stage.ready()
+        stage.paint(*STRANGE, composer=None)
+        await asyncio.sleep(STILL + 0.1)
+        await stage.driver.interrupt()
+
+    assert play(script).driver.written == []
+
+
+def test_an_interrupt_answers_no_question_of_the_start() -> None:
+    async def script(stage: Stage) -> None:
+        stage.paint("  A newer model", "", "› 1. Try it", "  2. Keep yours", composer=None)
+        assert opened(stage).kind == "other"
+        await stage.driver.interrupt()
+
+    assert play(script).driver.written == []
 
 
 # -- refusing --------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agentapi.drivers.base import Busy, DialogOpen, SendError, UserText
-from agentapi.drivers.tui import DIALOG_REST
+from agentapi.drivers.tui import DIALOG_REST, STILL
 from agentapi.terminal.recording import read_recording
 from tests.recordings.expect import recordings
 from tests.support.replay import run_virtual
@@ -77,6 +77,7 @@ def test_every_dialog_refuses_a_message_and_nothing_is_typed(path: Path) -> None
         for event in recording.events:
             if event.kind == "o":
                 stage.driver.feed(event.data.encode())
+        await asyncio.sleep(STILL + 1)
         replies = len(stage.driver.written)
         with pytest.raises(DialogOpen) as refused:
             await stage.driver.send(PROMPT)
