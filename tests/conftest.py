@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from agentapi.scripted import ScriptedModel
-from tests.support.codex import PROJECT, CodexHome, codex_binary, codex_home
+from tests.support.codex import CodexHome, codex_binary, codex_home
+from tests.support.server import scratch_folder
 
 NEEDS_PROGRAMS = ("codex", "browser")
 MOST_WORKERS = 12
+
+
+# A busy machine is no fault of what a test makes up.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 
 def pytest_configure() -> None:
@@ -61,11 +66,9 @@ def _is_skip(report: pytest.TestReport) -> bool:
 
 @pytest.fixture
 def scratch() -> Iterator[Path]:
-    """A folder of its own under the project (Codex does not want its home under /tmp)."""
-    folder = PROJECT / ".cache/tests" / uuid.uuid4().hex[:8]
-    folder.mkdir(parents=True)
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    """A folder of its own; see `scratch_folder`."""
+    with scratch_folder() as folder:
+        yield folder
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from agentapi.cli.sockets import ListenError
 from agentapi.settings import server_settings
 from tests.support.codex import CodexHome
 from tests.support.daemon import ANSWERING, alive, daemon, eventually
+from tests.support.server import all_gone, processes_of, runs_codex
 
 
 async def test_point_19_the_pid_file_holds_who_takes_the_signals(tmp_path: Path) -> None:
@@ -150,24 +151,10 @@ async def test_point_20_nothing_of_codex_stays_behind(
     async with daemon("--type=codex", "--", str(codex(None)), **environment) as one:
         await one.event("message_update")
         await one.until(lambda messages: "Codex" in messages[0][1])
-        assert len(processes_with(home)) >= 1
+        assert any(runs_codex(pid) for pid in processes_of(home.codex_home))
         assert await one.end() == 0
         assert "--no-daemon" in one.log
-    await eventually(lambda: processes_with(home) == [])
-
-
-def processes_with(home: CodexHome) -> list[int]:
-    """The processes, but for the server, that have this home."""
-    mark = f"CODEX_HOME={home.codex_home}".encode()
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            mine = mark in (folder / "environ").read_bytes().split(b"\0")
-            if mine and b"agentapi" not in (folder / "cmdline").read_bytes():
-                found.append(int(folder.name))
-        except OSError:
-            continue
-    return found
+    await all_gone(home.codex_home)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])

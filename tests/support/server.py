@@ -15,6 +15,7 @@ import re
 import shutil
 import signal
 import socket
+import tempfile
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -394,8 +395,12 @@ async def codex_server(
 
 @contextlib.contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """A folder of its own under the project (Codex does not want its home under /tmp)."""
-    folder = PROJECT / ".cache/tests" / uuid.uuid4().hex[:8]
+    """A folder of its own under the project; elsewhere, where the project is a temporary one, as
+    Codex leaves its helper programs out of a temporary home."""
+    folders = (PROJECT / ".cache/tests", Path(f"/var/tmp/agentapi-tests-{os.getuid()}"))
+    temporary = Path(tempfile.gettempdir()).resolve()
+    lasting = (one for one in folders if not one.resolve().is_relative_to(temporary))
+    folder = next(lasting, folders[0]) / uuid.uuid4().hex[:8]
     folder.mkdir(parents=True)
     try:
         yield folder

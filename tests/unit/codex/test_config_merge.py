@@ -8,7 +8,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, reject, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from agentapi.codex.config_files import ConfigError
@@ -80,7 +80,7 @@ def _merged(text: str) -> tuple[str, Owned]:
     return result.text, result.owned
 
 
-@settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=120)
 @given(documents())
 def test_what_the_user_wrote_survives_value_for_value_and_comment_for_comment(text: str) -> None:
     after, owned = _merged(text)
@@ -97,7 +97,7 @@ def _remarks(text: str) -> Counter[str]:
     return Counter(re.findall("# remark [0-9]+", text))
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(documents())
 def test_a_second_run_gives_the_same_bytes(text: str) -> None:
     after, owned = _merged(text)
@@ -106,7 +106,7 @@ def test_a_second_run_gives_the_same_bytes(text: str) -> None:
     assert again.owned == owned
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(documents())
 def test_our_part_leaves_without_a_trace_in_the_values(text: str) -> None:
     after, owned = _merged(text)
@@ -119,7 +119,7 @@ def test_our_part_leaves_without_a_trace_in_the_values(text: str) -> None:
     assert digest(tomllib.loads(bare.text)) == digest(tomllib.loads(text))
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(documents())
 def test_without_the_list_the_marks_claim_nothing_of_the_users(text: str) -> None:
     after, owned = _merged(text)
@@ -130,7 +130,7 @@ def test_without_the_list_the_marks_claim_nothing_of_the_users(text: str) -> Non
         assert again.owned.keys == owned.keys
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(documents())
 def test_overwriting_says_all_that_is_wanted(text: str) -> None:
     try:
