@@ -141,7 +141,7 @@ async def test_point_17_blank_input_is_no_prompt_and_a_given_one_wins(tmp_path: 
 
 async def test_the_agent_sees_nothing_of_ours(tmp_path: Path) -> None:
     seen = tmp_path / "environment"
-    command = f"env > {seen}.part; mv {seen}.part {seen}; exec cat"
+    command = f"env > '{seen}.part'; mv '{seen}.part' '{seen}'; exec cat"
     async with daemon("--", "sh", "-c", command, AGENTAPI_AUTH_TOKEN="s3cret", MARK="1") as one:
         await eventually(seen.exists)
         assert "MARK=1" in seen.read_text().splitlines()
@@ -168,7 +168,7 @@ def free_port() -> int:
 
 async def test_raw_keys_are_never_logged(tmp_path: Path) -> None:
     seen = tmp_path / "seen"
-    command = f"read line; echo $line > {seen}.part; mv {seen}.part {seen}; exec cat"
+    command = f"read line; echo $line > '{seen}.part'; mv '{seen}.part' '{seen}'; exec cat"
     async with daemon("--log-level=debug", "--", "sh", "-c", command) as one:
         assert await one.say("hunter2\r", "raw") == 200
         await eventually(seen.exists)

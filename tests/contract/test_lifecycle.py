@@ -162,7 +162,7 @@ async def test_point_20_a_signal_interrupts_the_agent_and_ends_with_0(
     tmp_path: Path, number: int
 ) -> None:
     seen = tmp_path / "seen"
-    command = f"trap 'echo INT > {seen}; exit 3' INT; echo ready; while :; do sleep 0.05; done"
+    command = f"trap 'echo INT > \"{seen}\"; exit 3' INT; echo ready; while :; do sleep 0.05; done"
     async with daemon("--", "bash", "-c", command) as one:
         await one.until(lambda messages: "ready" in messages[0][1])
         assert await one.end(number) == 0
@@ -173,7 +173,9 @@ async def test_point_20_an_agent_that_ignores_it_is_killed_with_all_its_processe
     tmp_path: Path,
 ) -> None:
     pids = tmp_path / "pids"
-    command = f"trap '' INT; sleep 1000 & echo $$ $! > {pids}.part; mv {pids}.part {pids}; wait"
+    command = (
+        f"trap '' INT; sleep 1000 & echo $$ $! > '{pids}.part'; mv '{pids}.part' '{pids}'; wait"
+    )
     async with daemon("--", "bash", "-c", command) as one:
         await eventually(pids.exists)
         agent, grandchild = map(int, pids.read_text().split())

@@ -17,12 +17,12 @@ from tests.support.live import PATIENCE, Live, Stream, serving
 NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
 
 CONFIG = """
-daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log;
+daemon off; master_process off; pid "{folder}/pid"; error_log "{folder}/error.log";
 events {{}}
 http {{
   access_log off; gzip on; gzip_types *; gzip_min_length 1;
-  client_body_temp_path {folder}/a; proxy_temp_path {folder}/b; fastcgi_temp_path {folder}/c;
-  uwsgi_temp_path {folder}/d; scgi_temp_path {folder}/e;
+  client_body_temp_path "{folder}/a"; proxy_temp_path "{folder}/b"; fastcgi_temp_path "{folder}/c";
+  uwsgi_temp_path "{folder}/d"; scgi_temp_path "{folder}/e";
   server {{
     listen 127.0.0.1:{port};
     location /prefix/ {{

@@ -4,6 +4,7 @@ a wrapper wraps, and what `GET /session` says of it."""
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 from pathlib import Path
 
@@ -139,12 +140,12 @@ async def test_a_wrapper_wraps_the_app_server_and_the_tui(place: Workspace) -> N
     log, wrapper = place.home.home / "wrapped.log", place.home.home / "wrapper"
     wrapper.write_text(
         "#!/bin/sh\n"
-        f"printf '%s\\n' \"$*\" >> {log}\n"
+        f"printf '%s\\n' \"$*\" >> '{log}'\n"
         'while [ "$1" != -- ]; do shift; done; shift\n'
         'WRAPPED=yes exec "$@"\n'
     )
     wrapper.chmod(0o755)
-    async with place.daemon("--wrap", f"{wrapper} --allow 'a b' --") as server:
+    async with place.daemon("--wrap", f"{shlex.quote(str(wrapper))} --allow 'a b' --") as server:
         await server.ready()
         assert (await server.get("/session"))["link"] == "on"
         await server.turn("echo wrapped")

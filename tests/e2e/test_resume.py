@@ -120,7 +120,7 @@ async def test_a_codex_that_cannot_resume_does_not_end_the_server(place: Workspa
     refusing = place.home.home / "codex"
     refusing.write_text(
         f'#!/bin/sh\ncase " $* " in *" resume "*)\n'
-        f'  echo "ERROR: No saved session found with ID $0"; exit 1;;\nesac\nexec {real} "$@"\n'
+        f'  echo "ERROR: No saved session found with ID $0"; exit 1;;\nesac\nexec "{real}" "$@"\n'
     )
     refusing.chmod(0o755)
     async with place.daemon("--codex", str(refusing), "--prompt", "echo two") as server:

@@ -66,7 +66,7 @@ def test_a_home_behind_a_link_is_named_as_the_user_knows_it(tmp_path: Path) -> N
 )
 def test_an_older_codex_says_it_in_words(tmp_path: Path, said: str, fault: Fault) -> None:
     (tmp_path / "said").write_text(said)
-    codex = _stand_in(tmp_path, f'sed "s|HERE|$PWD|g" {tmp_path}/said >&2; exit 1')
+    codex = _stand_in(tmp_path, f'sed "s|HERE|$PWD|g" "{tmp_path}/said" >&2; exit 1')
     home = tmp_path / "home"
     (found,) = check_files(codex, home, {"config.toml": ""})
     assert str(found) == str(fault).replace(HOME, str(home))
@@ -79,7 +79,7 @@ def test_the_other_files_of_the_home_are_within_reach(tmp_path: Path) -> None:
     (home / "auth.json").write_text("{}")
     (home / "config.toml").write_text("on disk")
     script = "cat prompts/a.md config.toml; test -e auth.json && exit 3; exit 0"
-    codex = _stand_in(tmp_path, f"({script}) >>{tmp_path}/seen || exit 1")
+    codex = _stand_in(tmp_path, f"({script}) >>'{tmp_path}/seen' || exit 1")
     assert check_files(codex, home, {"config.toml": "staged"}) == []
     assert (tmp_path / "seen").read_text().startswith("xstaged")
     assert sorted(path.name for path in home.iterdir()) == ["auth.json", "config.toml", "prompts"]
@@ -89,7 +89,7 @@ def test_what_stands_in_a_home_is_checked_as_it_is(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
     (home / "config.toml").write_text("on disk")
-    codex = _stand_in(tmp_path, f"cat config.toml >{tmp_path}/seen")
+    codex = _stand_in(tmp_path, f"cat config.toml >'{tmp_path}/seen'")
     assert check_home(codex, home) == []
     assert (tmp_path / "seen").read_text() == "on disk"
 

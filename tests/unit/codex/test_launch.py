@@ -24,7 +24,7 @@ class Codexes:
     def install(self, help_text: str, status: int = 0) -> None:
         program = self.folder / "codex"
         program.write_text(
-            f"#!/bin/sh\necho $* >> {self.calls}\ncat <<'END'\n{help_text}\nEND\nexit {status}\n"
+            f"#!/bin/sh\necho $* >> '{self.calls}'\ncat <<'END'\n{help_text}\nEND\nexit {status}\n"
         )
         program.chmod(0o755)
 

@@ -22,7 +22,7 @@ PATIENCE = 20.0
 
 def program(folder: Path, words: str) -> list[str]:
     """A shell that notes its process, says these words and stays."""
-    return ["/bin/sh", "-c", f"echo $$ >{folder}/pid; {words}; exec sleep 600"]
+    return ["/bin/sh", "-c", f"echo $$ >'{folder}/pid'; {words}; exec sleep 600"]
 
 
 def left(folder: Path, socket: Path) -> list[Path]:
@@ -52,7 +52,7 @@ async def test_a_start_that_is_called_off_when_the_socket_is_there_leaves_nothin
 
     def command(socket: Path) -> list[str]:
         sockets.append(socket)
-        return program(tmp_path, f"read -r _ <{go}; touch {socket}")
+        return program(tmp_path, f"read -r _ <'{go}'; touch '{socket}'")
 
     starting = asyncio.create_task(AppServer.start(command, cwd=None, env=os.environ))
     await waits_for_socket()
@@ -99,11 +99,11 @@ async def test_a_server_that_is_gone_is_signalled_no_more(
 async def test_what_detached_itself_outlives_an_orderly_end_and_no_loss(tmp_path: Path) -> None:
     pipe = tmp_path / "alive"
     os.mkfifo(pipe)
-    words = f"echo $$ >{tmp_path}/detached; echo >{pipe}; exec sleep 600"
+    words = f'echo $$ >"{tmp_path}/detached"; echo >"{pipe}"; exec sleep 600'
     detached = f"(setsid sh -c '{words}' >/dev/null 2>&1 &)"
     for loss in (False, True):
         server = await AppServer.start(
-            lambda socket: program(tmp_path, f"{detached}; read -r _ <{pipe}; touch {socket}"),
+            lambda socket: program(tmp_path, f"{detached}; read -r _ <'{pipe}'; touch '{socket}'"),
             cwd=None,
             env=os.environ,
         )
