@@ -215,7 +215,7 @@ async def test_a_refusing_app_server_leaves_the_screen_path() -> None:
         wrapper.write_text(
             "#!/bin/sh\n"
             'for word; do [ "$word" = app-server ] && { echo "not today" >&2; exit 3; }; done\n'
-            f'exec {codex_binary()} "$@"\n'
+            f'exec "{codex_binary()}" "$@"\n'
         )
         wrapper.chmod(0o755)
         async with ScriptedModel() as model:
