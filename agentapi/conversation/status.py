@@ -60,6 +60,10 @@ class Evidence:
         return f"{self.source.label}: {self.detail}"
 
 
+_ANNOUNCE = (Source.LINK, Source.OSC, Source.TITLE)
+"""The agent's own words, by which it also tells that it asks."""
+
+
 class PhaseFusion:
     """Evidence in, phase out. Holds no clock: the caller tells when the settling time is over."""
 
@@ -76,6 +80,9 @@ class PhaseFusion:
         self._composer = False
         self._dialog: Dialog | None = None
         self._dialog_order = 0
+        self._dialog_over = False
+        """Whether a source that announced the dialog has said that it is over: what the screen
+        still shows of it will go."""
         self._exited = ""
         self._state = PhaseState(Phase.STARTING, "not started yet")
 
@@ -109,6 +116,10 @@ class PhaseFusion:
             return
         self._order += 1
         self.evidence[source] = said = Evidence(source, phase, detail, self._order, votes)
+        if source in _ANNOUNCE and phase is Phase.BLOCKED:
+            self._dialog_over = False
+        elif source in _ANNOUNCE and before is not None and before.phase is Phase.BLOCKED:
+            self._dialog_over = self._dialog is not None
         if phase is Phase.WORKING and self._state.phase is Phase.IDLE and self._may_open(source):
             self._turn = self._order
             self._opened = said.because
@@ -129,7 +140,7 @@ class PhaseFusion:
         if dialog != self._dialog:
             self._order += 1
             self._dialog_order = self._order
-            self._dialog = dialog
+            self._dialog, self._dialog_over = dialog, False
         self._decide()
 
     def settle(self) -> None:
@@ -242,10 +253,9 @@ class PhaseFusion:
         return PhaseState(Phase.IDLE, "ready for a prompt")
 
     def _blocked(self) -> PhaseState | None:
-        strong = (Source.LINK, Source.OSC, Source.TITLE)
-        said = next((self.evidence[s] for s in strong if s in self.evidence), None)
+        said = next((self.evidence[s] for s in _ANNOUNCE if s in self.evidence), None)
         claims = said is not None and said.phase is Phase.BLOCKED
-        if self._dialog is not None:
+        if self._dialog is not None and not self._dialog_over:
             if said and said.phase is Phase.WORKING and said.order > self._dialog_order:
                 return None
             because = said.because if said and claims else f"screen: {self._dialog.kind} dialog"

@@ -49,6 +49,9 @@ class Detached(TuiDriver):
 class Stage:
     """A detached driver, and what it told."""
 
+    osc = True
+    """Whether the agent says by OSC 7501 that it is ready."""
+
     def __init__(self, agent_type: str = "codex", columns: int = 60, rows: int = 20) -> None:
         profile = profile_for(agent_type)
         self.driver = Detached(profile, ["none"], env={}, columns=columns, rows=rows)
@@ -80,7 +83,8 @@ class Stage:
         """Codex, ready for a prompt."""
         self.driver.feed(BRACKETED)
         self.paint("  banner")
-        self.driver.feed(IDLE)
+        if self.osc:
+            self.driver.feed(IDLE)
         await asyncio.sleep(1)
 
     def submit(self, text: str) -> None:
@@ -105,11 +109,14 @@ class Stage:
         return [state.phase.value for state in states]
 
 
-def play(script: Callable[[Stage], Awaitable[None]], agent_type: str = "codex") -> Stage:
+def play(
+    script: Callable[[Stage], Awaitable[None]], agent_type: str = "codex", osc: bool = True
+) -> Stage:
     """Run a script on a stage in virtual time."""
 
     async def main() -> Stage:
         stage = Stage(agent_type)
+        stage.osc = osc
         await stage.start()
         await script(stage)
         return stage

@@ -9,7 +9,7 @@ What a replay cannot know is bounded here and nowhere else:
 - A message of the link is not typed: the screen shows it without its control characters, which
   may paint over it (`_UNSEEN`), and its Markdown as such.
 - The end of an answer is told when all its words are painted; the TUI may still put blank lines
-  between them (0.158).
+  between them, and the sign of a quotation before each of its lines, which wraps them anew (0.158).
 - The link may miss the user's words of a session's first turn (0.142), while it subscribes; the
   rollout has them.
 - When a message follows the end of a turn at once (`AT_ONCE`), the TUI may never say that it was
@@ -126,6 +126,11 @@ def _filled(text: str) -> str:
     return "\n".join(line for line in text.split("\n") if line)
 
 
+def _unquoted(text: str) -> str:
+    """Without the signs of quotations and without layout."""
+    return squeeze(re.sub(r"^ *> ", "", text, flags=re.MULTILINE))
+
+
 def _turns(messages: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     """What the user asked and all that the agent said to it."""
     found: list[tuple[str, str]] = []
@@ -235,7 +240,8 @@ def _check_messages(run: Run, alone: Messages, lost: bool) -> None:
     for (role, text), (other, read) in zip_longest(told, alone, fillvalue=("nobody", "")):
         assert role == other, _differing(told, alone)
         if role == "agent":
-            assert _filled(text) == _filled(read), _differing_lines(text, read)
+            same = _filled(text) == _filled(read) or _unquoted(text) == _unquoted(read)
+            assert same, _differing_lines(text, read)
         elif not _UNSEEN.search(text):
             assert squeeze(text) == squeeze(read) or not judge(text, read).missing, (text, read)
 

@@ -103,6 +103,24 @@ def test_a_dialog_of_the_start_keeps_its_id_when_its_lines_are_cut_off() -> None
     play(script)
 
 
+def test_a_decided_dialog_that_is_still_painted_is_no_question() -> None:
+    """The titles of 0.158 come before the frame without the dialog: working and, of a short turn,
+    idle at once."""
+
+    async def script(stage: Stage) -> None:
+        await stage.ready()
+        for text in ("⠙ x", "[ ! ] Action Required | x"):
+            stage.driver.feed(f"\x1b]0;{text}\x07".encode())
+        stage.paint(*PERMISSION, composer=None)
+        assert stage.driver.phase == "blocked"
+        stage.driver.feed("\x1b]0;⠙ x\x07\x1b]0;x\x07".encode())
+        stage.paint("• Done", "", "  22:11")
+        await asyncio.sleep(1)
+
+    stage = play(script, osc=False)
+    assert stage.phases() == ["starting", "idle", "working", "blocked", "working", "idle"]
+
+
 # -- screens that nobody knows ---------------------------------------------------------------------
 
 STRANGE = ("  Pick your colours", "", "› [x] red", "  [ ] blue", "", "  space toggle · enter save")
