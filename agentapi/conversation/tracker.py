@@ -180,7 +180,7 @@ class Tracker:
         one than the agent asks."""
         asked, shown = self._asked, self.reading.dialog
         other = asked and shown and not same_question(asked, shown)
-        return "" if other or self._decided else self.reading.dialog_text
+        return "" if other or self._decided else self.dialog_text
 
     @property
     def complete(self) -> bool:

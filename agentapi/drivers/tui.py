@@ -510,7 +510,6 @@ class TuiDriver:
 
     def _stood_still(self) -> None:
         self.tracker.stood_still()
-        self._read(again=True)
         self._evaluate()
 
     # -- beginning and end --------------------------------------------------------------------
