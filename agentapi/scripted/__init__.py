@@ -1,6 +1,6 @@
-"""A scripted model: a loopback server that speaks the OpenAI Responses API well enough for Codex.
+"""A scripted model: a loopback server that speaks the APIs of the real ones well enough for agents.
 
-`scripts/demo` uses it where there are no credentials, the tests use it so that a real Codex gives
+`scripts/demo` uses it where there are no credentials, the tests use it so that real agents give
 answers known to the byte. It is a server like any other: nothing in the daemon knows of it.
 """
 

@@ -28,6 +28,7 @@ from collections.abc import Callable
 
 from agentapi.scripted.reply import Break, Call, Fail, Patch, Reply, Say, Shell, Think
 from agentapi.scripted.request import Request
+from agentapi.scripted.schema import fill
 
 MARKDOWN = """\
 # A heading
@@ -83,15 +84,13 @@ def answer(request: Request) -> Reply:
 
 
 def title(request: Request) -> Reply:
-    """The reply to a request for a thread title, as JSON where the request wants that."""
+    """The reply to a request beside the conversation: a title of the user's first words, or the
+    least JSON of the schema that the request wants."""
     asked = request.prompt.rpartition("User prompt:")[2]
     words = " ".join(asked.split()[:5]) or "A conversation"
-    text = request.body.get("text") or {}
-    schema = (text.get("format") or {}).get("schema") or {}
-    properties = schema.get("properties")
-    if not properties:
+    if not request.schema:
         return [Say(words)]
-    return [Say(json.dumps(dict.fromkeys(properties, words)))]
+    return [Say(json.dumps(fill(request.schema, words)))]
 
 
 def numbered(count: int) -> str:

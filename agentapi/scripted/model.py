@@ -5,25 +5,30 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from types import TracebackType
-from typing import Any
 
 from aiohttp import web
 
-from agentapi.scripted import events
 from agentapi.scripted.answers import answer, title
-from agentapi.scripted.reply import Break, Fail, Hold, Reply, Say, Think, Wait
+from agentapi.scripted.reply import Break, Fail, Hold, Reply, Say, Wait
 from agentapi.scripted.request import Request
+from agentapi.scripted.wires import WIRES, Encoder, Wire
+from agentapi.scripted.wires.base import tokens
 
 MAX_BODY = 256 * 1024 * 1024
 
+Write = Callable[[bytes], Awaitable[None]]
+
 
 class ScriptedModel:
-    """A Responses server on loopback, up while the `async with` block runs.
+    """A model's server on loopback, up while the `async with` block runs. It speaks every wire of
+    `agentapi.scripted.wires`.
 
     `answer` decides what to say to a turn; replace it to script a test. `requests` are the turns
-    as they came, the latest last; `side_requests` the requests for thread titles."""
+    as they came, the latest last; `side_requests` those beside the
+    conversation, for titles and such."""
 
     def __init__(self, port: int = 0, answer: Callable[[Request], Reply] = answer) -> None:
         self.answer = answer
@@ -48,9 +53,14 @@ class ScriptedModel:
         return self._port
 
     @property
+    def origin(self) -> str:
+        """The server without a path: the base URL that Anthropic's and Google's clients take."""
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
     def url(self) -> str:
-        """The provider's `base_url`."""
-        return f"http://127.0.0.1:{self._port}/v1"
+        """The base URL that OpenAI's clients take."""
+        return f"{self.origin}/v1"
 
     def hold(self) -> None:
         """From now on every turn waits, before its first delta, for `release()`."""
@@ -77,7 +87,11 @@ class ScriptedModel:
 
     async def __aenter__(self) -> ScriptedModel:
         app = web.Application(client_max_size=MAX_BODY)
-        app.router.add_post("/v1/responses", self._respond)
+        for wire in WIRES:
+            for path in wire.paths:
+                app.router.add_post(path, partial(self._respond, wire))
+        app.router.add_post("/v1/messages/count_tokens", _count_tokens)
+        app.router.add_post("/v1beta/models/{model}:countTokens", _count_tokens)
         app.router.add_get("/v1/models", self._models)
         self._runner = web.AppRunner(
             app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1
@@ -101,11 +115,11 @@ class ScriptedModel:
     async def _models(self, _: web.Request) -> web.Response:
         return web.json_response({"object": "list", "data": [], "models": []})
 
-    async def _respond(self, http: web.Request) -> web.StreamResponse:
-        request = await _read(http)
+    async def _respond(self, wire: Wire, http: web.Request) -> web.StreamResponse:
+        request = await _read(wire, http)
         if request.is_side_request:
             self.side_requests.append(request)
-            return await self._stream(http, request, title(request))
+            return await self._send(http, request, title(request))
         async with self._changed:
             self.requests.append(request)
             self._changed.notify_all()
@@ -114,32 +128,39 @@ class ScriptedModel:
         try:
             if reply and isinstance(reply[0], Fail):
                 return _error(reply[0].status, reply[0].message)
-            return await self._stream(http, request, reply)
+            return await self._send(http, request, reply)
         finally:
             self.finished += 1
 
-    async def _stream(
-        self, http: web.Request, request: Request, reply: Reply
-    ) -> web.StreamResponse:
+    async def _send(self, http: web.Request, request: Request, reply: Reply) -> web.StreamResponse:
+        encoder = request.wire.encoder(request.body)
+        if not request.wire.streams(http.path, request.body):
+            return await self._send_whole(http, request, reply, encoder)
         response = web.StreamResponse(
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
         )
         await response.prepare(http)
         try:
-            await self._write(response, request, reply)
+            await self._write(response.write, request, reply, encoder)
         except _Broken:
-            if http.transport is not None:
-                http.transport.abort()
+            _abort(http)
         except ConnectionResetError:
             pass  # the client went away, as Codex does when its turn is interrupted
         return response
 
-    async def _write(self, response: web.StreamResponse, request: Request, reply: Reply) -> None:
-        response_id = self._id("resp")
-        await response.write(events.created(response_id))
+    async def _send_whole(
+        self, http: web.Request, request: Request, reply: Reply, encoder: Encoder
+    ) -> web.StreamResponse:
+        try:
+            await self._write(_keep_nothing, request, reply, encoder)
+        except _Broken:
+            _abort(http)
+        return web.json_response(encoder.whole())
+
+    async def _write(self, write: Write, request: Request, reply: Reply, encoder: Encoder) -> None:
+        await write(encoder.begin())
         if self._closed and not request.is_side_request:
             await self._wait_at_gate()
-        output: list[events.Item] = []
         for step in reply:
             if isinstance(step, Wait):
                 await asyncio.sleep(step.seconds)
@@ -148,33 +169,12 @@ class ScriptedModel:
             elif isinstance(step, Break):
                 raise _Broken
             elif isinstance(step, Say):
-                output.append(await self._say(response, len(output), step))
-            else:
-                item = self._item(step, request)
-                await response.write(events.opened(len(output), item))
-                await response.write(events.closed(len(output), item))
-                output.append(item)
-        size = len(json.dumps(request.body))
-        await response.write(events.completed(response_id, output, size))
+                await _say(write, encoder, step)
+            elif not isinstance(step, Fail):
+                await write(encoder.item(step))
+        await write(encoder.end())
         if not request.is_side_request:
             self.last_byte_at = time.monotonic()
-
-    def _item(self, step: Any, request: Request) -> events.Item:
-        if isinstance(step, Think):
-            return events.reasoning(self._id("rs"), step.summary)
-        return events.tool_call(self._id("item"), step, request)
-
-    async def _say(self, response: web.StreamResponse, index: int, say: Say) -> events.Item:
-        item_id = self._id("msg")
-        await response.write(events.opened(index, events.message(item_id, None)))
-        await response.write(events.part(index, item_id))
-        for number, text in enumerate(say.deltas()):
-            if number and say.pause:
-                await asyncio.sleep(say.pause)
-            await response.write(events.delta(index, item_id, text))
-        item = events.message(item_id, say.text)
-        await response.write(events.closed(index, item))
-        return item
 
     async def _wait_at_gate(self) -> None:
         waiting = asyncio.get_running_loop().create_future()
@@ -187,16 +187,39 @@ class ScriptedModel:
             if waiting in self._held:
                 self._held.remove(waiting)
 
-    def _id(self, prefix: str) -> str:
-        self._ids += 1
-        return f"{prefix}_{self._ids}"
-
 
 class _Broken(Exception):
     """The reply asks for a broken stream."""
 
 
-async def _read(http: web.Request) -> Request:
+async def _say(write: Write, encoder: Encoder, say: Say) -> None:
+    await write(encoder.text_begins())
+    for number, text in enumerate(say.deltas()):
+        if number and say.pause:
+            await asyncio.sleep(say.pause)
+        await write(encoder.delta(text))
+    await write(encoder.text_ends(say.text))
+
+
+async def _keep_nothing(_: bytes) -> None:
+    """A stream that nobody wants: the encoder keeps the reply."""
+
+
+def _abort(http: web.Request) -> None:
+    if http.transport is not None:
+        http.transport.abort()
+
+
+async def _count_tokens(http: web.Request) -> web.Response:
+    count = tokens(await _body(http))
+    return web.json_response({"input_tokens": count, "totalTokens": count})
+
+
+async def _read(wire: Wire, http: web.Request) -> Request:
+    return Request(await _body(http), dict(http.headers), time.monotonic(), wire)
+
+
+async def _body(http: web.Request) -> dict[str, object]:
     # aiohttp has already undone gzip and deflate, and zstd where the interpreter knows it.
     try:
         body = json.loads(await http.read())
@@ -204,9 +227,10 @@ async def _read(http: web.Request) -> Request:
         raise web.HTTPBadRequest(text=f"the body is not JSON: {error}") from error
     if not isinstance(body, dict):
         raise web.HTTPBadRequest(text="the body must be a JSON object")
-    return Request(body, dict(http.headers), time.monotonic())
+    return body
 
 
 def _error(status: int, message: str) -> web.Response:
-    body = {"error": {"message": message, "type": "server_error", "code": None}}
-    return web.json_response(body, status=status)
+    # The fields that the four APIs agree on or ignore.
+    error = {"message": message, "type": "server_error", "code": None}
+    return web.json_response({"type": "error", "error": error}, status=status)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from agentapi.scripted import Call, Request, Shell
-from agentapi.scripted.events import tool_call
+from agentapi.scripted.wires.responses import namespaced, tool_call
 
 
 def user(text: str) -> dict[str, Any]:
@@ -57,8 +57,8 @@ def test_tools_in_a_namespace_are_found() -> None:
 @pytest.mark.parametrize("space", ["mcp__demo", "mcp__demo__"])
 def test_a_tool_is_found_in_its_namespace_by_its_whole_name(space: str) -> None:
     tools = [{"type": "namespace", "name": space, "tools": [{"type": "function", "name": "add"}]}]
-    assert Request({"tools": tools}).namespaced("mcp__demo__add") == (space, "add")
-    assert Request({"tools": tools}).namespaced("add") is None
+    assert namespaced("mcp__demo__add", {"tools": tools}) == (space, "add")
+    assert namespaced("add", {"tools": tools}) is None
 
 
 def test_a_request_without_a_shell_is_a_side_request() -> None:
@@ -68,7 +68,7 @@ def test_a_request_without_a_shell_is_a_side_request() -> None:
 def test_a_call_takes_the_form_of_the_offered_tools() -> None:
     shell = {"type": "function", "name": "exec_command"}
     tools = [{"type": "namespace", "name": "mcp__demo", "tools": [{"name": "add"}]}, shell]
-    request = Request({"tools": tools})
+    request = {"tools": tools}
     call = tool_call("i1", Call("mcp__demo__add", {"a": 1}), request)
     assert (call["namespace"], call["name"], call["arguments"]) == ("mcp__demo", "add", '{"a": 1}')
     wide = tool_call("i2", Shell("date", "May I?", {"network": {"enabled": True}}), request)
