@@ -11,10 +11,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from agentapi.scripted import ScriptedModel
+from tests.support.agents import Agent, make_agent
 from tests.support.codex import CodexHome, codex_binary, codex_home
 from tests.support.server import scratch_folder
 
-NEEDS_PROGRAMS = ("codex", "browser")
+NEEDS_PROGRAMS = ("codex", "agents", "browser")
 MOST_WORKERS = 12
 MAY_BE_RETRIED: dict[str, str] = {}
 """Tests that may be tried twice more when they fail, by id without parameters, and the reason why
@@ -46,7 +47,7 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Iterator[None]:  # the report passes through
-    """With CI=true, turn a skip of a test that needs Codex or a browser into a failure."""
+    """With CI=true, turn a skip of a test that needs an agent or a browser into a failure."""
     report: pytest.TestReport = yield  # type: ignore[assignment]
     marked = any(item.get_closest_marker(name) for name in NEEDS_PROGRAMS)
     if os.environ.get("CI") == "true" and marked and report.skipped and _is_skip(report):
@@ -97,3 +98,17 @@ def codex() -> Callable[[str | None], Path]:
             pytest.skip(str(error))
 
     return find
+
+
+@pytest.fixture
+def agent(scratch: Path, model: ScriptedModel) -> Callable[..., Agent]:
+    """`agent(name, trusted=True)`: one of the other agents with a new home; see `make_agent`.
+    Skips the test where the program is missing."""
+
+    def make(name: str, **options: bool) -> Agent:
+        try:
+            return make_agent(name, scratch, model, **options)
+        except FileNotFoundError as error:
+            pytest.skip(str(error))
+
+    return make

@@ -117,12 +117,18 @@ def _about(output: str) -> str:
     return f"The command has finished; its last line of output was `{lines[-1] if lines else ''}`."
 
 
+# What Gemini CLI and Copilot CLI add to a command's output.
+_ADDED = re.compile(
+    r"^</?untrusted_context>$|^Output: |^Process Group PGID: .*$|^<shellId: .*>$", re.MULTILINE
+)
+
+
 def _told(output: str) -> str:
-    """What the command wrote: 0.80 wraps it in JSON."""
+    """What the command wrote: Codex 0.80 wraps it in JSON."""
     try:
         value = json.loads(output)
     except ValueError:
-        return output
+        return _ADDED.sub("", output)
     return str(value.get("output", output)) if isinstance(value, dict) else output
 
 

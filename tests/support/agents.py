@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from agentapi.scripted import ScriptedModel
 from tests.support.codex import PROJECT
+from tests.support.server import Server, serving
 
 KEY = "scripted-key"
 
@@ -46,6 +48,14 @@ class Agent:
             **self.variables,
         }
 
+    def trusts_the_folder(self) -> bool:
+        """Whether the program has written down that the folder is trusted."""
+        path = self.home / _TRUST[self.name]
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        if self.name == "claude":
+            return '"hasTrustDialogAccepted":true' in "".join(text.split())
+        return str(self.workdir) in text
+
 
 def pinned(name: str) -> str:
     """The version of an agent that its `tools/NAME/package.json` pins."""
@@ -71,6 +81,16 @@ def make_agent(name: str, home: Path, model: ScriptedModel, *, trusted: bool = T
     agent.workdir.mkdir(parents=True, exist_ok=True)
     AGENTS[name](agent, model, trusted)
     return agent
+
+
+@asynccontextmanager
+async def agent_server(agent: Agent, *options: str, wait: bool = True) -> AsyncIterator[Server]:
+    """`agentapi server` with the program; see `serving`."""
+    arguments = ("--type", agent.name, *options)
+    async with serving(
+        agent.home, agent.argv, *arguments, env=agent.environment(), cwd=agent.workdir, wait=wait
+    ) as server:
+        yield server
 
 
 def _claude(agent: Agent, model: ScriptedModel, trusted: bool) -> None:
@@ -130,7 +150,7 @@ def _opencode(agent: Agent, model: ScriptedModel, _: bool) -> None:
 
 def _copilot(agent: Agent, model: ScriptedModel, trusted: bool) -> None:
     folders = [str(agent.workdir)] if trusted else []
-    _write(agent.home / ".copilot/config.json", {"trusted_folders": folders})
+    _write(agent.home / ".copilot/config.json", {"trustedFolders": folders, "appTipShown": True})
     agent.variables.update(
         COPILOT_PROVIDER_BASE_URL=model.url,
         COPILOT_PROVIDER_API_KEY=KEY,
@@ -145,6 +165,11 @@ def _write(path: Path, value: dict[str, Any]) -> None:
     path.write_text(json.dumps(value), encoding="utf-8")
 
 
+_TRUST = {
+    "claude": ".claude.json",
+    "gemini": ".gemini/trustedFolders.json",
+    "copilot": ".copilot/config.json",
+}
 _OPENCODE = "opencode-linux-x64-baseline/bin/opencode"
 
 AGENTS: dict[str, Callable[[Agent, ScriptedModel, bool], None]] = {

@@ -101,6 +101,11 @@ def test_a_failure_has_the_status_that_was_asked_for(status: int) -> None:
     [
         ("a\nlast\n", "`last`"),
         ('{"output":"a\\nlast\\n","metadata":{}}', "`last`"),
+        (
+            "<untrusted_context>\nOutput: a\nlast\nProcess Group PGID: 7\n</untrusted_context>",
+            "`last`",
+        ),
+        ("last\n<shellId: 0 completed with exit code 0>", "`last`"),
         ("", "``"),
         ("exec command rejected by user", "declined"),
         ('{"answers":{"q1":{"answers":["Blue"]}}}', "You chose Blue."),

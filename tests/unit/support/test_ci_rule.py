@@ -1,4 +1,4 @@
-"""With CI=true a test that needs Codex or a browser cannot be skipped quietly."""
+"""With CI=true a test that needs an agent or a browser cannot be skipped quietly."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ PARALLEL = ("-p", "xdist.plugin", "-n", "2")
     [
         ("codex", "true", (), 1),
         ("codex", "true", PARALLEL, 1),
+        ("agents", "true", (), 1),
         ("browser", "true", (), 1),
         ("other", "true", (), 0),
         ("codex", "", (), 0),
