@@ -71,7 +71,7 @@ async def _run(version: str, scenario: Scenario, home: CodexHome, model: Scripte
             "size": [columns, rows],
             "inline": scenario.inline,
             "approvals": scenario.approvals,
-            "sent": _sent(model, skipped),
+            "sent": sent_to(model)[skipped:],
             "states": live.terminal.states,
             "exit": live.terminal.exit_status,
         }
@@ -82,15 +82,15 @@ async def _run(version: str, scenario: Scenario, home: CodexHome, model: Scripte
     return path
 
 
-def _sent(model: ScriptedModel, skipped: int) -> list[dict[str, Any]]:
-    turns = list(zip(model.requests, model.replies, strict=True))[skipped:]
+def sent_to(model: ScriptedModel) -> list[dict[str, Any]]:
+    """Each request of a turn and the reply, exact text, as a recording's notes keep them."""
     return [
         {
             "prompt": request.prompt,
             "tool_output": request.tool_output,
             "steps": [{"step": type(step).__name__, **dataclasses.asdict(step)} for step in reply],
         }
-        for request, reply in turns
+        for request, reply in zip(model.requests, model.replies, strict=True)
     ]
 
 
