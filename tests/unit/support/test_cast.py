@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.agents import AGENTS
 from tests.support.cast import CastWriter, all_casts, load_cast
 
 RECORDINGS = Path(__file__).resolve().parents[2] / "recordings"
 CASTS = all_casts(RECORDINGS)
 OF_CODEX = all_casts(RECORDINGS / "codex")
+OF_OTHERS = all_casts(RECORDINGS / "agents")
 PRIVATE = re.compile(r"/root|/home/|/work/|/Users/|/tmp/")
 
 
@@ -49,6 +51,7 @@ def test_what_was_typed_is_told_in_both_files(tmp_path: Path) -> None:
 
 def test_there_are_recordings() -> None:
     assert len(OF_CODEX) > 200
+    assert {path.parent.name for path in OF_OTHERS} == set(AGENTS)
 
 
 @pytest.mark.parametrize("path", CASTS, ids=name)
@@ -67,5 +70,14 @@ def test_the_notes_of_a_codex_recording_are_its_own(path: Path) -> None:
     assert cast.notes["size"] == [cast.columns, cast.rows]
     assert cast.notes["scenario"] == path.stem
     assert cast.notes["codex"] == path.parent.name
+    typed = [text for _, kind, text in cast.events if kind == "i"]
+    assert typed == [entry["text"] for entry in cast.notes["typed"]]
+
+
+@pytest.mark.parametrize("path", OF_OTHERS, ids=name)
+def test_the_notes_of_another_agents_recording_are_its_own(path: Path) -> None:
+    cast = load_cast(path)
+    assert cast.notes["size"] == [cast.columns, cast.rows]
+    assert (cast.notes["agent"], cast.notes["scenario"]) == (path.parent.name, path.stem)
     typed = [text for _, kind, text in cast.events if kind == "i"]
     assert typed == [entry["text"] for entry in cast.notes["typed"]]
