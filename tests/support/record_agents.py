@@ -22,6 +22,7 @@ from pathlib import Path
 
 from agentapi.scripted import ScriptedModel
 from agentapi.terminal import Emulator, PtyProcess, child_environment
+from tests.support.agent_looks import LOOKS
 from tests.support.agents import AGENTS, Agent, make_agent, pinned
 from tests.support.cast import CastWriter
 from tests.support.codex import PROJECT
@@ -31,36 +32,6 @@ RECORDINGS = PROJECT / "tests/recordings/agents"
 HOME = Path("/var/tmp/agents-demo")
 PATIENCE = 60.0
 """Seconds to wait for anything."""
-
-
-@dataclass(frozen=True)
-class Looks:
-    """The words by which a person knows where a program is, and the keys that answer it."""
-
-    ready: str
-    asks: str
-    """The approval dialog."""
-    allow: str
-    stop: str
-    """The keys that interrupt a turn."""
-    trust: str = ""
-    """The trust dialog; empty where there is none."""
-    trusted: str = ""
-    """The keys that accept it."""
-
-
-LOOKS = {
-    "claude": Looks(
-        "for shortcuts", "Do you want to proceed?", "1", "\x1b", "Accessing workspace:", "\x1b[B\r"
-    ),
-    "gemini": Looks(
-        "Type your message", "Allow execution of", "1", "\x1b", "Do you trust the files", "1"
-    ),
-    "opencode": Looks("ctrl+p commands", "Permission required", "\r", "\x1b\x1b"),
-    "copilot": Looks(
-        "/ commands", "Do you want to run this", "1", "\x1b\x1b", "Confirm folder trust", "2"
-    ),
-}
 
 
 class Live:
