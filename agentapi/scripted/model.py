@@ -27,8 +27,7 @@ class ScriptedModel:
     `agentapi.scripted.wires`.
 
     `answer` decides what to say to a turn; replace it to script a test. `requests` are the turns
-    as they came, the latest last; `side_requests` those beside the
-    conversation, for titles and such."""
+    as they came, the latest last; `side_requests` what programs ask besides, titles and such."""
 
     def __init__(self, port: int = 0, answer: Callable[[Request], Reply] = answer) -> None:
         self.answer = answer
@@ -41,7 +40,6 @@ class ScriptedModel:
         self.last_byte_at = 0.0
         """`time.monotonic()` after the last byte of a turn's stream was handed to the socket."""
         self._port = port
-        self._ids = 0
         self._closed = False
         self._held: list[asyncio.Future[None]] = []
         self._changed = asyncio.Condition()
