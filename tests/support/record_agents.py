@@ -97,12 +97,13 @@ class Live:
         async with asyncio.timeout(PATIENCE):
             while self.model.finished < len(self.model.requests):
                 await self._next(0.2)
-        await self.quiet(1.5)
+        await self.quiet(3.0)
 
     async def ready(self) -> None:
-        """Wait until it takes a prompt. opencode shows its composer before it does."""
+        """Wait until it takes a prompt, and would be believed to: opencode shows its composer
+        before it does, and of the others a quiet time tells."""
         await self.until(self.looks.ready)
-        await self.quiet(3.0 if self.agent.name == "opencode" else 1.0)
+        await self.quiet(3.0)
 
     async def until(self, wanted: str) -> None:
         """Wait until the screen shows a text.
@@ -216,7 +217,7 @@ async def interrupt(live: Live) -> None:
     await live.submit("slow 100")
     await live.until("word10")
     await live.keys(live.looks.stop)
-    await live.quiet(1.5)
+    await live.quiet(3.0)
 
 
 SCENARIOS = {
