@@ -42,5 +42,5 @@ _COMPOSER = re.compile(
 
 
 def composer_rows(text: str) -> list[str]:
-    """The lines of a message that stand around a composer and in no answer."""
-    return [line for line in text.split("\n") if _COMPOSER.search(line)]
+    """The lines at a message's end that stand around a composer and in no answer."""
+    return [line for line in text.split("\n")[-8:] if _COMPOSER.search(line)]
