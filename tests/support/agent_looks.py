@@ -37,7 +37,7 @@ LOOKS = {
 
 _COMPOSER = re.compile(
     r"for shortcuts|Type your message|ctrl\+p commands|/ commands|no sandbox|Shift\+Tab to"
-    r"|esc to (?:cancel|interrupt)|esc interrupt|^\s*[❯>]\s*$|^ ?[╻╹─▀▄]?[─▀▄]{60,}\s*$"
+    r"|esc to (?:cancel|interrupt)|esc interrupt|^\s*[❯>]\s*$|^(?:─{60,}|[╻╹][▀▄]{60,})\s*$"
 )
 
 
