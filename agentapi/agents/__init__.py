@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agentapi.agents.codex import CODEX
+from agentapi.agents.generic import GenericProfile
 from agentapi.agents.profile import AgentProfile
 
 _FULL_SCREEN_QUIET = 1.5
@@ -10,9 +11,9 @@ _FULL_SCREEN_QUIET = 1.5
 
 _PROFILES: tuple[AgentProfile, ...] = (
     CODEX,
-    AgentProfile("custom"),
+    GenericProfile("custom"),
     *(
-        AgentProfile(name, quiet=_FULL_SCREEN_QUIET)
+        GenericProfile(name, quiet=_FULL_SCREEN_QUIET)
         for name in (
             "claude",
             "goose",

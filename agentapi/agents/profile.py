@@ -69,7 +69,8 @@ class AgentProfile:
     settle_at_most: float = 0.5
     """The same where everything takes longer: a busy machine, tools that are slow to start."""
     has_composer: bool = False
-    """Whether `read` finds an input box; without one, readiness is a quiet screen."""
+    """Whether the input box and the user's messages are known by their looks; without, they are
+    told by shape, and readiness by a prompt and a quiet screen."""
     interrupt_key: str = "\x1b"
     report_unfocused: bool = False
     """Whether to tell the program that its terminal has no focus, for agents that announce the
@@ -86,6 +87,10 @@ class AgentProfile:
     def notification_phase(self, text: str) -> Phase | None:
         """What a desktop notification (OSC 9) says of the phase; None when it says nothing."""
         return None
+
+    def unknown_dialog(self, frame: Frame, why: str) -> Reading:
+        """What to show of a question that the agent only speaks of (`why`)."""
+        return self.read(frame)
 
     def starts_echo(self, line: str) -> bool:
         """Whether a transcript line begins the echo of a user's message."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from agentapi.agents.profile import AgentProfile, Reading, squeeze
@@ -9,8 +10,16 @@ from agentapi.conversation.document import Document
 from agentapi.conversation.extract import Extract, joined
 from agentapi.frames import Frame
 
-MAX_PROMPT = 200
-"""Characters that a program may print before the words that it echoes."""
+_BEFORE = re.compile(r"[^\w\s]{1,12}")
+"""What a program puts before the words that it echoes."""
+_BEHIND = re.compile(r"\d?\d:\d\d(?:[AaPp][Mm])?$")
+"""What may stand behind them: the time."""
+_PASTED = re.compile(r"\[Past\w*\b.*\]")
+"""What a program shows of a long paste."""
+_SIDES = "│┃║|▌▐"
+_EDGES = f"{_SIDES}▀▄╹╻▔▁ "
+"""What the box of an echo is drawn with."""
+_NO_WORDS = re.compile(r"[\W_]*")
 
 
 class PlainExtractor:
@@ -22,21 +31,32 @@ class PlainExtractor:
         self._before: list[str] = []
         self._start = 0
         self._typed: str | None = None
+        self._alternate = False
+        self._sign = ""
+        """The prompt that the last frame without words showed, without blanks."""
+        self._torn = False
+        """Whether the page was torn since the last message."""
         self._typing = False
         """Whether a message is being typed."""
         self._resized = False
         self._earlier: tuple[int, list[str], str | None] = (0, [], None)
 
     def take(self, frame: Frame, reading: Reading) -> None:
-        """The whole screen is the conversation."""
+        """What stands above the prompt or a question is the conversation."""
         self._page.update(frame, reading.transcript)
+        self._alternate = frame.alternate
         self._resized = self._resized or self._page.resized
+        if reading.composer is not None and not reading.composer.text:
+            self._sign = squeeze(frame.lines[frame.cursor[1]][: frame.cursor[0]])
         if self._page.torn:
+            self._torn = True
             self._start, self._before = self._page.first, []
 
     def startup(self) -> str:
-        """The whole screen."""
-        return joined(self._profile.clean_startup(self._page.lines(self._page.first)))
+        """All that was shown before the first message; of the alternate screen what shows now, as
+        nothing leaves it for good (a picture that moves at the start would be told many times)."""
+        start = self._page.top if self._alternate else self._page.first
+        return joined(self._profile.clean_startup(self._page.lines(start)))
 
     def adopt_last(self) -> bool:
         """Nothing marks a user message."""
@@ -52,7 +72,7 @@ class PlainExtractor:
 
     def expect(self, text: str) -> None:
         """From now on, what was not there is the answer."""
-        self._typed, self._typing = text, False
+        self._typed, self._typing, self._torn = text, False, False
 
     def abandon(self) -> None:
         """Go back to the message before."""
@@ -66,7 +86,8 @@ class PlainExtractor:
         if self._typed is None or (self._resized and not working):
             return []
         fresh = added_lines(self._before, self._page.lines(self._start))
-        return [Extract(joined(self._profile.clean(without_echo(fresh, self._typed), {})))]
+        answer = without_echo(fresh, self._typed, self._sign, again=self._torn)
+        return [Extract(joined(self._profile.clean(answer, {})))]
 
     @property
     def expecting(self) -> bool:
@@ -86,16 +107,61 @@ def added_lines(before: Sequence[str], now: Sequence[str]) -> list[str]:
     return list(now[head : len(now) - tail])
 
 
-def without_echo(lines: Sequence[str], typed: str) -> list[str]:
-    """Drop what the program echoed of the user's words at the start of `lines`.
+def without_echo(
+    lines: Sequence[str], typed: str, sign: str = "", again: bool = False
+) -> list[str]:
+    """Drop what the program shows of the user's words, and what stands above them.
 
-    The first line may have a prompt before them, and a long line wraps."""
-    wanted = squeeze(typed)
-    seen = ""
-    for number, line in enumerate(lines):
-        seen += squeeze(line)
-        if wanted and seen.endswith(wanted):
-            return list(lines[number + 1 :])
-        if len(seen) > len(wanted) + MAX_PROMPT:
-            break
-    return list(lines)
+    They stand behind `sign`, the program's prompt, or first of all behind another sign; without
+    any only where the program has no prompt. An answer that repeats them is no echo. `again`: the
+    program has painted older messages once more, so that the last echo counts."""
+    rows = range(len(lines))
+    first = next((row for row in rows if not _NO_WORDS.fullmatch(lines[row])), 0)
+    ends = [_echo_end(lines, row, squeeze(typed), sign, row <= first) for row in rows]
+    found = [end for end in ends if end is not None]
+    if not found:
+        return list(lines)
+    end = found[-1] if again else found[0]
+    while end < len(lines) and lines[end] and not lines[end].strip(_EDGES):
+        end += 1
+    return list(lines[end:])
+
+
+def _echo_end(
+    lines: Sequence[str], start: int, wanted: str, sign: str, anything: bool
+) -> int | None:
+    """Where the echo that begins in row `start` ends; None when none begins there. `anything`:
+    another sign than the program's prompt may stand before it."""
+    line = squeeze(lines[start])
+    before = _BEFORE.match(line)
+    if sign and line.startswith(sign):
+        seen = line.removeprefix(sign)
+    elif before and anything:
+        seen = line[before.end() :]
+    elif anything and not sign:
+        seen = line
+    else:
+        return None
+    seen = _BEHIND.sub("", seen.strip(_SIDES)) or seen
+    if not seen:
+        return None
+    if _PASTED.fullmatch(seen):
+        return start + 1
+    for row in range(start + 1, len(lines) + 1):
+        if seen == wanted:
+            return row
+        if row == len(lines) or not wanted.startswith(seen):
+            return None
+        seen = _longer(seen, squeeze(lines[row]), wanted)
+    return None
+
+
+def _longer(seen: str, line: str, wanted: str) -> str:
+    """What was seen of the words, with the next row, which may have a sign of its own."""
+    rest = wanted[len(seen) :]
+    bare = line.strip(_SIDES)
+    before = _BEFORE.match(bare)
+    for text in (line, bare, bare[before.end() :] if before else bare):
+        if rest.startswith(text):
+            return seen + text
+    return seen + line

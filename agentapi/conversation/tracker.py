@@ -24,6 +24,11 @@ _OSC_PHASES = {
     "working": Phase.WORKING,
     "blocked": Phase.BLOCKED,
 }
+PROMPTLESS_QUIET = 10.0
+"""Seconds without output after which a program that shows no prompt, or that it works, is believed
+to wait."""
+BLANK_QUIET = 30.0
+"""The same for one that has painted nothing: aider takes 25 s to start from a cold disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,16 @@ class Tracker:
         works on (`/compact`, `!date`) or asks (`/model`) is no part of it."""
         self._submitted = False
         """Whether a message was submitted whose turn has not been seen to begin."""
+        self.typing = ""
+        """The message that is being typed; what the screen shows then is ours."""
+        self._frame: Frame | None = None
+        """The last frame of a program whose looks are not known."""
+        self._blocked_by: str | None = None
+        """By what the program itself says that it is blocked; None when it does not."""
+        self.shaped = False
+        """Whether the last frame showed a question that we can read."""
+        self._rested = False
+        """Whether it has stood still at its prompt."""
 
     @property
     def state(self) -> PhaseState:
@@ -80,14 +95,19 @@ class Tracker:
     def signal(self, signal: Signal) -> None:
         """Take what the agent told the terminal."""
         if isinstance(signal, AgentState):
+            self._blocked_by = signal.message if signal.state == "blocked" else None
             if phase := _OSC_PHASES.get(signal.state):
                 self.fusion.note(Source.OSC, phase, signal.state)
             else:  # a state that we do not know must not leave the one before it standing
                 self.fusion.withdraw(Source.OSC)
+            if not self.profile.has_composer and self._frame is not None:
+                self._look(self._frame)
         elif isinstance(signal, Title):
             phase = self.profile.title_phase(signal.text)
             if phase is not None:
                 self.fusion.note(Source.TITLE, phase, phase.value)
+            elif not self.profile.has_composer:
+                self.fusion.withdraw(Source.TITLE)
         elif isinstance(signal, Notification):
             phase = self.profile.notification_phase(signal.text)
             if phase is not None:
@@ -96,10 +116,12 @@ class Tracker:
     def take(self, frame: Frame) -> None:
         """Take the next frame: what it says of the phase counts at once, what it says of the
         conversation when `read` is called."""
+        if not self.profile.has_composer:
+            self._look(frame)
+            self._extractor.take(frame, self.reading)
+            return
         self.reading = reading = self.profile.read(frame)
         self._extractor.take(frame, reading)
-        if not self.profile.has_composer:
-            return
         self._ready = reading.composer is not None and reading.composer.ready
         if reading.composer is not None and reading.composer.text.startswith("/"):
             self.stand()  # what is painted from now on may be a command's
@@ -138,6 +160,50 @@ class Tracker:
     def dialog_text(self) -> str:
         """The open dialog as it stands on the screen; empty when none is open."""
         return self.unknown if self._stands else self.reading.dialog_text
+
+    def _look(self, frame: Frame) -> None:
+        """Read a frame of a program whose looks are not known. What looks like a question counts
+        at once where the program says that it is blocked, or asked another one before; else when
+        it has stood for a moment (`dialog_stood`): words may look so while they are painted."""
+        self._frame = frame
+        self.reading = reading = self._by_shape(frame)
+        if reading.dialog is None:
+            self._known(None)
+        elif self._dialog is not None or (self._blocked_by is not None and self.shaped):
+            self._known(reading.dialog)
+        self._see_shape()
+
+    def _by_shape(self, frame: Frame) -> Reading:
+        """The reading, less what only looks like a question because we are typing it; where the
+        program says that it asks and no question is to be seen, the screen is the question."""
+        reading = self.profile.read(frame)
+        if reading.dialog is not None and self._is_typed(reading.dialog):
+            reading = replace(reading, dialog=None, dialog_text="", marked="")
+        self.shaped = reading.dialog is not None
+        if self._blocked_by is not None and not self.shaped:
+            return self.profile.unknown_dialog(frame, self._blocked_by)
+        return reading
+
+    def _is_typed(self, dialog: Dialog) -> bool:
+        labels = [squeeze(choice.label) for choice in dialog.choices if choice.id != "esc"]
+        return bool(self.typing and labels) and all(one in squeeze(self.typing) for one in labels)
+
+    def _see_shape(self) -> None:
+        """A program of no known looks is ready by its own word or by a quiet time. That it is
+        blocked counts once the question is known, which must not be missing where it is told."""
+        said = self.fusion.evidence.get(Source.OSC)
+        self._ready = self._rested or (said is not None and said.phase is not Phase.WORKING)
+        self._see()
+
+    @property
+    def dialog_waits(self) -> bool:
+        """Whether the screen shows what looks like a question and has not stood long enough."""
+        return self.reading.dialog is not None and self._dialog is None
+
+    def dialog_stood(self) -> None:
+        """It has."""
+        self._known(self.reading.dialog)
+        self._see()
 
     def ask(self, dialog: Dialog | None) -> None:
         """The agent's own word on the question that it asks: more exact than what the screen shows
@@ -188,15 +254,18 @@ class Tracker:
         over, the dialog that is open."""
         if self.state.phase is Phase.BLOCKED:
             return self._stands or self.reading.dialog is not None
+        if not self.profile.has_composer:  # after a quiet time it does; a signal comes early
+            said = self.fusion.deciding
+            return said is None or said.source is Source.QUIET
         ended = self.reading.ended or self.reading.interrupted
-        return not self.profile.has_composer or (ended and not self._extractor.expecting)
+        return ended and not self._extractor.expecting
 
     @property
     def needs_quiet(self) -> bool:
         """Whether nothing better than a quiet time would tell the next change of the phase."""
         fusion = self.fusion
         if not self.profile.has_composer:
-            return self.state.phase is not Phase.IDLE
+            return self._needs_quiet_by_shape()
         if self.state.phase is not Phase.WORKING:
             return False
         if (said := fusion.deciding) is not None and said.source is Source.ROLLOUT:
@@ -204,17 +273,64 @@ class Tracker:
         strong = (Source.LINK, Source.OSC, Source.TITLE, Source.NOTIFICATION)
         return not any(source in fusion.evidence for source in strong)
 
+    def _needs_quiet_by_shape(self) -> bool:
+        """Not while a question shows, nor where the program speaks for itself."""
+        if self.state.phase not in (Phase.STARTING, Phase.WORKING) or self.reading.dialog:
+            return False
+        said = self.fusion.evidence.get(Source.OSC)
+        return said is None or (self.fusion.started and not self.fusion.heard(Source.OSC))
+
+    @property
+    def shows_work(self) -> bool:
+        """Whether a turn that we believe to be open really may be: the screen of a program whose
+        looks are not known must say so, or the program itself."""
+        said = self.fusion.deciding
+        own_word = said is not None and said.source is Source.OSC
+        return self.profile.has_composer or own_word or bool(self.reading.working)
+
+    @property
+    def asks_again(self) -> bool:
+        """Whether the screen asks for the interrupting key once more."""
+        return not self.profile.has_composer and " again " in self.reading.working
+
+    @property
+    def patience(self) -> float:
+        """Seconds without output after which the agent is believed to wait."""
+        if self.profile.has_composer:
+            return self.profile.quiet
+        if self._frame is None or not any(self._frame.lines):
+            return BLANK_QUIET
+        composer = self.reading.composer
+        if composer is None or "\n" in composer.text or self.reading.working:
+            return PROMPTLESS_QUIET
+        return PROMPTLESS_QUIET if Source.TITLE in self.fusion.evidence else self.profile.quiet
+
     def fell_quiet(self, seconds: float) -> None:
         """No output for that long."""
         if not self.needs_quiet:
             return
         if not self.profile.has_composer:
-            self.fusion.see(True, None)
+            self._rested = True
+            self.fusion.withdraw(Source.TITLE)
+            self._see_shape()
         elif self.reading.working or self.reading.composer is None:
             return
         self.fusion.withdraw(Source.ROLLOUT)
         self.fusion.note(Source.QUIET, Phase.IDLE, f"no output for {seconds:g} s")
         self.fusion.settle()
+
+    def saw_output(self) -> None:
+        """The screen changed. Of a program whose looks are not known, and that says nothing of
+        itself, that means work, unless it stands at its prompt or asks: a clock, a moving picture
+        or somebody who types is none."""
+        fusion, reading = self.fusion, self.reading
+        if self.profile.has_composer or not fusion.started or Source.OSC in fusion.evidence:
+            return
+        if self.typing or self._submitted:
+            return
+        prompt = reading.composer is not None and not reading.working
+        if self.state.phase is not Phase.IDLE or not (prompt or reading.dialog):
+            fusion.note(Source.QUIET, Phase.WORKING, "output")
 
     def settle(self) -> None:
         """The agent was ready, or at work, for the settling time."""

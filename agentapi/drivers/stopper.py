@@ -56,8 +56,9 @@ class Stopper:
         if program.phase is Phase.WORKING:
             if not refused or program.tracker.reading.working:
                 self._press()
-            if not await program.until(self._stopped, INTERRUPT_AGAIN):
-                if program.phase is Phase.WORKING:
+            await program.until(self._stopped_or_asked_again, INTERRUPT_AGAIN)
+            if not self._stopped():
+                if program.phase is Phase.WORKING and program.tracker.shows_work:
                     self._press()
                 await program.until(self._stopped, INTERRUPT_LIMIT)
         elif refused:
@@ -66,6 +67,10 @@ class Stopper:
     def _stopped(self) -> bool:
         """A question that opens in the same moment is a stop, too."""
         return self._program.told_over() or self._program.phase is Phase.BLOCKED
+
+    def _stopped_or_asked_again(self) -> bool:
+        """Some programs want the key twice, and say so for a second (`esc again to interrupt`)."""
+        return self._stopped() or self._program.tracker.asks_again
 
     async def _refuse(self) -> bool:
         """Refuse the open question of a turn, and see what becomes of the turn. One of the start

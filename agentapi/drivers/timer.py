@@ -34,6 +34,11 @@ class Timer:
                 self._first = loop.time()
             self._handle = loop.call_later(self._delay if delay is None else delay, self._fire)
 
+    def again(self, delay: float) -> None:
+        """Set the deadline anew, `delay` seconds from now, sooner or later than it was."""
+        self.cancel()
+        self.start(delay)
+
     @property
     def elapsed(self) -> float:
         """Seconds since the deadline was first set; an action that sets it again waits on."""

@@ -32,11 +32,12 @@ from agentapi.drivers.base import (
 )
 from agentapi.drivers.behind import Behind
 from agentapi.drivers.evidence import EvidenceLog, SourceSaid
+from agentapi.drivers.plain_typist import PlainTypist
 from agentapi.drivers.stopper import Stopper
 from agentapi.drivers.timer import Timer
 from agentapi.drivers.typist import Typist
 from agentapi.frames import Bell, Frame
-from agentapi.terminal import Emulator, ExitStatus, PtyProcess
+from agentapi.terminal import Emulator, ExitStatus, LineMode, PtyProcess
 from agentapi.transcript_items import Entry
 
 if TYPE_CHECKING:
@@ -69,6 +70,11 @@ STILL = 5.0
 counts as a question."""
 ANSWER_LIMIT = 5.0
 """Seconds that a dialog has to close after its answer."""
+UNREADABLE = 0.8
+"""Seconds for which a program's word that it is blocked waits for a question that can be read:
+claude says so before it has painted it."""
+ASKING = 0.3
+"""Seconds for which what looks like a question must stand, where an agent's looks are not known."""
 
 
 class TuiDriver:
@@ -112,7 +118,7 @@ class TuiDriver:
         self._unfocused = False
         self._dialog_at = float("-inf")
         """When the open dialog was painted, in the loop's time."""
-        self.typist = Typist(self)
+        self.typist = Typist(self) if profile.has_composer else PlainTypist(self)
         self._stopper = Stopper(self)
         self._reading = Timer(READ_INTERVAL, self._read)
         self._frame_gap = Timer(FRAME_GAP, self._show, limit=FRAME_LIMIT)
@@ -128,9 +134,14 @@ class TuiDriver:
         self._settling = Timer(profile.settle, self._settle)
         self._quiet = Timer(profile.quiet, self._fell_quiet)
         self._still = Timer(STILL, self._stood_still)
+        self._quiet_for = profile.quiet
+        """Seconds for which the quiet time was set."""
+        self._asking = Timer(ASKING, self._dialog_stood)
+        self._stopping = False
+        """Whether we end the program: what it still paints is no message."""
         self._timers = (
             *(self._reading, self._frame_gap, self._sync_limit, self._draining, self._standing),
-            *(self._settling, self._quiet, self._still),
+            *(self._settling, self._quiet, self._asking, self._still),
         )
 
     # -- the driver's face --------------------------------------------------------------------
@@ -228,6 +239,9 @@ class TuiDriver:
 
     async def stop(self, grace: float) -> None:
         """SIGINT to the process group, SIGKILL after `grace` seconds; returns once reaped."""
+        self.catch_up()
+        self._read()
+        self._stopping = True
         if self._process is not None:
             await self._process.stop(grace)
 
@@ -251,6 +265,11 @@ class TuiDriver:
     def bracketed_paste(self) -> bool:
         """Whether the program takes a paste in brackets."""
         return self._emulator.bracketed_paste
+
+    @property
+    def line_mode(self) -> LineMode:
+        """How the terminal takes a line just now."""
+        return self._process.line_mode() if self._process is not None else LineMode()
 
     def write(self, data: bytes) -> None:
         """Write to the program, in order."""
@@ -301,6 +320,8 @@ class TuiDriver:
             self._read_version = -1
             if self.phase is not Phase.WORKING and self._reported.phase is not Phase.WORKING:
                 self._tell(PhaseState(Phase.WORKING, because))  # over before it was seen to begin
+            elif not self.profile.has_composer:
+                self._report()  # the answer may be there already
             self._reading.soon()
             self._restart_quiet()
             self._report()
@@ -370,7 +391,11 @@ class TuiDriver:
                 self.begin("the message stands in the conversation")
         fusion = self.tracker.fusion
         if self.tracker.needs_quiet:
-            self._quiet.start()
+            self._quiet.start(self._patience_now())
+        if self.tracker.dialog_waits and not self.profile.has_composer:
+            self._asking.start(ASKING if self.tracker.shaped else UNREADABLE)
+        else:
+            self._asking.cancel()
         if fusion.ready or fusion.at_work:
             self._settling.start(self._settling_time)
         else:
@@ -463,6 +488,8 @@ class TuiDriver:
     def _read(self, again: bool = False, ended: bool = False) -> None:
         """Read the conversation from the frame, unless it was read already and not `again`. Until
         a turn has `ended` in our eyes too, its status line may stand on the screen."""
+        if self._stopping:
+            return
         if again or self._frame.version != self._read_version:
             self._read_version = self._frame.version
             open_turn = self._reported.phase is Phase.WORKING and not again
@@ -494,18 +521,27 @@ class TuiDriver:
 
     def _noted_output(self) -> None:
         """Output means work where nothing better tells, and puts off the quiet time."""
-        if not self.profile.has_composer and self.tracker.fusion.started:
-            self.tracker.fusion.note(Source.QUIET, Phase.WORKING, "output")
+        self.tracker.saw_output()
         self._restart_quiet()
 
     def _restart_quiet(self) -> None:
-        if self.tracker.needs_quiet:
+        if not self.tracker.needs_quiet:
+            self._quiet.cancel()
+        elif self.profile.has_composer:
             self._quiet.restart()
         else:
-            self._quiet.cancel()
+            self._quiet.again(self._patience_now())
+
+    def _patience_now(self) -> float:
+        self._quiet_for = self.tracker.patience
+        return self._quiet_for
 
     def _fell_quiet(self) -> None:
-        self.tracker.fell_quiet(self.profile.quiet)
+        self.tracker.fell_quiet(self._quiet_for)
+        self._evaluate()
+
+    def _dialog_stood(self) -> None:
+        self.tracker.dialog_stood()
         self._evaluate()
 
     def _stood_still(self) -> None:

@@ -20,6 +20,7 @@ from agentapi.conversation.model import STARTUP_DIALOGS, Choice, Dialog, Phase
 from agentapi.conversation.tracker import Tracker
 from agentapi.drivers.base import Busy, DialogOpen, SendError
 from agentapi.frames import Frame
+from agentapi.terminal import LineMode
 
 ECHO_LIMIT = 2.0
 """Seconds that a program has to show what was typed."""
@@ -52,6 +53,9 @@ class Terminal(Protocol):
 
     @property
     def bracketed_paste(self) -> bool: ...
+
+    @property
+    def line_mode(self) -> LineMode: ...
 
     def screen(self) -> str: ...
 
@@ -86,7 +90,7 @@ class Typist:
         """Send one message. Raises `SendError`; then nothing of it is left in the composer."""
         self._driver.catch_up()
         self._check()
-        text = _LINE_BREAK.sub("\n", text)  # a terminal knows no others
+        text = self._one_kind_of_line_break(text)
         typed = self._typeable(text)
         async with self.keyboard:
             await self._empty_composer()
@@ -116,11 +120,14 @@ class Typist:
         await self._driver.rest()
         if not self._is_open(dialog_id):
             raise LookupError(f"dialog {dialog_id!r} was answered already")
+        await self._choose(dialog, choice)
+        if not await self._driver.until(lambda: not self._is_open(dialog_id), limit):
+            raise SendError("answer", f"the dialog is still open {limit:g} s after {choice.key!r}")
+
+    async def _choose(self, dialog: Dialog, choice: Choice) -> None:
         self._driver.write(choice.key.encode())
         if dialog.kind in (*STARTUP_DIALOGS, "other"):
             await self._confirm(dialog, choice)
-        if not await self._driver.until(lambda: not self._is_open(dialog_id), limit):
-            raise SendError("answer", f"the dialog is still open {limit:g} s after {choice.key!r}")
 
     async def _confirm(self, dialog: Dialog, choice: Choice) -> None:
         """Some dialogs, most of them of the start, only mark a choice by its key and want Enter."""
@@ -139,6 +146,11 @@ class Typist:
             raise
 
     # -- the steps ---------------------------------------------------------------------------
+
+    @staticmethod
+    def _one_kind_of_line_break(text: str) -> str:
+        """A terminal knows no others."""
+        return _LINE_BREAK.sub("\n", text)
 
     def _check(self) -> None:
         """Refuse before anything is typed."""

@@ -14,6 +14,7 @@ import os
 import select
 import shutil
 import signal
+import termios
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -70,6 +71,19 @@ class ExitStatus:
         with contextlib.suppress(ValueError):
             return f"killed by {signal.Signals(self.signal).name}"
         return f"killed by signal {self.signal}"
+
+
+@dataclass(frozen=True, slots=True)
+class LineMode:
+    """How a terminal takes what is typed (`termios(3)`)."""
+
+    canonical: bool = False
+    """Whether the kernel collects a line and hands it over at its end (ICANON)."""
+    echo: bool = False
+    """Whether the kernel shows what is typed (ECHO); a program that edits its line shows it
+    itself."""
+    kill: bytes = b"\x15"
+    """The key that erases the line."""
 
 
 class PtyProcess:
@@ -241,6 +255,16 @@ class PtyProcess:
             piece = b""
         self._at_end = not piece
         return piece
+
+    def line_mode(self) -> LineMode:
+        """How the terminal takes what is typed now."""
+        try:
+            modes = termios.tcgetattr(self._fd)
+        except (termios.error, ValueError):  # it is gone
+            return LineMode()
+        flags, keys = modes[3], modes[6]
+        canonical, echo = bool(flags & termios.ICANON), bool(flags & termios.ECHO)
+        return LineMode(canonical, echo, keys[termios.VKILL])
 
     # Life and death
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.daemon import daemon, eventually
+from tests.support.daemon import ANSWERING, daemon, eventually
 
 
 async def output(*words: str) -> tuple[int, str]:
@@ -118,7 +118,7 @@ async def test_point_16_the_programs_name_says_the_type(
 
 
 async def test_point_17_standard_input_is_the_initial_prompt_and_delays_nothing() -> None:
-    async with daemon("--", "cat", stdin=asyncio.subprocess.PIPE) as one:
+    async with daemon("--", *ANSWERING, stdin=asyncio.subprocess.PIPE) as one:
         assert (await one.get("/status"))["status"] == "running"
         stdin = one.process.stdin
         assert stdin is not None
@@ -132,10 +132,10 @@ async def test_point_17_blank_input_is_no_prompt_and_a_given_one_wins(tmp_path: 
     blank = tmp_path / "blank"
     blank.write_text(" \n")
     with blank.open() as stream:
-        async with daemon("--", "cat", stdin=stream.fileno()) as one:
+        async with daemon("--", *ANSWERING, stdin=stream.fileno()) as one:
             await one.stable()
             assert [role for role, _ in await one.messages()] == ["agent"]
-    async with daemon("-I=given", "--", "cat", stdin=asyncio.subprocess.PIPE) as one:
+    async with daemon("-I=given", "--", *ANSWERING, stdin=asyncio.subprocess.PIPE) as one:
         await one.until(lambda messages: ("user", "given") in messages)
 
 

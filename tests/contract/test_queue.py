@@ -128,8 +128,8 @@ async def test_nothing_is_queued_for_an_agent_that_ended() -> None:
 
 AGENT = (
     *("sh", "-c"),
-    'while read -r line; do echo "$line" >>"$0"; echo "thanks for $line";'
-    ' while [ "$line" = slow ]; do echo .; sleep 0.05; done; done',
+    'printf "> "; while read -r line; do echo "$line" >>"$0"; echo "thanks for $line";'
+    ' while [ "$line" = slow ]; do echo .; sleep 0.05; done; printf "> "; done',
 )
 """Notes each line in its file; `slow` keeps it at work until it is ended."""
 

@@ -36,7 +36,7 @@ def upstreams(file: Path) -> Path:
 
 
 async def test_point_21_messages_come_back_and_ids_go_on(upstreams: Path) -> None:
-    async with daemon("-s", str(upstreams), "--", "cat") as one:
+    async with daemon("-s", str(upstreams), "--", *ANSWERING) as one:
         assert await one.messages() == OLD
         await one.stable()
         assert await one.say("second") == 200
@@ -51,13 +51,13 @@ async def test_point_21_messages_come_back_and_ids_go_on(upstreams: Path) -> Non
 
 
 async def test_point_21_the_same_prompt_is_not_sent_again(upstreams: Path) -> None:
-    async with daemon("-s", str(upstreams), "-I", "first", "--", "cat") as one:
+    async with daemon("-s", str(upstreams), "-I", "first", "--", *ANSWERING) as one:
         await one.stable()
         assert await one.messages() == OLD
 
 
 async def test_point_21_a_different_prompt_is_sent(upstreams: Path) -> None:
-    async with daemon("-s", str(upstreams), "-I", "another", "--", "cat") as one:
+    async with daemon("-s", str(upstreams), "-I", "another", "--", *ANSWERING) as one:
         await one.until(lambda messages: ("user", "another") in messages)
         await one.end()
     saved = json.loads(upstreams.read_text())
@@ -67,19 +67,19 @@ async def test_point_21_a_different_prompt_is_sent(upstreams: Path) -> None:
 async def test_point_21_a_saved_prompt_that_was_not_sent_is(upstreams: Path) -> None:
     unsent = UPSTREAM | {"initial_prompt": "left over", "initial_prompt_sent": False}
     upstreams.write_text(json.dumps(unsent))
-    async with daemon("-s", str(upstreams), "--", "cat") as one:
+    async with daemon("-s", str(upstreams), "--", *ANSWERING) as one:
         await one.until(lambda messages: ("user", "left over") in messages)
 
 
 async def test_point_21_kill_9_loses_nothing_that_a_client_was_told(file: Path) -> None:
-    async with daemon("-s", str(file), "--", "cat") as one:
+    async with daemon("-s", str(file), "--", *ANSWERING) as one:
         await one.stable()
         assert await one.say("remember me") == 200
         one.process.kill()
         await one.wait()
     assert file.stat().st_mode & 0o777 == 0o600
     assert file.parent.stat().st_mode & 0o777 == 0o700
-    async with daemon("-s", str(file), "--", "cat") as one:
+    async with daemon("-s", str(file), "--", *ANSWERING) as one:
         assert ("user", "remember me") in await one.messages()
 
 
@@ -89,7 +89,7 @@ async def test_point_21_kill_9_loses_nothing_that_a_client_was_told(file: Path) 
 async def test_point_21_a_broken_file_is_a_warning_and_stays(file: Path, content: str) -> None:
     file.parent.mkdir()
     file.write_text(content)
-    async with daemon("-s", str(file), "--", "cat") as one:
+    async with daemon("-s", str(file), "--", *ANSWERING) as one:
         error = await one.event("agent_error")
         assert error["level"] == "warning"
         assert error["message"].startswith("Failed to restore previous session: ")
@@ -98,14 +98,14 @@ async def test_point_21_a_broken_file_is_a_warning_and_stays(file: Path, content
         assert await one.say("we go on") == 200
         assert await one.end() == 0
     assert file.read_text() == content
-    async with daemon("-s", str(file), "--", "cat") as one:
+    async with daemon("-s", str(file), "--", *ANSWERING) as one:
         assert ("user", "we go on") in await one.messages()
 
 
 async def test_two_servers_never_save_to_one_file(upstreams: Path, tmp_path: Path) -> None:
     link, ran = tmp_path / "link", tmp_path / "ran"
     link.symlink_to(upstreams)
-    async with daemon("-s", str(upstreams), "--", "cat") as first:
+    async with daemon("-s", str(upstreams), "--", *ANSWERING) as first:
         port = (await first.url()).rpartition(":")[2]
         async with daemon("-s", str(link), "--", "touch", str(ran)) as second:
             assert await second.wait() == 2
@@ -114,12 +114,12 @@ async def test_two_servers_never_save_to_one_file(upstreams: Path, tmp_path: Pat
             )
             assert f"on port {port})" in second.log
             assert "Traceback" not in second.log
-        async with daemon("-s", str(upstreams), "--save-state=false", "--", "cat") as reader:
+        async with daemon("-s", str(upstreams), "--save-state=false", "--", *ANSWERING) as reader:
             assert await reader.messages() == OLD
         first.process.kill()
         await first.wait()
     assert not ran.exists()
-    async with daemon("-s", str(upstreams), "--", "cat") as third:
+    async with daemon("-s", str(upstreams), "--", *ANSWERING) as third:
         assert await third.messages() == OLD
         assert await third.end() == 0
     assert {path.name for path in upstreams.parent.iterdir()} == {upstreams.name}
@@ -133,7 +133,7 @@ async def test_a_folder_that_cannot_be_written_is_a_wrong_option(tmp_path: Path)
             assert f"--state-file: cannot write in '{state.parent}'" in one.log
             assert "Traceback" not in one.log
     assert not (tmp_path / "ran").exists()
-    words = ("-s", str(tmp_path / "file" / "state.json"), "--save-state=false", "--", "cat")
+    words = ("-s", str(tmp_path / "file" / "state.json"), "--save-state=false", "--", *ANSWERING)
     async with daemon(*words) as one:
         await one.stable()
 
@@ -158,7 +158,7 @@ async def test_a_disk_that_is_full_is_a_warning(file: Path) -> None:
 async def test_load_and_save_can_be_switched_off(upstreams: Path) -> None:
     before = upstreams.read_bytes()
     words = ("-s", str(upstreams), "--save-state=false", "--load-state=false")
-    async with daemon(*words, "--", "cat") as one:
+    async with daemon(*words, "--", *ANSWERING) as one:
         await one.stable()
         assert [role for role, _ in await one.messages()] == ["agent"]
         assert await one.end() == 0

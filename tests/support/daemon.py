@@ -16,8 +16,11 @@ import aiohttp
 
 PATIENCE = 20.0
 """Seconds after which a test gives up waiting."""
-ANSWERING = ("sh", "-c", 'while read -r line; do echo "you said: $line"; done')
-"""An agent: answers each line."""
+ANSWERING = (
+    *("sh", "-c"),
+    'printf "> "; while read -r line; do printf "you said: %s\\n> " "$line"; done',
+)
+"""An agent: prompts, and answers each line."""
 _SERVING = re.compile(r"serving on http://\S+?:(\d+)")
 
 

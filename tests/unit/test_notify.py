@@ -143,7 +143,7 @@ async def test_a_stopped_loop_feeds_no_watchdog(manager: Manager) -> None:
 
 
 async def test_the_agent_never_learns_of_the_manager(manager: Manager) -> None:
-    print_environment = ("sh", "-c", "env; cat")
+    print_environment = ("sh", "-c", "env; printf '> '; cat")
     manager_of = {"NOTIFY_SOCKET": manager.name, "WATCHDOG_USEC": "60000000"}
     environment: dict[str, Any] = {**manager_of, "SEEN": "by-the-agent"}
     async with daemon("--", *print_environment, **environment) as server:

@@ -1,0 +1,287 @@
+"""The questions that a program of which nothing is known asks, told by their shape.
+
+Three shapes, seen in five agents and in many tools: a list of choices with a marker before one of
+them; a line that ends with the possible answers (`[y/N]`); a line that names keys (`enter to
+select`). Each counts only where it is the last thing on the screen and the cursor stands in no
+prompt: an answer may hold a list, too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from agentapi.agents.generic.prompt import BLANKS, SIDES, Prompt, left_of_cursor
+from agentapi.conversation.model import Choice, Dialog
+from agentapi.frames import Frame
+
+_MARKED = re.compile(r"^(?P<indent> *)(?P<mark>[❯›>●→▶►◉➜*])(?P<gap> +)(?P<label>\S.*)$")
+_NUMBER = re.compile(r"^(?P<number>\d{1,2})[.):] +(?P<label>\S.*)$")
+_ANSWERS = re.compile(
+    r"^(?P<asked>.*(?:[\[(]\(?y(?:es|\)es)?\)?\s?[/,|]\s?\(?no?\b(?:[^\s\])]*[\])]){1,2}"
+    r"|\(y\)es\s?/\s?\(n\)o.*\[\w+\]"
+    r"|[\[(](?:yes|no)[\])])(?:\s?[:?>]+)?)(?P<typed>\s?\S{0,20})$",
+    re.IGNORECASE,
+)
+"""A line that ends with the answers that it takes: `[Y/n]`, `(yes/no)?`, `(Y)es/(N)o [Yes]:`."""
+_KEYS = re.compile(
+    r"\b(?:enter|return)\b (?:to )?(?:confirm|con$|continue|select|submit|choose|accept|open"
+    r"|proceed|approve)"
+    r"|\bpress (?:\W?(?:enter|return|space)\b|any key|a key)"
+    r"|\besc(?:ape)?\b (?:to )?(?:cancel|go back|back|exit|quit|skip|close|dismiss|reject|decline)"
+    r"|(?:⇆|↑\W?↓|←\W?→|\barrow keys?\b|\btab\b)\W? ?(?:to )?(?:select|navigate|move|choose)",
+    re.IGNORECASE,
+)
+"""A line that names the keys of a question."""
+_AT_WORK = re.compile(r"^\W*[⠀-⣿]|\besc\b.*\b\d+ ?s\b|\binterrupt\b", re.IGNORECASE)
+"""The same words beside a spinner or a clock are the keys of a turn that is running."""
+_ESCAPE = re.compile(r"\besc(?:ape)?\b", re.IGNORECASE)
+_RULE = re.compile(r"^[─━═╌┄▄▀╭╮╰╯┌┐└┘├┤┬┴┼]{8,}$")
+_KINDS = (
+    ("trust", "trust"),
+    ("log in", "login"),
+    ("login", "login"),
+    ("sign in", "login"),
+    ("authenticat", "login"),
+    ("update available", "update"),
+    ("command", "command"),
+    ("shell", "command"),
+    ("permission", "permission"),
+    ("allow", "permission"),
+)
+"""Words of a question and its kind; the first that fits."""
+
+FOOT = 8
+"""Rows with text that may stand below the choices, or below a line of keys."""
+HEAD = 30
+"""Rows above the choices that may belong to the question."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question on a screen."""
+
+    top: int
+    """How many rows above it are conversation."""
+    dialog: Dialog
+    text: str
+    marked: str = ""
+    """The id of the choice that Enter would take."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Option:
+    row: int
+    number: str
+    label: str
+    marked: bool
+
+
+def answers_in_line(frame: Frame) -> Asked | None:
+    """A question whose line names its answers, with the cursor behind it."""
+    row = frame.cursor[1]
+    line = left_of_cursor(frame).strip(BLANKS)
+    found = _ANSWERS.match(line)
+    if found is None or any(frame.lines[row + 1 :]):
+        return None
+    top = _paragraph(frame.lines, row)
+    title = found["asked"].strip()
+    above = "\n".join(text.strip() for text in frame.lines[top:row])
+    choices = (Choice("yes", "Yes", "y"), Choice("no", "No", "n"))
+    typed = found["typed"].strip().lower()
+    marked = next((one.id for one in choices if one.key == typed), "")
+    kind = _kind(f"{above}\n{title}")
+    text = "\n".join([*frame.lines[top:row], title])
+    return Asked(top, Dialog("", kind, title, above, choices=choices), text, marked)
+
+
+def list_of_choices(frame: Frame, below: int | None) -> Asked | None:
+    """A list with a marker before one of its choices; `below` is the row of the prompt that the
+    cursor stands in, which must not stand below it. One above it proves nothing: a hidden cursor
+    stands wherever something was painted last."""
+    inner = [_inside(line) for line in frame.lines]
+    last = _last(inner)
+    for row in range(last, max(-1, last - HEAD), -1):
+        if _MARKED.match(inner[row]) is None:
+            continue
+        options = _options(inner, row)
+        if not options:
+            continue
+        end = options[-1].row
+        numbered = all(option.number for option in options)
+        if below is not None and below > end:
+            return None
+        if sum(map(bool, inner[end + 1 : last + 1])) > FOOT:
+            return None
+        if not numbered and _keys_line(inner, last) is None:
+            continue
+        return _asked(frame, inner, options, last)
+    return None
+
+
+def named_keys(frame: Frame, prompt: Prompt | None) -> Asked | None:
+    """A screen that ends with a line of keys, and nothing else that we can read. Below a prompt
+    it may be the prompt's own; but not two keys of a question below words that were sent."""
+    inner = [_inside(line) for line in frame.lines]
+    last = _last(inner)
+    row = _keys_line(inner, last)
+    if row is None:
+        return None
+    if prompt is not None and (not prompt.text or len(_KEYS.findall(inner[row])) < 2):
+        return None
+    return _asked(frame, inner, [], last, row)
+
+
+def whole_screen(frame: Frame, why: str) -> Asked:
+    """The program says that it is blocked, and nothing shows by what: the end of its screen."""
+    last = _last(frame.lines)
+    top = max(0, last - HEAD)
+    text = "\n".join(frame.lines[top : last + 1]).strip("\n")
+    return Asked(top, Dialog("", _kind(why), why or "the program waits for an answer"), text)
+
+
+def _last(lines: Sequence[str]) -> int:
+    return next((row for row in range(len(lines) - 1, -1, -1) if lines[row]), -1)
+
+
+def _inside(line: str) -> str:
+    """A line without the sides of a box; a side becomes a blank, so that columns stay."""
+    start = len(line) - len(line.lstrip(BLANKS + SIDES))
+    return (" " * start + line[start:].rstrip(BLANKS + SIDES)).replace("\xa0", " ").rstrip()
+
+
+def _options(inner: Sequence[str], row: int) -> list[_Option]:
+    """The choices of the list that the marked line belongs to; empty when it is alone. A choice
+    may go on in rows with a deeper indent."""
+    marked = _MARKED.match(inner[row])
+    assert marked is not None
+    column = marked.start("label")
+    first = _option(inner[row], row, column, True)
+    numbered = bool(first.number)
+
+    def reach(step: int) -> list[_Option]:
+        found: list[_Option] = []
+        at = row + step
+        while 0 <= at < len(inner) and abs(at - row) < HEAD:
+            line = inner[at]
+            if not line or line[:column].strip() or _RULE.match(line.strip()):
+                break
+            option = _option(line, at, column, False)
+            if line[column : column + 1].strip() or numbered:
+                found.append(option)
+            else:
+                break
+            at += step
+        return found
+
+    options = [*reversed(reach(-1)), first, *reach(1)]
+    if numbered:
+        options = _joined(options)
+        numbers = [int(option.number) for option in options]
+        if numbers != list(range(1, len(numbers) + 1)):
+            return []
+    return options if len(options) > 1 else []
+
+
+def _joined(options: Sequence[_Option]) -> list[_Option]:
+    """Numbered choices with the rows that they go on in; what stands above the first is none."""
+    found: list[_Option] = []
+    for option in options:
+        if option.number:
+            found.append(option)
+        elif found:
+            found[-1] = replace(found[-1], label=f"{found[-1].label} {option.label.strip()}")
+    return found
+
+
+def _option(line: str, row: int, column: int, marked: bool) -> _Option:
+    text = line[column:]
+    number = _NUMBER.match(text)
+    return _Option(
+        row, number["number"] if number else "", number["label"] if number else text, marked
+    )
+
+
+def _keys_line(inner: Sequence[str], last: int) -> int | None:
+    """The line near the end that names keys."""
+    seen = 0
+    for row in range(last, -1, -1):
+        line = inner[row].strip()
+        if not line or _RULE.match(line):
+            continue
+        if _KEYS.search(line):
+            return None if _AT_WORK.search(line) else row
+        seen += 1
+        if seen >= FOOT // 2:
+            return None
+    return None
+
+
+def _asked(
+    frame: Frame, inner: Sequence[str], options: Sequence[_Option], last: int, foot: int = -1
+) -> Asked:
+    first = options[0].row if options else foot
+    top = _top(frame.lines, inner, first)
+    head = [line for line in inner[top:first] if not _RULE.match(line.strip())]
+    while head and not head[-1]:
+        head.pop()
+    words = [line.strip() for line in head if line.strip()]
+    question = [word for word in words if word.endswith("?")] or words[:1]
+    title = question[-1] if question else ""
+    keys = inner[foot] if options == [] else "\n".join(inner[options[-1].row + 1 : last + 1])
+    reason = "\n".join(word for word in words if word != title)
+    kind = _kind("\n".join(words))
+    dialog = Dialog("", kind, title or keys.strip(), reason, choices=_choices(options, keys))
+    text = "\n".join(line.rstrip() for line in frame.lines[top : last + 1])
+    marked = next((str(n) for n, option in enumerate(options, 1) if option.marked), "")
+    return Asked(top, dialog, text, marked)
+
+
+def _choices(options: Sequence[_Option], keys: str) -> tuple[Choice, ...]:
+    """A digit picks a numbered choice, arrows and Enter any other; Esc where the screen says so."""
+    at = next((n for n, option in enumerate(options) if option.marked), 0)
+    found = []
+    for place, option in enumerate(options):
+        steps = place - at
+        arrows = ("\x1b[B" if steps > 0 else "\x1b[A") * abs(steps)
+        digit = option.number if len(option.number) == 1 else ""
+        label, _, more = option.label.partition("   ")
+        found.append(Choice(str(place + 1), label.strip(), digit or f"{arrows}\r", more.strip()))
+    if _ESCAPE.search(keys) and not any(_ESCAPE.search(one.label) for one in found):
+        found.append(Choice("esc", "Cancel", "\x1b"))
+    return tuple(found)
+
+
+def _kind(words: str) -> str:
+    lower = words.lower()
+    return next((kind for sign, kind in _KINDS if sign in lower), "other")
+
+
+def _paragraph(lines: Sequence[str], row: int) -> int:
+    """Up to a blank line."""
+    top = row
+    while top > 0 and lines[top - 1].strip() and row - top < HEAD:
+        top -= 1
+    return top
+
+
+def _top(lines: Sequence[str], inner: Sequence[str], first: int) -> int:
+    """Up to the upper edge of the box, a rule as wide as the screen, or two blank lines."""
+    column = len(lines[first]) - len(lines[first].lstrip())
+    boxed = lines[first].strip()[:1] in SIDES
+    top = first
+    while top > 0 and first - top < HEAD:
+        line = lines[top - 1]
+        if boxed and line[column : column + 1] in ("╭", "┌", "╔"):
+            return top - 1
+        if boxed and line[column : column + 1] not in (*SIDES, "├"):
+            break
+        if not boxed and not line and (top < 2 or not lines[top - 2]):
+            break
+        if not boxed and set(line) <= {"─", "━", "═"} and len(line) > 20:
+            break
+        top -= 1
+    while top < first and not inner[top]:
+        top += 1
+    return top

@@ -1,0 +1,118 @@
+"""Where a program of which nothing is known takes a prompt: at its cursor, behind a sign.
+
+Seen in shells, interpreters and full-screen agents: the terminal's cursor stands where the next
+character goes, also where the program hides it and paints one of its own.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from agentapi.agents.profile import squeeze
+from agentapi.frames import Frame
+
+SIDES = "│┃║|▌▐"
+"""What a box has at its sides, and a scroll bar."""
+BLANKS = " \xa0"
+
+_SIGN = r"(?:[>❯›$#→]|(?<!\d)%)"
+_EMPTY = re.compile(
+    rf"(?:.{{0,12}}{_SIGN}|.{{13,}}[>❯›$#][{BLANKS}]|[{BLANKS}]{{0,4}}[┃▌])[{BLANKS}]{{0,3}}"
+)
+"""A prompt without words. One that is longer than twelve characters (`user@host:~/folder$ `) ends
+with a sign that ends nothing else, and a blank."""
+_DRAFT = re.compile(
+    rf"[{BLANKS}{SIDES}]{{0,5}}(?:>>>|\.\.\.|[>❯›$┃])[{BLANKS}]{{1,2}}(?=[^{BLANKS}])"
+)
+"""A short prompt, and words behind it."""
+MAX_ROWS = 60
+"""Rows that the words in an input box may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """The prompt that the cursor stands in."""
+
+    row: int
+    text: str
+    """The words between the sign and the cursor."""
+
+
+def left_of_cursor(frame: Frame) -> str:
+    """What stands before the cursor in its row, up to the cursor. In the last column it may stand
+    behind what fills the row."""
+    column, row = frame.cursor
+    line = frame.lines[row]
+    return line if column == frame.columns - 1 < len(line) else line.ljust(column)[:column]
+
+
+def prompt_at(frame: Frame) -> Prompt | None:
+    """The prompt that the cursor stands in, with or without words; None when it stands in none.
+
+    What stands right of the cursor does not count: it may be a placeholder."""
+    row = frame.cursor[1]
+    left = left_of_cursor(frame)
+    if _EMPTY.fullmatch(left):
+        return Prompt(row, "")
+    if found := _DRAFT.match(left):
+        return Prompt(row, left[found.end() :].rstrip())
+    return _begun_above(frame, left)
+
+
+def _begun_above(frame: Frame, left: str) -> Prompt | None:
+    """Words of several rows: the sign stands above; the rows below are indented, have signs of
+    their own, or hold what did not fit into the row before. In an empty row the cursor stands
+    exactly below the words: some programs take an early Enter for a line break (gemini)."""
+    column, row = frame.cursor
+    rows = [left]
+    empty = not left.strip(BLANKS + SIDES)
+    for top in range(row - 1, max(-1, row - MAX_ROWS), -1):
+        line = frame.lines[top]
+        if found := _DRAFT.match(line):
+            indent = found.end()
+            if empty and column != indent:
+                return None
+            wraps = [len(text) >= frame.columns - 4 for text in (line, *rows)]
+            if not all(
+                _goes_on(text, indent, full) for text, full in zip(rows, wraps, strict=False)
+            ):
+                return None
+            words = (text[indent:].strip(BLANKS + SIDES) for text in (line, *rows))
+            return Prompt(top, "\n".join(words).strip())
+        rows.insert(0, line)
+    return None
+
+
+def _goes_on(line: str, indent: int, wraps: bool) -> bool:
+    return wraps or not line[:indent].strip(f"{BLANKS}{SIDES}.>")
+
+
+_PASTED = re.compile(r"\[Past\w*\b[^\]]*\]$")
+"""What stands in an input box for a long paste: `[Pasted text #1 +3 lines]`."""
+END = 40
+"""Characters of a text's end that are looked for at the cursor."""
+
+
+def ends_at_cursor(frame: Frame, typed: str) -> bool:
+    """Whether a text stands in front of the cursor, with nothing behind it. For text of several
+    lines, or a long one, its sign may stand there."""
+    row = frame.cursor[1]
+    left = left_of_cursor(frame)
+    if frame.lines[row][len(left) : len(left) + 1].strip(BLANKS + SIDES):
+        return False
+    above = frame.lines[max(0, row - MAX_ROWS) : row]
+    if not left.strip(BLANKS + SIDES) and not (above and len(above[-1]) >= frame.columns):
+        return False
+    if ("\n" in typed or len(typed) > 200) and _PASTED.search(left.rstrip()):
+        return True
+    shown = "".join(line.strip(BLANKS + SIDES) for line in (*above, left))
+    wanted = _visible(typed)[-END:]
+    return bool(wanted) and _visible(shown).endswith(wanted)
+
+
+def _visible(text: str) -> str:
+    """Text without what takes no room on a screen."""
+    apart = unicodedata.normalize("NFD", squeeze(text))
+    return "".join(char for char in apart if unicodedata.category(char) not in ("Mn", "Me", "Cf"))
