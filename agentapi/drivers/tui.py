@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agentapi.agents.profile import AgentProfile
-from agentapi.conversation.model import Level, Phase, PhaseState
+from agentapi.conversation.model import Dialog, Level, Phase, PhaseState
 from agentapi.conversation.recorded import RecordedTurns
 from agentapi.conversation.status import Evidence, Source
 from agentapi.conversation.tracker import Said, Tracker
@@ -65,6 +65,8 @@ FRAME_LIMIT = 0.02
 DIALOG_REST = 0.15
 """Seconds for which keys wait after a dialog was painted: Codex 0.158 and 0.169 drop a key that
 comes within its first tenth of a second."""
+UNKNOWN_REST = 0.6
+"""The same for programs of which nothing is known: claude drops keys for more than 0.3 s."""
 STILL = 5.0
 """Seconds after which a screen without an input box, a known dialog or work that does not change
 counts as a question."""
@@ -294,7 +296,8 @@ class TuiDriver:
         """Let a dialog that was painted just now get ready for keys."""
         if self.tracker.reading.dialog is not None:
             passed = asyncio.get_running_loop().time() - self._dialog_at
-            await asyncio.sleep(max(0.0, DIALOG_REST - passed))
+            rest = DIALOG_REST if self.profile.has_composer else UNKNOWN_REST
+            await asyncio.sleep(max(0.0, rest - passed))
 
     async def until(self, condition: Callable[[], bool], limit: float) -> bool:
         """Wait until `condition` holds after some output; False when `limit` seconds passed or
@@ -367,16 +370,22 @@ class TuiDriver:
             return
         self._frame = frame
         self._shown_at = asyncio.get_running_loop().time()
-        asked, unknown = self.tracker.reading.dialog is not None, self.tracker.unknown
+        asked, unknown = self.tracker.reading.dialog, self.tracker.unknown
         self.tracker.take(frame)
         if self.tracker.unknown != unknown:
             self._still.cancel()
-        if self.tracker.reading.dialog is not None and not asked:
+        if self._newly_asked(asked, self.tracker.reading.dialog):
             self._dialog_at = asyncio.get_running_loop().time()
         self._reading.soon()
         self._noted_output()
         self._emit(ScreenChanged())
         self._evaluate()
+
+    def _newly_asked(self, before: Dialog | None, now: Dialog | None) -> bool:
+        """Whether a dialog was painted just now; an unknown program's may only be spoken of first."""
+        if now is None or before is None:
+            return now is not None
+        return not self.profile.has_composer and before.title != now.title
 
     def _evaluate(self) -> None:
         """Act on what the tracker believes now."""
