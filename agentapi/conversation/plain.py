@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from agentapi.agents.profile import AgentProfile, Reading, squeeze
 from agentapi.conversation.document import Document
@@ -17,6 +18,7 @@ _BEHIND = re.compile(r"\d?\d:\d\d(?:[AaPp][Mm])?$")
 _PASTED = re.compile(r"\[Past\w*\b.*\]")
 """What a program shows of a long paste."""
 _SIDES = "│┃║|▌▐"
+_SCROLL_BAR = "┃█▐"
 _EDGES = f"{_SIDES}▀▄╹╻▔▁ "
 """What the box of an echo is drawn with."""
 _NO_WORDS = re.compile(r"[\W_]*")
@@ -50,7 +52,7 @@ class PlainExtractor:
             self._sign = squeeze(frame.lines[frame.cursor[1]][: frame.cursor[0]])
         if self._page.torn:
             self._torn = True
-            self._start, self._before = self._page.first, []
+            self._start = self._page.first
 
     def startup(self) -> str:
         """All that was shown before the first message; of the alternate screen what shows now, as
@@ -95,16 +97,58 @@ class PlainExtractor:
         return False
 
 
+def without_scroll_bar(frame: Frame) -> Frame:
+    """The frame without what is drawn in its last column beside rows that are in no box."""
+    last = frame.columns - 1
+    if not any(line[last:] and line[last:] in _SCROLL_BAR for line in frame.lines):
+        return frame
+    lines = tuple(
+        line[:last].rstrip() if _has_scroll_bar(line, last) else line for line in frame.lines
+    )
+    return replace(frame, lines=lines)
+
+
+def _has_scroll_bar(line: str, last: int) -> bool:
+    bar = line[last:]
+    if not bar or bar not in _SCROLL_BAR:
+        return False
+    rest = line[:last].strip()
+    return not rest or rest[0] != bar
+
+
 def added_lines(before: Sequence[str], now: Sequence[str]) -> list[str]:
-    """What `now` has between the lines that it shares with `before` at its top and its bottom."""
+    """What `now` has between the lines that it shares with `before` at its top and its bottom.
+
+    Where something at the top changed (a program has painted its page anew), what was at the end
+    of `before` is looked for: what follows is new."""
     shortest = min(len(before), len(now))
-    head = 0
-    while head < shortest and before[head] == now[head]:
-        head += 1
     tail = 0
-    while tail < shortest - head and before[-1 - tail] == now[-1 - tail]:
+    while tail < shortest and before[-1 - tail] == now[-1 - tail]:
         tail += 1
-    return list(now[head : len(now) - tail])
+    head = 0
+    while head < shortest - tail and before[head] == now[head]:
+        head += 1
+    old = list(before[: len(before) - tail])
+    while old and not old[-1]:
+        old.pop()
+    fresh = now[: len(now) - tail]
+    return list(fresh[head if head >= len(old) else max(head, _end_of(old, fresh)) :])
+
+
+def _end_of(old: Sequence[str], now: Sequence[str]) -> int:
+    """Where the end of `old` ends in `now`, at the place with the most lines of it above; 0 where
+    fewer than two lines with text, and not all that stand there, are of it."""
+    best, place = 0, 0
+    for end in range(1, len(now) + 1):
+        if now[end - 1] != old[-1]:
+            continue
+        length, words = 0, 0
+        while length < min(end, len(old)) and now[end - 1 - length] == old[-1 - length]:
+            words += bool(now[end - 1 - length])
+            length += 1
+        if words > best and (words > 1 or length in (end, len(old))):
+            best, place = words, end
+    return place
 
 
 def without_echo(

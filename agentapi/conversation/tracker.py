@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from agentapi.agents.profile import AgentProfile, Reading, squeeze
 from agentapi.conversation.extract import Extractor, MarkedExtractor
 from agentapi.conversation.model import Dialog, Phase, PhaseState, dialog_ids
-from agentapi.conversation.plain import PlainExtractor
+from agentapi.conversation.plain import PlainExtractor, without_scroll_bar
 from agentapi.conversation.status import PhaseFusion, Source
 from agentapi.conversation.unknown import unknown_dialog, unknown_text
 from agentapi.frames import AgentState, Frame, Notification, Signal, Title
@@ -117,6 +117,7 @@ class Tracker:
         """Take the next frame: what it says of the phase counts at once, what it says of the
         conversation when `read` is called."""
         if not self.profile.has_composer:
+            frame = without_scroll_bar(frame)
             self._look(frame)
             self._extractor.take(frame, self.reading)
             return

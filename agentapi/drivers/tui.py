@@ -382,7 +382,7 @@ class TuiDriver:
         self._evaluate()
 
     def _newly_asked(self, before: Dialog | None, now: Dialog | None) -> bool:
-        """Whether a dialog was painted just now; an unknown program's may only be spoken of first."""
+        """Whether a dialog was painted just now; an unknown program may first only speak of it."""
         if now is None or before is None:
             return now is not None
         return not self.profile.has_composer and before.title != now.title

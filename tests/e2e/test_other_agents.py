@@ -3,27 +3,20 @@ every message arrives once, and the messages are what the agent said."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
 
 from agentapi.scripted import ScriptedModel
+from tests.support.agent_looks import LOOKS, composer_rows
 from tests.support.agents import AGENTS, Agent, agent_server
-from tests.support.record_agents import LOOKS
 from tests.support.server import Sent, Server
 
 pytestmark = pytest.mark.agents
 
 TELLS = "tell me your name"
 """A message that a person might send without knowing that a dialog is open."""
-FURNITURE = re.compile(
-    r"for shortcuts|Type your message|ctrl\+p commands|/ commands|esc to (cancel|interrupt)"
-    r"|esc interrupt|no sandbox|^ *[─▀▄]{40}|^\s*[❯>]\s*$",
-    re.MULTILINE,
-)
-"""What stands around a composer, and never in an answer of the scripted model."""
 GREETING = "Hello! I am a scripted model: no key, no network. You wrote:"
 
 Make = Callable[..., Agent]
@@ -66,7 +59,7 @@ def prompts(model: ScriptedModel) -> list[str]:
 
 def clean(answer: str) -> str:
     """The answer, seen to have nothing of the composer and no run of blank rows."""
-    assert not FURNITURE.search(answer), answer
+    assert composer_rows(answer) == [], answer
     assert "\n\n\n\n" not in answer, answer
     assert answer == answer.strip("\n"), answer
     return answer
@@ -125,6 +118,7 @@ async def test_a_refused_command_is_not_run(name: str, agent: Make, model: Scrip
         await blocked(server)
         await server.raw("\x1b")
         await server.until(lambda: "phase idle" in server.log.split("phase blocked")[-1], "idle")
+        await server.until(lambda: server.status_now == "stable", "stable")
         assert not (it.workdir / "made").exists()
         assert GREETING in await server.turn("hello")
         assert prompts(model) == ["approve touch made", "hello"]

@@ -171,8 +171,12 @@ async def _replay(
             driver.feed(edit(text.encode()))
         elif kind == "i" and text.startswith("\x1b[200~"):
             pasted = text.removeprefix("\x1b[200~").removesuffix("\x1b[201~")
+            if not profile.has_composer:
+                driver.tracker.prepare()
         elif kind == "i" and text == "\r" and pasted is not None:
             driver.typist.submitting(pasted)
+            if not profile.has_composer:  # it was seen to leave the input line, or not recorded
+                driver.begin("the message was taken")
             pasted = None
         elif kind == "r":
             columns, rows = text.split("x")

@@ -31,9 +31,12 @@ _EDGE = re.compile(r"^[ \xa0]*(?:[│┃║▌▐]+|[╻╭┌╔]?[▄─━═
 """The upper edge of a box, or a row of it without words."""
 _EDGE_OR_RULE = re.compile(rf"{_EDGE.pattern}|^[ \xa0]*[─━═▀]+[ \xa0]*$")
 _WIDE_RULE = re.compile(r"^[─━═▀]{60,}$")
+_WIDE_EDGE = re.compile(r"^.?[▄─━═▀]{60,}.?$")
 ASIDE = " " * 40
 GAP = 5
 """Blank rows that no conversation has in its middle."""
+BOX_ROWS = 6
+"""Rows without a blank one that an input box may have above its prompt."""
 STATUS_ROWS = 3
 """Rows of a status line above an input box."""
 
@@ -50,7 +53,7 @@ class GenericProfile(AgentProfile):
         if prompt is None:
             return Reading(frame.rows, working=working)
         composer = Composer(prompt.row, prompt.text)
-        return Reading(prompt.row, composer=composer, working=working)
+        return Reading(box_top(frame.lines, prompt.row), composer=composer, working=working)
 
     def title_phase(self, title: str) -> Phase | None:
         """A spinner in the title means work; another title means nothing."""
@@ -82,6 +85,22 @@ class GenericProfile(AgentProfile):
     def echoed(self, frame: Frame, reading: Reading, typed: str) -> bool:
         """Whether what was typed stands at the cursor."""
         return ends_at_cursor(frame, typed)
+
+
+def box_top(lines: Sequence[str], prompt: int) -> int:
+    """The first row of what belongs to the input box whose prompt stands in row `prompt`.
+
+    Only a box with an edge as wide as the screen has more than its prompt: the edge, and right
+    above it a rule, or a hint far to the right, with at most a line of words below it (claude,
+    gemini)."""
+    top = prompt
+    for row in range(prompt - 1, max(-1, prompt - 1 - BOX_ROWS), -1):
+        line = lines[row]
+        if not line or (top == prompt and not _WIDE_EDGE.match(line)):
+            break
+        if _WIDE_EDGE.match(line) or line.startswith(ASIDE):
+            top = row
+    return top
 
 
 def without_furniture(lines: Sequence[str], edge: re.Pattern[str]) -> list[str]:

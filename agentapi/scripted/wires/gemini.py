@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from agentapi.scripted.reply import Call, Patch, Shell, Think
-from agentapi.scripted.wires.base import Json, Tool, call_of, dicts, event, new_id, text_of, tokens
+from agentapi.scripted.wires.base import Json, Tool, call_of, dicts, event, new_id, tokens
 
 
 class Gemini:
@@ -109,12 +109,10 @@ class _Encoder:
 
 
 def _prompt(content: Json) -> str:
-    mine = [
-        part
-        for part in dicts(content.get("parts"))
-        if not str(part.get("text", "")).lstrip().startswith("<session_context>")
-    ]
-    return text_of(mine)
+    """What the user said last: after a refusal the prompt before stands beside it."""
+    texts = [str(part.get("text", "")) for part in dicts(content.get("parts"))]
+    mine = [text for text in texts if text and not text.lstrip().startswith("<session_context>")]
+    return mine[-1] if mine else ""
 
 
 def _output(response: Json) -> str:

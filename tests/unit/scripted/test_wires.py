@@ -376,3 +376,8 @@ def test_a_prompt_after_a_refusal_stands_beside_the_refused_call() -> None:
     ]
     request = Request({"messages": said}, wire=Messages())
     assert (request.prompt, request.tool_output) == ("hello", None)
+
+
+def test_geminis_prompt_after_a_refusal_stands_beside_the_one_before() -> None:
+    parts = [{"text": text} for text in ("<session_context>\n", "approve date", "hello")]
+    assert Gemini().prompt({"contents": [{"role": "user", "parts": parts}]}) == "hello"
