@@ -122,12 +122,12 @@ def added_lines(before: Sequence[str], now: Sequence[str]) -> list[str]:
     Where something at the top changed (a program has painted its page anew), what was at the end
     of `before` is looked for: what follows is new."""
     shortest = min(len(before), len(now))
-    tail = 0
-    while tail < shortest and before[-1 - tail] == now[-1 - tail]:
-        tail += 1
     head = 0
-    while head < shortest - tail and before[head] == now[head]:
+    while head < shortest and before[head] == now[head]:
         head += 1
+    tail = 0
+    while tail < shortest - head and before[-1 - tail] == now[-1 - tail]:
+        tail += 1
     old = list(before[: len(before) - tail])
     while old and not old[-1]:
         old.pop()

@@ -10,7 +10,12 @@ from agentapi.agents import profile_for
 from agentapi.agents.profile import Reading
 from agentapi.conversation.document import GAP
 from agentapi.conversation.extract import Extract, MarkedExtractor, joined
-from agentapi.conversation.plain import PlainExtractor, added_lines, without_echo
+from agentapi.conversation.plain import (
+    PlainExtractor,
+    added_lines,
+    without_echo,
+    without_scroll_bar,
+)
 from agentapi.frames import Frame
 
 CODEX, PLAIN = profile_for("codex"), profile_for("custom")
@@ -317,6 +322,24 @@ def test_a_message_that_was_not_taken_changes_nothing() -> None:
     screen.extractor.prepare()
     screen.extractor.abandon()
     assert text(screen, working=True) == "1"
+
+
+def test_the_same_long_answer_twice_is_whole_both_times() -> None:
+    lines = [str(number) for number in range(30)]
+    before, now = lines[-9:], [*lines[-9:], "$ seq 30", *lines]
+    assert added_lines(before, now) == ["$ seq 30", *lines]
+
+
+def test_an_answer_begins_where_the_old_lines_end_on_a_page_that_was_painted_anew() -> None:
+    before = ["a heading", "> hi", "hello", "> again", "hello", "", "a hint"]
+    now = ["another heading", *before[1:5], "> again", "hello", "", "", "a hint"]
+    assert added_lines(before, now) == ["> again", "hello", ""]
+
+
+def test_a_scroll_bar_is_no_text() -> None:
+    lines = ("heading", "words   ┃", "│ in a  ┃", "┃ box   ┃", "        ┃")
+    frame = Frame(1, 9, 5, lines, lines, (0, 0), False)
+    assert without_scroll_bar(frame).lines == ("heading", "words", "│ in a", "┃ box   ┃", "")
 
 
 LINES = st.lists(st.sampled_from(["", "a", "b", "c c"]), max_size=8)
