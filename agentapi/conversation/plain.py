@@ -58,7 +58,7 @@ class PlainExtractor:
         """All that was shown before the first message; of the alternate screen what shows now, as
         nothing leaves it for good (a picture that moves at the start would be told many times)."""
         start = self._page.top if self._alternate else self._page.first
-        return joined(self._profile.clean_startup(self._page.lines(start)))
+        return joined(_trimmed(self._profile.clean_startup(self._page.lines(start))))
 
     def adopt_last(self) -> bool:
         """Nothing marks a user message."""
@@ -89,12 +89,17 @@ class PlainExtractor:
             return []
         fresh = added_lines(self._before, self._page.lines(self._start))
         answer = without_echo(fresh, self._typed, self._sign, again=self._torn)
-        return [Extract(joined(self._profile.clean(answer, {})))]
+        return [Extract(joined(_trimmed(self._profile.clean(answer, {}))))]
 
     @property
     def expecting(self) -> bool:
         """Never: there is nothing to wait for."""
         return False
+
+
+def _trimmed(lines: Sequence[str]) -> list[str]:
+    """Without blanks at the ends of lines; some programs pad with a no-break space (copilot)."""
+    return [line.rstrip() for line in lines]
 
 
 def without_scroll_bar(frame: Frame) -> Frame:

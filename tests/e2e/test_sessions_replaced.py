@@ -51,7 +51,7 @@ async def talk(place: Workspace, *said: str) -> str:
 
 def kept_in(notice: str) -> list[str]:
     """What the file that a notice names holds."""
-    found = re.search(r"is kept in (\S+)$", notice)
+    found = re.search(r"is kept in (/.+)$", notice)
     assert found, notice
     messages = json.loads(Path(found[1]).read_text())["messages"]
     return [message["message"].removeprefix("• ") for message in messages[1:]]

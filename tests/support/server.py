@@ -363,7 +363,7 @@ async def serving(
     await all_gone(folder)
     _assert_free(server.port)
     assert "Traceback" not in server.log, server.log
-    assert server.faults == []
+    assert not server.faults, server.faults
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ What a replay cannot know is bounded here and nowhere else:
   may paint over it (`_UNSEEN`), and its Markdown as such.
 - The end of an answer is told when all its words are painted; the TUI may still put blank lines
   between them, and the sign of a quotation before each of its lines, which wraps them anew (0.158).
+- A command may be painted behind the answer to it, when the link has told the end (0.142).
 - The link may miss the user's words of a session's first turn (0.142), while it subscribes; the
   rollout has them.
 - When a message follows the end of a turn at once (`AT_ONCE`), the TUI may never say that it was
@@ -17,7 +18,8 @@ What a replay cannot know is bounded here and nowhere else:
 - When a question ends its turn, one path may know of the end before it is painted, and tell that
   the agent works until then.
 - A message whose turn is interrupted at once may be neither recorded nor painted (0.142): only the
-  mark of the interrupt stands on the screen, behind what was said before.
+  first words of its answer and the mark of the interrupt stand on the screen, behind what was said
+  before.
 - The start-up screen is a message as it stood when the first message was sent, or, of a resumed
   conversation, no message at all.
 - When the link is lost, or the daemon or Codex ends in the middle of a turn (`Run.cut`), one path
@@ -149,7 +151,7 @@ def _without_dropped(messages: Messages, known: Container[str]) -> Messages:
     found: Messages = []
     for place, (role, text) in enumerate(messages):
         answer = messages[place + 1 : place + 2]
-        at_once = not answer or answer[0][0] == "user" or answer[0][1].startswith(INTERRUPTED)
+        at_once = not answer or answer[0][0] == "user" or INTERRUPTED in answer[0][1]
         if role == "user" and at_once and squeeze(text) not in known:
             continue
         if found and found[-1][0] == role == "agent":
@@ -241,7 +243,8 @@ def _check_messages(run: Run, alone: Messages, lost: bool) -> None:
         assert role == other, _differing(told, alone)
         if role == "agent":
             same = _filled(text) == _filled(read) or _unquoted(text) == _unquoted(read)
-            assert same, _differing_lines(text, read)
+            late = _filled(read).startswith(f"{_filled(text)}\n• Ran ")
+            assert same or late, _differing_lines(text, read)
         elif not _UNSEEN.search(text):
             assert squeeze(text) == squeeze(read) or not judge(text, read).missing, (text, read)
 
