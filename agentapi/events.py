@@ -14,9 +14,9 @@ import json
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from agentapi.conversation.model import Message, Notice, Status
+from agentapi.encoding import BATCH, encode, rfc3339
 
 BACKLOG = 1024
 """Events that a subscriber may fall behind before it is closed."""
@@ -24,20 +24,7 @@ FRAME_LIMIT = 128 * 1024 - 256
 """Bytes of one frame of `/events`: the Go client's scanner gives up at 128 KiB."""
 SCREEN_LIMIT = 256 * 1024
 """Bytes of one frame of `/internal/screen`."""
-BATCH = 64 * 1024
-"""Bytes that a subscriber is handed at once: what a socket's buffer takes in one write."""
 _MARK = "\n\n[… cut here to fit one event; GET /messages has the whole message …]\n\n"
-
-
-def rfc3339(time: datetime) -> str:
-    """The time as the wire has it: UTC, ending in `Z`."""
-    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def encode(value: object) -> bytes:
-    """Compact JSON in UTF-8; what has no UTF-8 (a lone surrogate) becomes `?`."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return text.encode("utf-8", "replace")
 
 
 @dataclass(slots=True, eq=False)

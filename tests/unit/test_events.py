@@ -10,16 +10,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agentapi.conversation.model import Level, Message, Notice, Role, Status
+from agentapi.encoding import encode, rfc3339
 from agentapi.events import (
     BACKLOG,
     FRAME_LIMIT,
     SCREEN_LIMIT,
     Event,
     EventHub,
-    encode,
     message_event,
     notice_event,
-    rfc3339,
     screen_event,
     shorten,
     status_event,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from agentapi.events import rfc3339
+from agentapi.encoding import rfc3339
 from agentapi.http.body import read_model
 from agentapi.http.options import SESSION
 from agentapi.http.replies import described
