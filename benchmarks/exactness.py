@@ -25,9 +25,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agentapi.codex.rollout import read_rollout
+from agentapi.agents.codex.rollout.rollout import read_rollout
+from agentapi.model.items import AgentMessage
 from agentapi.scripted import Reply, Request, Say, ScriptedModel
-from agentapi.transcript_items import AgentMessage
 from benchmarks.words import Verdict, judge
 from tests.support.codex import PROJECT, CodexHome
 from tests.support.server import Server, codex_server

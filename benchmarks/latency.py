@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from agentapi.agents import profile_for
-from agentapi.frames import AgentState
+from agentapi.model.frames import AgentState
 from agentapi.scripted import Reply, Request, Say, ScriptedModel
 from agentapi.terminal import Emulator, ExitStatus, PtyProcess
 from tests.support.codex import PROJECT, CodexHome, codex_command, codex_home

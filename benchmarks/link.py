@@ -24,7 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from agentapi.codex.rpc import RpcConnection
+from agentapi.agents.codex.link.rpc import RpcConnection
 from agentapi.scripted import Reply, Request, Say, ScriptedModel
 from benchmarks.latency import PROMPT, Table, ms, show
 from tests.support.codex import PROJECT, codex_binary, codex_home

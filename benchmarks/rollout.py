@@ -20,7 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from agentapi.codex.rollout import Batch, RolloutFollower, read_rollout
+from agentapi.agents.codex.rollout.rollout import Batch, RolloutFollower, read_rollout
 
 RECORDINGS = Path(__file__).parents[1] / "tests/recordings/rollouts"
 VERSIONS = ("0.80.0", "0.125.0", "0.169.0")

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Stop a workspace's server: save, post the last messages to Coder, end it, wait for its end.
-# Takes the variables of Coder's shutdown script; they stand in agentapi/cli/codex_shutdown.py.
+# Takes the variables of Coder's shutdown script; they stand in agentapi/coder/shutdown.py.
 set -euo pipefail
 root=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
-exec "$root/.venv/bin/python" -m agentapi.cli.codex_shutdown
+exec "$root/.venv/bin/python" -m agentapi.coder.shutdown

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from agentapi.agents.codex import CODEX
+from agentapi.agents.codex.screen.profile import CODEX
 from agentapi.agents.generic import GenericProfile
-from agentapi.agents.profile import AgentProfile
+from agentapi.conversation.profile import AgentProfile
 
 _FULL_SCREEN_QUIET = 1.5
 """Seconds: their spinners stand still for up to a second."""

@@ -15,9 +15,9 @@ _COMMANDS = {
         "agentapi.cli.codex_command:command",
         "Start Codex, go on with the folder's session, and serve its API.",
     ),
-    "attach": ("agentapi.cli.attach_command:command", "Show a running agent in this terminal."),
+    "attach": ("agentapi.cli.attach.command:command", "Show a running agent in this terminal."),
     "configure": ("agentapi.cli.configure:configure", "Write an agent's configuration."),
-    "doctor": ("agentapi.cli.doctor:command", "Say what is fine here and what is not."),
+    "doctor": ("agentapi.cli.doctor.doctor:command", "Say what is fine here and what is not."),
     "version": ("agentapi.cli.version:command", "Print the version."),
 }
 """Each subcommand: where it is, and what the overview says of it (without importing it)."""

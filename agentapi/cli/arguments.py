@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from agentapi.settings import Option
+from agentapi.settings.settings import Option
 
 
 def canonical(words: Sequence[str], options: Iterable[Option]) -> list[str]:
@@ -76,7 +76,7 @@ def _canonical_cluster(word: str, rest: Iterator[str], by_flag: dict[str, Option
 
 class TableCommand(click.Command):
     """A command whose options come from a table; the values arrive as texts, unchecked, so that
-    flags and variables are checked in one place (`agentapi.settings`)."""
+    flags and variables are checked in one place (`agentapi.settings.settings`)."""
 
     def __init__(self, *args: Any, table: Sequence[Option], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

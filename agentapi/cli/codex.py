@@ -12,21 +12,26 @@ from pathlib import Path
 from typing import Any
 
 from agentapi.agents import profile_for
-from agentapi.cli.codex_past import Past
+from agentapi.agents.codex.driver import CodexDriver
+from agentapi.agents.codex.launch import INLINE, known_flags
+from agentapi.agents.codex.options import CodexSettings
+from agentapi.agents.codex.processes import open_for_writing, wait_for_end
+from agentapi.agents.codex.resume.driver import Plan, ResumingDriver
+from agentapi.agents.codex.resume.past import Past
+from agentapi.agents.codex.resume.recall import known, recall
+from agentapi.agents.codex.resume.session_files import (
+    SessionMeta,
+    find_rollout,
+    read_meta,
+    stems_from,
+)
+from agentapi.agents.codex.resume.sessions import session_in_exit_text
+from agentapi.agents.codex.resume.watch import SessionWatch
+from agentapi.agents.codex.rollout.feed import RolloutFeed
+from agentapi.agents.driver import Exited
+from agentapi.agents.generic.tui import TuiDriver
 from agentapi.cli.server import NO_LINK, Parts
 from agentapi.cli.stdin_prompt import read_prompt, stdin_may_hold_prompt
-from agentapi.codex.launch import INLINE, known_flags
-from agentapi.codex.options import CodexSettings
-from agentapi.codex.processes import open_for_writing, wait_for_end
-from agentapi.codex.recall import known, recall
-from agentapi.codex.rollout_feed import RolloutFeed
-from agentapi.codex.session_files import SessionMeta, find_rollout, read_meta, stems_from
-from agentapi.codex.session_watch import SessionWatch
-from agentapi.codex.sessions import session_in_exit_text
-from agentapi.drivers.base import Exited
-from agentapi.drivers.codex import CodexDriver
-from agentapi.drivers.resuming import Plan, ResumingDriver
-from agentapi.drivers.tui import TuiDriver
 from agentapi.terminal import child_environment
 from agentapi.terminal.recording import Tape
 

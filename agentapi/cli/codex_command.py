@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from agentapi.agents.codex.options import CODEX_OPTIONS, CodexSettings, codex_settings
 from agentapi.cli.arguments import TableCommand
 from agentapi.cli.server_command import run
-from agentapi.codex.options import CODEX_OPTIONS, CodexSettings, codex_settings
-from agentapi.settings import SettingsError
+from agentapi.settings.settings import SettingsError
 
 if TYPE_CHECKING:
     from agentapi.cli.server import Parts

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from agentapi.codex.config import Plan
+    from agentapi.agents.codex.config.config import Plan
 
 _FILE = click.Path(path_type=Path, dir_okay=False, allow_dash=False)
 _FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -94,7 +94,12 @@ def codex(
     our part follows the options of this run. Each file is replaced in one step, and only when
     Codex itself accepts the result. Exit status 2: nothing was written, and the message says why.
     """
-    from agentapi.codex.config import ConfigError, ConfigOptions, find_codex, plan_config
+    from agentapi.agents.codex.config.config import (
+        ConfigError,
+        ConfigOptions,
+        find_codex,
+        plan_config,
+    )
 
     home = (codex_home or Path.home() / ".codex").expanduser().absolute()
     options = ConfigOptions(codex_home=home, gateway=gateway or "", **given)
@@ -116,7 +121,7 @@ def codex(
 
 def _api_key(file: Path | None) -> str:
     """The key from its file or its variable, never from the command line."""
-    from agentapi.codex.config_files import read_given
+    from agentapi.agents.codex.config.files import read_given
 
     return (read_given(file) if file else os.environ.get("OPENAI_API_KEY", "")).strip()
 

@@ -14,28 +14,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agentapi.cli.signals import Signals
-from agentapi.cli.sockets import beyond_loopback, urls
-from agentapi.cli.state_file import open_store
+from agentapi.agents.driver import Driver, Exited, TakesRecord
+from agentapi.agents.generic.tui import TuiDriver
 from agentapi.cli.stdin_prompt import read_prompt, stdin_may_hold_prompt
-from agentapi.conversation.model import Level
-from agentapi.drivers.base import Driver, Exited, TakesRecord
-from agentapi.drivers.tui import TuiDriver
+from agentapi.daemon.notify import Notifier
+from agentapi.daemon.signals import Signals
+from agentapi.daemon.sockets import beyond_loopback, urls
 from agentapi.http.app import HttpOptions, create_app
 from agentapi.http.server import HttpServer
-from agentapi.notify import Notifier
+from agentapi.model.conversation import Level
 from agentapi.processes.callers import Callers, cannot_tell
 from agentapi.processes.orphans import Orphans
+from agentapi.processes.strays import is_shared
 from agentapi.processes.tree import Family
-from agentapi.session import AgentSession
-from agentapi.settings import ServerSettings
-from agentapi.state import RestoredState
-from agentapi.storage import StateStore
-from agentapi.terminal.strays import is_shared
-from agentapi.transcript import TranscriptSource
+from agentapi.session.session import AgentSession
+from agentapi.settings.settings import ServerSettings
+from agentapi.storage.open import open_store
+from agentapi.storage.state import RestoredState
+from agentapi.storage.storage import StateStore
+from agentapi.transcript.transcript import TranscriptSource
 
 if TYPE_CHECKING:
-    from agentapi.codex.rollout_feed import RolloutFeed
+    from agentapi.agents.codex.rollout.feed import RolloutFeed
 
 GRACE = 5.0
 """Seconds from the SIGINT to the agent to its SIGKILL."""
@@ -194,7 +194,7 @@ def _rollouts(settings: ServerSettings, driver: Driver) -> RolloutFeed | None:
     """Codex's own record of the conversation, where the agent is Codex on a terminal."""
     if settings.type != "codex" or not isinstance(driver, TakesRecord):
         return None
-    from agentapi.codex.rollout_feed import WatchedRolloutFeed
+    from agentapi.agents.codex.rollout.feed import WatchedRolloutFeed
 
     home = Path(os.environ.get("CODEX_HOME") or "~/.codex").expanduser().absolute()
     return WatchedRolloutFeed(home, driver.recorded)
@@ -211,7 +211,7 @@ def _driver(settings: ServerSettings) -> Driver:
 
     environment = child_environment(os.environ)
     if settings.experimental_acp:
-        from agentapi.drivers.acp import AcpDriver
+        from agentapi.agents.acp.driver import AcpDriver
 
         return AcpDriver(
             settings.command,
@@ -231,7 +231,7 @@ def _driver(settings: ServerSettings) -> Driver:
     profile = profile_for(settings.type)
     if settings.verbatim or settings.type != "codex":
         return TuiDriver(profile, settings.command, **terminal)
-    from agentapi.drivers.codex import CodexDriver
+    from agentapi.agents.codex.driver import CodexDriver
 
     return CodexDriver(profile, settings.command, link=settings.codex_link, **terminal)
 

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from agentapi import descriptors, logs
+from agentapi import logs
 from agentapi.cli.arguments import TableCommand
-from agentapi.cli.signals import Signals
-from agentapi.cli.sockets import ListenError, close_all, listen
 from agentapi.daemon.pidfile import PidFile, PidFileError
+from agentapi.daemon.signals import Signals
+from agentapi.daemon.sockets import ListenError, close_all, listen
 from agentapi.files import open_private
+from agentapi.processes import descriptors
 from agentapi.processes.secrecy import keep_secret
-from agentapi.settings import OPTIONS, ServerSettings, SettingsError, server_settings
+from agentapi.settings.settings import OPTIONS, ServerSettings, SettingsError, server_settings
 
 if TYPE_CHECKING:
     from agentapi.cli.server import Parts

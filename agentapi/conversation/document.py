@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from operator import eq, ne
 
-from agentapi.frames import Frame
+from agentapi.model.frames import Frame
 
 GAP = "[…]"
 """Stands for lines that scrolled by unseen on the alternate screen."""

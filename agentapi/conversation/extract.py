@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from itertools import islice, pairwise
 from typing import Protocol
 
-from agentapi.agents.profile import AgentProfile, Reading, squeeze
 from agentapi.conversation.document import GAP, Document
-from agentapi.frames import Frame
+from agentapi.conversation.profile import AgentProfile, Reading, squeeze
+from agentapi.model.frames import Frame
 
 
 @dataclass(frozen=True, slots=True)

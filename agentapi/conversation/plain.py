@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from agentapi.agents.profile import AgentProfile, Reading, squeeze
 from agentapi.conversation.document import Document
 from agentapi.conversation.extract import Extract, joined
-from agentapi.frames import Frame
+from agentapi.conversation.profile import AgentProfile, Reading, squeeze
+from agentapi.model.frames import Frame
 
 _BEFORE = re.compile(r"[^\w\s]{1,12}")
 """What a program puts before the words that it echoes."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from agentapi.agents.profile import squeeze
-from agentapi.conversation.model import Choice, Dialog
-from agentapi.transcript_items import Item, ToolCall, Turn
+from agentapi.conversation.profile import squeeze
+from agentapi.model.conversation import Choice, Dialog
+from agentapi.model.items import Item, ToolCall, Turn
 
 PATCH = "apply_patch"
 """The tool that changes files."""

@@ -20,9 +20,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from agentapi.conversation.model import Phase
 from agentapi.conversation.status import PhaseFusion, Source
-from agentapi.transcript_items import Entry, Turn
+from agentapi.model.conversation import Phase
+from agentapi.model.items import Entry, Turn
 
 
 class RecordedTurns:

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
-from agentapi.conversation.model import Dialog, Phase, PhaseState
+from agentapi.model.conversation import Dialog, Phase, PhaseState
 
 
 class Source(IntEnum):

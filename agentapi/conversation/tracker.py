@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from agentapi.agents.profile import AgentProfile, Reading, squeeze
 from agentapi.conversation.extract import Extractor, MarkedExtractor
-from agentapi.conversation.model import Dialog, Phase, PhaseState, dialog_ids
 from agentapi.conversation.plain import PlainExtractor, without_scroll_bar
+from agentapi.conversation.profile import AgentProfile, Reading, squeeze
 from agentapi.conversation.status import PhaseFusion, Source
 from agentapi.conversation.unknown import unknown_dialog, unknown_text
-from agentapi.frames import AgentState, Frame, Notification, Signal, Title
+from agentapi.model.conversation import Dialog, Phase, PhaseState, dialog_ids
+from agentapi.model.frames import AgentState, Frame, Notification, Signal, Title
 
 _OSC_PHASES = {
     "idle": Phase.IDLE,

@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from textwrap import dedent
 
-from agentapi.agents.profile import Reading
-from agentapi.conversation.model import Dialog
-from agentapi.frames import Frame
+from agentapi.conversation.profile import Reading
+from agentapi.model.conversation import Dialog
+from agentapi.model.frames import Frame
 
 MOST_LINES = 40
 """Lines of such a screen that are shown, the lowest ones."""

@@ -25,7 +25,7 @@ from agentapi.http.routes import (
     transcript,
     upload,
 )
-from agentapi.session import AgentSession
+from agentapi.session.session import AgentSession
 
 __all__ = ["HttpOptions", "create_app"]
 

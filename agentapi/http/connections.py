@@ -18,11 +18,11 @@ from collections.abc import Callable, Iterator
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from agentapi import descriptors
 from agentapi.http.options import Limits
 from agentapi.http.problems import Problem, response
 from agentapi.http.security import FREE
 from agentapi.logs import SELDOM
+from agentapi.processes import descriptors
 
 RESERVE = 100
 """Descriptors that are not for connections: the agent, files, sockets that are being closed."""

@@ -15,9 +15,9 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from agentapi import __version__
-from agentapi.conversation.model import Phase
-from agentapi.session import AgentSession
-from agentapi.stats import BUCKETS, Durations
+from agentapi.model.conversation import Phase
+from agentapi.session.session import AgentSession
+from agentapi.session.stats import BUCKETS, Durations
 
 __all__ = ["CONTENT_TYPE", "exposition"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from agentapi.processes.callers import Callers
-from agentapi.session import AgentSession
+from agentapi.session.session import AgentSession
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,9 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from agentapi.drivers.base import Busy, DialogOpen, SendError
+from agentapi.agents.driver import Busy, DialogOpen, SendError
 from agentapi.http.replies import described
-from agentapi.session import EmptyMessage
+from agentapi.session.session import EmptyMessage
 
 log = logging.getLogger(__name__)
 

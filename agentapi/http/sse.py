@@ -24,7 +24,7 @@ PING = b": ping\n\n"
 
 
 class Frames(Protocol):
-    """What a stream is written from: `agentapi.events.Subscription` and its like."""
+    """What a stream is written from: `agentapi.session.events.Subscription` and its like."""
 
     on_overflow: Callable[[], None] | None
 

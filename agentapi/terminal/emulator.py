@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from agentapi.frames import Frame, Signal
+from agentapi.model.frames import Frame, Signal
 from agentapi.terminal import modes
 from agentapi.terminal.dump import dump
 from agentapi.terminal.modes import ModalScreen

@@ -23,9 +23,9 @@ from time import monotonic
 
 import ptyprocess
 
-from agentapi import descriptors
+from agentapi.processes import descriptors
 from agentapi.processes.orphans import own
-from agentapi.terminal.strays import Strays, kill_session
+from agentapi.processes.strays import Strays, kill_session
 
 READ_SIZE = 65_536
 TURN_LIMIT = 16_384

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 
-from agentapi.frames import AgentState, Notification, Signal, Title
+from agentapi.model.frames import AgentState, Notification, Signal, Title
 
 
 def parse_osc(payload: str) -> Signal | None:

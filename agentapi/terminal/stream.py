@@ -12,7 +12,7 @@ from typing import Any
 
 from pyte.streams import Stream as PyteStream
 
-from agentapi.frames import Bell, Signal, Title
+from agentapi.model.frames import Bell, Signal, Title
 from agentapi.terminal import replies
 from agentapi.terminal.modes import SYNCHRONIZED, ModalScreen
 from agentapi.terminal.parser import Control, Csi, Escape, Parser, String

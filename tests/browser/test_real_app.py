@@ -13,10 +13,10 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Page, Route, expect
 
-from agentapi.conversation.model import Choice, Dialog, Level, Phase
-from agentapi.drivers.base import Noticed
+from agentapi.agents.driver import Noticed
 from agentapi.http.app import HttpOptions, create_app
-from agentapi.session import AgentSession
+from agentapi.model.conversation import Choice, Dialog, Level, Phase
+from agentapi.session.session import AgentSession
 from tests.browser.conftest import Serve, Visit
 from tests.browser.proxy import StrippingProxy
 from tests.support.fixed_driver import FixedDriver

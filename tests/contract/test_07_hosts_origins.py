@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agentapi.http.app import HttpOptions
-from agentapi.settings import server_settings
+from agentapi.settings.settings import server_settings
 from tests.support.live import Live, serving
 
 REFUSAL = b"Invalid host header. Allowed hosts: localhost, 127.0.0.1, ::1\n"

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from agentapi.conversation.model import Level, Message, Phase, Role
-from agentapi.drivers.base import Noticed
-from agentapi.events import BACKLOG
+from agentapi.agents.driver import Noticed
 from agentapi.http.app import HttpOptions
-from agentapi.session import RestoredState
+from agentapi.model.conversation import Level, Message, Phase, Role
+from agentapi.session.events import BACKLOG
+from agentapi.session.session import RestoredState
 from tests.support.live import PATIENCE, serving, settle
 
 NOON = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from agentapi.conversation.model import Choice, Dialog, Phase
 from agentapi.http.openapi import document
+from agentapi.model.conversation import Choice, Dialog, Phase
 from tests.support.live import Live, serving
 
 STREAMS = ("/events", "/transcript/events")

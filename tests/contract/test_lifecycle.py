@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from agentapi.cli import server_command
-from agentapi.cli.sockets import ListenError
-from agentapi.settings import server_settings
+from agentapi.daemon.sockets import ListenError
+from agentapi.settings.settings import server_settings
 from tests.support.codex import CodexHome
 from tests.support.daemon import ANSWERING, alive, daemon, eventually
 from tests.support.server import all_gone, processes_of, runs_codex

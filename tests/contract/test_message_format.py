@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from agentapi.conversation.model import Choice, Dialog, Phase
-from agentapi.transcript_items import AgentMessage, Entry, Item, Source, Turn, UserMessage
+from agentapi.model.conversation import Choice, Dialog, Phase
+from agentapi.model.items import AgentMessage, Entry, Item, Source, Turn, UserMessage
 from tests.support.live import serving
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)

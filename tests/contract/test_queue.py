@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from agentapi import queue
-from agentapi.conversation.model import Choice, Dialog, Phase
-from agentapi.drivers.base import SendError
+from agentapi.agents.driver import SendError
+from agentapi.model.conversation import Choice, Dialog, Phase
+from agentapi.session import queue
 from tests.support.daemon import PATIENCE, Daemon, daemon
 from tests.support.live import Live, serving, settle
 

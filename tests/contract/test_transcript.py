@@ -12,11 +12,10 @@ from typing import Any
 
 import pytest
 
-from agentapi.conversation.model import Choice, Dialog, Phase
-from agentapi.drivers.base import ItemChanged, SessionKnown, TurnChanged, UserText
+from agentapi.agents.driver import ItemChanged, SessionKnown, TurnChanged, UserText
 from agentapi.http.app import HttpOptions
-from agentapi.transcript import Feed
-from agentapi.transcript_items import (
+from agentapi.model.conversation import Choice, Dialog, Phase
+from agentapi.model.items import (
     AgentMessage,
     Approval,
     Entry,
@@ -27,6 +26,7 @@ from agentapi.transcript_items import (
     Turn,
     UserMessage,
 )
+from agentapi.transcript.transcript import Feed
 from tests.support.live import PATIENCE, Live, serving
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from asyncinotify import Inotify, Mask
 
-from agentapi.conversation.model import Phase
-from agentapi.drivers.acp import AcpDriver
-from agentapi.drivers.base import PhaseChanged, UserText
+from agentapi.agents.acp.driver import AcpDriver
+from agentapi.agents.driver import PhaseChanged, UserText
+from agentapi.model.conversation import Phase
 from agentapi.scripted import ScriptedModel
 from agentapi.scripted.answers import MARKDOWN, numbered
 from tests.support.acp_watch import Watch, gone

@@ -9,8 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from agentapi.conversation.model import Phase
-from agentapi.drivers.base import (
+from agentapi.agents.driver import (
     DialogOpen,
     ItemChanged,
     SessionKnown,
@@ -18,7 +17,8 @@ from agentapi.drivers.base import (
     UsageChanged,
     UserText,
 )
-from agentapi.transcript_items import AgentMessage, ToolCall
+from agentapi.model.conversation import Phase
+from agentapi.model.items import AgentMessage, ToolCall
 from tests.support.codex import codex_binary, pinned_version
 from tests.support.linked import Linked, linked
 from tests.support.server import scratch_folder

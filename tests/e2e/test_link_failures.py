@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from agentapi.agents import profile_for
-from agentapi.codex import rpc
-from agentapi.conversation.model import Phase
-from agentapi.drivers.base import AgentText, Exited, SendError, UserText
-from agentapi.drivers.codex import CodexDriver
+from agentapi.agents.codex.driver import CodexDriver
+from agentapi.agents.codex.link import rpc
+from agentapi.agents.driver import AgentText, Exited, SendError, UserText
+from agentapi.model.conversation import Phase
 from agentapi.scripted import ScriptedModel
 from tests.support.codex import codex_binary, codex_home
 from tests.support.lasting import Workspace, kill

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from agentapi.codex.link_folder import PREFIX
-from agentapi.codex.sessions import Tracker
+from agentapi.agents.codex.link.folder import PREFIX
+from agentapi.agents.codex.resume.sessions import Tracker
 from agentapi.scripted import ScriptedModel
 from agentapi.terminal.recording import AGAIN, read_recording
 from tests.support.codex import codex_binary, pinned_version

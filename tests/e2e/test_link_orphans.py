@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agentapi.drivers import codex
+from agentapi.agents.codex import driver as codex
 from tests.support.lasting import Workspace, kill
 from tests.support.linked import Linked, linked
 from tests.support.server import PATIENCE, all_gone, processes_of, runs_codex, scratch_folder

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from agentapi.codex.sessions import Tracker
+from agentapi.agents.codex.resume.sessions import Tracker
 from tests.support.codex import codex_binary
 from tests.support.lasting import Workspace, workspace
 from tests.support.server import Server, scratch_folder

@@ -6,10 +6,10 @@ import dataclasses
 import re
 
 from agentapi.agents import profile_for
-from agentapi.agents.codex import CodexProfile
-from agentapi.agents.profile import AgentProfile, Reading
+from agentapi.agents.codex.screen.profile import CodexProfile
+from agentapi.conversation.profile import AgentProfile, Reading
 from agentapi.conversation.status import Source
-from agentapi.frames import Frame
+from agentapi.model.frames import Frame
 
 NUMBERS = {Source.OSC: b"7501", Source.TITLE: b"[02]", Source.NOTIFICATION: b"9"}
 """The operating system commands that carry a source, as patterns. A bell alone is none."""

@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from agentapi.conversation.model import Dialog, Phase, PhaseState
-from agentapi.drivers.base import (
+from agentapi.agents.driver import (
     AgentText,
     Busy,
     DialogOpen,
@@ -22,6 +21,7 @@ from agentapi.drivers.base import (
     Sink,
     UserText,
 )
+from agentapi.model.conversation import Dialog, Phase, PhaseState
 
 
 class FixedDriver:

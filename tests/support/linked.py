@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from agentapi.agents import profile_for
-from agentapi.conversation.model import Dialog, Phase, PhaseState
-from agentapi.drivers.base import (
+from agentapi.agents.codex.driver import CodexDriver
+from agentapi.agents.codex.link.tui import LinkedTui
+from agentapi.agents.driver import (
     AgentText,
     DriverEvent,
     Exited,
@@ -20,10 +21,9 @@ from agentapi.drivers.base import (
     PhaseChanged,
     UserText,
 )
-from agentapi.drivers.codex import CodexDriver
-from agentapi.drivers.codex_tui import LinkedTui
+from agentapi.model.conversation import Dialog, Phase, PhaseState
+from agentapi.model.items import AgentMessage, Item, UserMessage
 from agentapi.scripted import Say, ScriptedModel
-from agentapi.transcript_items import AgentMessage, Item, UserMessage
 from tests.support.codex import CodexHome, codex_binary, codex_home
 from tests.support.replay import conversation
 from tests.support.server import all_gone

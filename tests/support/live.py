@@ -13,7 +13,7 @@ import aiohttp
 
 from agentapi.http.app import HttpOptions, create_app
 from agentapi.http.server import HttpServer
-from agentapi.session import AgentSession
+from agentapi.session.session import AgentSession
 from tests.support.fixed_driver import FixedDriver
 
 PATIENCE = 10.0

@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from agentapi.agents import profile_for
-from agentapi.agents.profile import AgentProfile
-from agentapi.drivers.base import (
+from agentapi.agents.driver import (
     AgentText,
     DriverEvent,
     PhaseChanged,
     QuestionPainted,
     UserText,
 )
-from agentapi.drivers.tui import STILL, TuiDriver
+from agentapi.agents.generic.tui import STILL, TuiDriver
+from agentapi.conversation.profile import AgentProfile
 
 T = TypeVar("T")
 

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from agentapi.agents import profile_for
-from agentapi.codex.link import CodexLink
-from agentapi.codex.link_events import Asked, ItemSeen, Standing
-from agentapi.conversation.model import Choice, Dialog, Phase
+from agentapi.agents.codex.link.events import Asked, ItemSeen, Standing
+from agentapi.agents.codex.link.link import CodexLink
+from agentapi.agents.codex.link.tui import LinkedTui
 from agentapi.conversation.status import Source
-from agentapi.drivers.codex_tui import LinkedTui
-from agentapi.transcript_items import AgentMessage, Entry, Turn
+from agentapi.model.conversation import Choice, Dialog, Phase
+from agentapi.model.items import AgentMessage, Entry, Turn
 from tests.support.deaf import NUMBERS, Without, blind
 from tests.support.replay import Replayed, prompt, run_virtual
 

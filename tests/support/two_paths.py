@@ -41,8 +41,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agentapi.agents.profile import squeeze
-from agentapi.exact import INTERRUPTED
+from agentapi.conversation.profile import squeeze
+from agentapi.session.exact import INTERRUPTED
 from benchmarks.words import judge
 from tests.support.codex import PROJECT
 from tests.support.replay import replay

@@ -13,12 +13,12 @@ import click
 import pytest
 
 import agentapi
+from agentapi.agents.codex.options import CODEX_OPTIONS
+from agentapi.agents.generic import tui, typist
 from agentapi.cli import main
-from agentapi.cli.doctor_codex import NEWEST, OLDEST
-from agentapi.codex.options import CODEX_OPTIONS
-from agentapi.conversation.model import Phase
+from agentapi.cli.doctor.codex import NEWEST, OLDEST
 from agentapi.conversation.status import Source
-from agentapi.drivers import tui, typist
+from agentapi.model.conversation import Phase
 from agentapi.terminal import process
 from tests.support.codex import PROJECT
 from tests.support.daemon import ANSWERING, PATIENCE, daemon

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from agentapi.agents.generic.prompt import BLANKS, SIDES, Prompt, left_of_cursor
-from agentapi.conversation.model import Choice, Dialog
-from agentapi.frames import Frame
+from agentapi.model.conversation import Choice, Dialog
+from agentapi.model.frames import Frame
 
 _MARKED = re.compile(r"^(?P<indent> *)(?P<mark>[❯›>●→▶►◉➜*])(?P<gap> +)(?P<label>\S.*)$")
 _NUMBER = re.compile(r"^(?P<number>\d{1,2})[.):] +(?P<label>\S.*)$")

@@ -13,9 +13,9 @@ from agentapi.agents.generic.dialog import (
     whole_screen,
 )
 from agentapi.agents.generic.prompt import Prompt, ends_at_cursor, prompt_at
-from agentapi.agents.profile import AgentProfile, Composer, Reading
-from agentapi.conversation.model import Phase
-from agentapi.frames import Frame
+from agentapi.conversation.profile import AgentProfile, Composer, Reading
+from agentapi.model.conversation import Phase
+from agentapi.model.frames import Frame
 
 _SPINNER = re.compile(r"^\s?[⠁-⣿◐-◓◜-◟⏳]")
 """A title that begins with a spinner's glyph."""

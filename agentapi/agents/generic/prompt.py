@@ -10,8 +10,8 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from agentapi.agents.profile import squeeze
-from agentapi.frames import Frame
+from agentapi.conversation.profile import squeeze
+from agentapi.model.frames import Frame
 
 SIDES = "│┃║|▌▐"
 """What a box has at its sides, and a scroll bar."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from agentapi.conversation.model import Phase
 from agentapi.http.options import SESSION
 from agentapi.http.replies import described
+from agentapi.model.conversation import Phase
 
 
 def add(app: web.Application) -> None:

@@ -19,7 +19,7 @@ from aiohttp import WSMessage, WSMsgType, web
 from agentapi.http.connections import CONNECTIONS
 from agentapi.http.options import OPTIONS, SESSION, SOCKETS
 from agentapi.http.problems import Problem
-from agentapi.session import AgentSession
+from agentapi.session.session import AgentSession
 
 BEHIND = 256 * 1024
 """Unsent bytes beyond which a client gets a fresh picture instead."""

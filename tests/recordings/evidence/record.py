@@ -31,15 +31,15 @@ from typing import Any
 from unittest.mock import patch
 
 from agentapi.agents import profile_for
-from agentapi.codex.link_events import Asked, ItemSeen, LinkEvent, Standing
-from agentapi.codex.rollout_feed import WatchedRolloutFeed
-from agentapi.conversation.model import Phase
+from agentapi.agents.codex.driver import CodexDriver
+from agentapi.agents.codex.link.events import Asked, ItemSeen, LinkEvent, Standing
+from agentapi.agents.codex.link.tui import LinkedTui
+from agentapi.agents.codex.rollout.feed import WatchedRolloutFeed
 from agentapi.conversation.tracker import Tracker
-from agentapi.drivers.codex import CodexDriver
-from agentapi.drivers.codex_tui import LinkedTui
+from agentapi.model.conversation import Phase
+from agentapi.model.items import AgentMessage, Entry, Turn
 from agentapi.scripted import ScriptedModel
-from agentapi.transcript import Transcript
-from agentapi.transcript_items import AgentMessage, Entry, Turn
+from agentapi.transcript.transcript import Transcript
 from tests.support.codex import codex_binary, codex_home, pinned_version
 from tests.support.linked import Linked
 

@@ -7,9 +7,9 @@ import pytest
 
 from agentapi.agents import profile_for
 from agentapi.agents.generic.prompt import ends_at_cursor
-from agentapi.agents.profile import Reading
-from agentapi.conversation.model import Phase
-from agentapi.frames import Frame
+from agentapi.conversation.profile import Reading
+from agentapi.model.conversation import Phase
+from agentapi.model.frames import Frame
 
 PROFILE = profile_for("custom")
 COLUMNS = 80

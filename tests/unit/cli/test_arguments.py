@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from agentapi.cli import main
 from agentapi.cli.arguments import TableCommand, canonical
-from agentapi.settings import OPTIONS, SettingsError, server_settings
+from agentapi.settings.settings import OPTIONS, SettingsError, server_settings
 
 FLAGS = [option for option in OPTIONS if option.flag]
 

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 
 import click
 
+from agentapi.agents.codex.options import CODEX_ONLY
 from agentapi.cli import main
-from agentapi.codex.options import CODEX_ONLY
 from agentapi.http.app import HttpOptions, create_app
-from agentapi.session import AgentSession
-from agentapi.settings import ATTACH_OPTIONS, OPTIONS, Option
+from agentapi.session.session import AgentSession
+from agentapi.settings.settings import ATTACH_OPTIONS, OPTIONS, Option
 from tests.support.codex import PROJECT
 from tests.support.fixed_driver import FixedDriver
 

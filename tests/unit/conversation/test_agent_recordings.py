@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from agentapi.agents import profile_for
-from agentapi.conversation.model import Phase
-from agentapi.drivers.base import DialogOpen
+from agentapi.agents.driver import DialogOpen
+from agentapi.model.conversation import Phase
+from tests.support.codex import PROJECT
 from tests.support.replay import Replayed, replay
 
-FOLDER = Path(__file__).parents[2] / "recordings/agents"
+FOLDER = PROJECT / "tests/recordings/agents"
 RECORDINGS = sorted(FOLDER.glob("*/*.cast"))
 OPEN = [path for path in RECORDINGS if path.stem.endswith("-open")]
 KINDS = {"trust-open": "trust", "approval-open": "command"}

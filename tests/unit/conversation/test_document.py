@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentapi.conversation.document import GAP, Document, scrolled_by
-from agentapi.frames import Frame
+from agentapi.model.frames import Frame
 
 WORDS = st.text(alphabet="abcdef ", min_size=1, max_size=8).map(str.rstrip)
 

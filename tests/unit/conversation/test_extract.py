@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentapi.agents import profile_for
-from agentapi.agents.profile import Reading
 from agentapi.conversation.document import GAP
 from agentapi.conversation.extract import Extract, MarkedExtractor, joined
 from agentapi.conversation.plain import (
@@ -16,7 +15,8 @@ from agentapi.conversation.plain import (
     without_echo,
     without_scroll_bar,
 )
-from agentapi.frames import Frame
+from agentapi.conversation.profile import Reading
+from agentapi.model.frames import Frame
 
 CODEX, PLAIN = profile_for("codex"), profile_for("custom")
 COMPOSER = ("", "› Ask Codex", "", "  gpt · ~/x")

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from agentapi.conversation.model import Phase
+from agentapi.agents.driver import PhaseChanged
 from agentapi.conversation.status import Source
-from agentapi.drivers.base import PhaseChanged
+from agentapi.model.conversation import Phase
 from tests.recordings.expect import expected_path, recordings
 from tests.support.deaf import NUMBERS, Without, blind
 from tests.support.replay import Replayed, replay

@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from agentapi.conversation.model import Choice, Dialog
 from agentapi.conversation.question import (
     exact_command,
     exact_patch,
     question_text,
     shows_all,
 )
-from agentapi.transcript_items import Item, ToolCall, Turn
+from agentapi.model.conversation import Choice, Dialog
+from agentapi.model.items import Item, ToolCall, Turn
 
 CHOICES = (
     Choice("1", "Yes, proceed", "y"),

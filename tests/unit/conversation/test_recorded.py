@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentapi.conversation.model import Phase
 from agentapi.conversation.recorded import RecordedTurns
 from agentapi.conversation.status import PhaseFusion, Source
-from agentapi.transcript_items import AgentMessage, Entry, Turn
+from agentapi.model.conversation import Phase
+from agentapi.model.items import AgentMessage, Entry, Turn
 
 EVENTS = ["started", "completed", "failed", "aborted"]
 BEGIN = datetime(2026, 11, 21, 12, 0, 0, 400, UTC)

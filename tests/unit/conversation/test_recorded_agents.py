@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 
 from agentapi.agents import profile_for
-from agentapi.conversation.model import Phase
-from agentapi.drivers.base import PhaseChanged, UserText
+from agentapi.agents.driver import PhaseChanged, UserText
+from agentapi.model.conversation import Phase
 from agentapi.terminal import Emulator
 from tests.support.agent_looks import LOOKS, composer_rows
 from tests.support.cast import all_casts, load_cast
+from tests.support.codex import PROJECT
 from tests.support.replay import Replayed, replay
 
-RECORDINGS = Path(__file__).resolve().parents[2] / "recordings/agents"
+RECORDINGS = PROJECT / "tests/recordings/agents"
 CASTS = all_casts(RECORDINGS)
 GREETING = "Hello! I am a scripted model: no key, no network. You wrote:"
 

@@ -8,9 +8,9 @@ import re
 
 import pytest
 
-from agentapi.conversation.model import Phase
+from agentapi.agents.driver import AgentText, PhaseChanged, UserText
 from agentapi.conversation.status import Source
-from agentapi.drivers.base import AgentText, PhaseChanged, UserText
+from agentapi.model.conversation import Phase
 from tests.support.replay import Replayed
 from tests.support.timed import Timed, replay_timed, timed_recordings
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentapi.conversation.model import Choice, Dialog, Phase
 from agentapi.conversation.status import PhaseFusion, Source
+from agentapi.model.conversation import Choice, Dialog, Phase
 
 IDLE, WORK, BLOCK, START = Phase.IDLE, Phase.WORKING, Phase.BLOCKED, Phase.STARTING
 DIALOG = Dialog("dialog-1", "command", "Run it?", choices=(Choice("1", "Yes", "y"),))

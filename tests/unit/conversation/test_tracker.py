@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from agentapi.agents import profile_for
-from agentapi.conversation.model import Phase
 from agentapi.conversation.status import Source
 from agentapi.conversation.tracker import Tracker
-from agentapi.frames import Frame, Notification
+from agentapi.model.conversation import Phase
+from agentapi.model.frames import Frame, Notification
 
 BANNER = ("  >_ OpenAI Codex (v1)", "")
 COMPOSER = ("› ", "", "  gpt · ~/x")

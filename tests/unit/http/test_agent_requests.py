@@ -13,8 +13,8 @@ from agentapi.http.agent_requests import TERMINALS
 from agentapi.http.app import HttpOptions, create_app
 from agentapi.processes.callers import Caller, Callers, Kin
 from agentapi.processes.tree import Family
-from agentapi.session import AgentSession
-from agentapi.settings import AGENT_REQUESTS
+from agentapi.session.session import AgentSession
+from agentapi.settings.settings import AGENT_REQUESTS
 from tests.support.fixed_driver import FixedDriver
 from tests.support.live import Live, serving
 

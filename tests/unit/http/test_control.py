@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from agentapi.conversation.model import Choice, Dialog, Phase
-from agentapi.drivers.base import SendError
-from agentapi.drivers.evidence import SourceSaid
-from agentapi.transcript import Transcript
+from agentapi.agents.driver import SendError
+from agentapi.agents.generic.evidence import SourceSaid
+from agentapi.model.conversation import Choice, Dialog, Phase
+from agentapi.transcript.transcript import Transcript
 from tests.support.live import serving, settle
 
 DIALOG = Dialog(
@@ -172,7 +172,7 @@ async def test_an_interrupt_answers_once_the_turn_is_over() -> None:
 
 
 async def test_a_turn_that_goes_on_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agentapi.session.INTERRUPT_LIMIT", 0.01)
+    monkeypatch.setattr("agentapi.session.session.INTERRUPT_LIMIT", 0.01)
     async with serving() as live:
         live.driver.deaf = True
         live.driver.phase(Phase.WORKING, "osc 7501: working")

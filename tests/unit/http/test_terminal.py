@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from agentapi.http.routes.terminal import BEHIND, Feed
-from agentapi.session import AgentSession
+from agentapi.session.session import AgentSession
 from tests.support.fixed_driver import FixedDriver
 from tests.support.live import PATIENCE, Live, serving, settle
 

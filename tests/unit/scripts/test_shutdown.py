@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from agentapi.cli import codex_shutdown
-from agentapi.cli.codex_shutdown import CUT, LARGEST, snapshot
+from agentapi.coder import shutdown as codex_shutdown
+from agentapi.coder.shutdown import CUT, LARGEST, snapshot
+from tests.support.codex import PROJECT
 
-SCRIPT = Path(__file__).parents[3] / "scripts/shutdown.sh"
+SCRIPT = PROJECT / "scripts/shutdown.sh"
 _SERVER = """
 import os, signal, sys
 from pathlib import Path

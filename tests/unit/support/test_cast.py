@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from tests.support.agents import AGENTS
 from tests.support.cast import CastWriter, all_casts, load_cast
+from tests.support.codex import PROJECT
 
-RECORDINGS = Path(__file__).resolve().parents[2] / "recordings"
+RECORDINGS = PROJECT / "tests/recordings"
 CASTS = all_casts(RECORDINGS)
 OF_CODEX = all_casts(RECORDINGS / "codex")
 OF_OTHERS = all_casts(RECORDINGS / "agents")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from agentapi.frames import AgentState, Bell, Notification, Title
+from agentapi.model.frames import AgentState, Bell, Notification, Title
 from agentapi.terminal import Emulator
 from agentapi.terminal.line import Line
 from tests.unit.terminal.streams import splits, streams

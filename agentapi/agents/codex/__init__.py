@@ -1,0 +1,1 @@
+"""Everything that knows OpenAI's Codex CLI; nothing outside this package does."""

@@ -1,0 +1,1 @@
+"""Codex's configuration: read, merged, checked and written."""

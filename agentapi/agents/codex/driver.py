@@ -1,0 +1,363 @@
+"""Codex: its TUI on a terminal, and the link to its app-server where it can be had.
+
+    link off, or Codex too old  ->  the TUI alone (with --no-daemon where it knows that)
+    link                        ->  app-server, TUI with --remote, ourselves as a second client
+    the link is lost            ->  both are ended and started again with the same session; when
+                                    that happens too often, the TUI alone
+
+A TUI whose app-server is gone stays on the screen and does nothing, so that it is never kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agentapi.agents.codex.launch import REMOTE, known_flags, without_daemon
+from agentapi.agents.codex.link.command import CodexCommand
+from agentapi.agents.codex.link.events import Early
+from agentapi.agents.codex.link.tui import LinkedTui
+from agentapi.agents.codex.trust import undecided
+from agentapi.agents.driver import (
+    AgentText,
+    Busy,
+    DriverEvent,
+    Exited,
+    LinkEnded,
+    Noticed,
+    PhaseChanged,
+    SessionKnown,
+    Sink,
+    UserText,
+)
+from agentapi.agents.generic.evidence import SourceSaid
+from agentapi.agents.generic.tui import TuiDriver
+from agentapi.conversation.profile import AgentProfile
+from agentapi.model.conversation import Level, Phase, PhaseState
+from agentapi.model.items import Entry
+
+if TYPE_CHECKING:
+    from agentapi.terminal.recording import Tape
+
+RESTARTS = 2
+"""How often a lost link is made again within `RESTART_SPAN` seconds."""
+RESTART_SPAN = 3600.0
+RESTART_GRACE = 1.0
+"""Seconds that a TUI has to end whose app-server is gone."""
+
+UNTRUSTED = (
+    "Codex was never told whether to trust this folder, and with the link it does not ask: it may"
+    " only read. Start it once without the link, or set sandbox_mode"
+)
+
+log = logging.getLogger(__name__)
+
+
+class CodexDriver:
+    """One Codex. `link` is `auto` (where it can be had), `on` (or the start fails) or `off`;
+    `restarted` is told the new `pid` when Codex was started again."""
+
+    transport = "pty"
+
+    def __init__(
+        self,
+        profile: AgentProfile,
+        command: Sequence[str],
+        *,
+        cwd: Path | None = None,
+        env: Mapping[str, str],
+        columns: int = 80,
+        rows: int = 1000,
+        record: Path | Tape | None = None,
+        link: str = "off",
+        restarted: Callable[[int], None] = lambda pid: None,
+    ) -> None:
+        self._profile, self._command = profile, list(command)
+        self._cwd, self._env = cwd, env
+        self._record = _tape(record)
+        self._restarted = restarted
+        self._size = (columns, rows)
+        self._wanted = link
+        self._tui: TuiDriver | None = None
+        self._sink: Sink = lambda event: None
+        self._watchers: dict[Callable[[bytes], None], Callable[[], None]] = {}
+        self._restarting: asyncio.Task[None] | None = None
+        self._ending: asyncio.Task[None] | None = None
+        self._lost_at: list[float] = []
+        """When the link was lost, within `RESTART_SPAN`."""
+        self._muted = False
+        """Whether what the agent paints is not said by it: the loss of its app-server, and then
+        what was said before."""
+        self._stopping = False
+        self.session_id: str | None = None
+        """Codex's own id of the session, where the link tells it."""
+        self.agent_version: str | None = None
+        self.link = "off: not started yet"
+        """`on`, or `off` and why."""
+
+    # -- the driver's face -----------------------------------------------------------------------
+
+    async def start(self, sink: Sink) -> None:
+        """Start Codex. Raises `OSError`."""
+        self._sink = sink
+        command = CodexCommand.parse(self._command)
+        why_not = await self._obstacle(command)
+        if not why_not and command is not None:
+            try:
+                await self._start_linked(command)
+            except OSError as error:
+                why_not = str(error)
+            else:
+                return
+        if self._wanted == "on":
+            raise OSError(f"--codex-link on: {why_not}")
+        if self._wanted == "auto":
+            log.warning("Codex runs without the link to its app-server: %s", why_not)
+        await self._start_alone(self._command, why_not)
+
+    async def send(self, text: str) -> None:
+        """Send one user message; see `LinkedTui.send` and `Typist.send`."""
+        await self._running().send(text)
+
+    async def keys(self, data: str) -> None:
+        """Write keystrokes as they are."""
+        if self._tui is not None:
+            await self._tui.keys(data)
+
+    async def interrupt(self) -> None:
+        """Stop the turn."""
+        if self._tui is not None:
+            await self._tui.interrupt()
+
+    async def answer(self, dialog_id: str, choice_id: str) -> None:
+        """Answer the open dialog. Raises `LookupError`."""
+        if self._tui is None:
+            raise LookupError(f"no dialog {dialog_id!r} is open")
+        await self._tui.answer(dialog_id, choice_id)
+
+    async def resize(self, columns: int, rows: int) -> None:
+        """Give the terminal another size."""
+        self._size = (columns, rows)
+        if self._tui is not None:
+            await self._tui.resize(columns, rows)
+
+    def screen(self) -> str:
+        """The screen as text."""
+        return self._tui.screen() if self._tui is not None else ""
+
+    def repaint(self) -> bytes:
+        """Bytes that paint the screen on a fresh terminal."""
+        return self._tui.repaint() if self._tui is not None else b""
+
+    def reading(self) -> bool:
+        """Whether the terminal's output still arrives."""
+        return self._tui is None or self._tui.reading()
+
+    def evidence(self) -> Sequence[SourceSaid]:
+        """What each source said last of the phase; see `TellsEvidence`."""
+        return self._tui.evidence() if self._tui is not None else ()
+
+    def recorded(self, entries: Sequence[Entry], anew: bool = False) -> None:
+        """What the rollout says of turns; see `TakesRecord`."""
+        if self._tui is not None:
+            self._tui.recorded(entries, anew)
+
+    def watch(self, listener: Callable[[bytes], None]) -> Callable[[], None]:
+        """Pass every byte of the terminal to `listener`; returns the unsubscriber."""
+        self._watchers[listener] = self._tui.watch(listener) if self._tui else _nothing
+        return lambda: self._watchers.pop(listener, _nothing)()
+
+    async def stop(self, grace: float) -> None:
+        """End the TUI and the app-server; returns once both are gone. Idempotent."""
+        self._stopping = True
+        if self._restarting is not None:
+            self._restarting.cancel()
+            await asyncio.gather(self._restarting, return_exceptions=True)
+        if self._tui is not None:
+            await self._tui.stop(grace)
+            await self._end_link(self._tui)
+        if self._ending is not None:
+            await self._ending
+
+    @property
+    def pid(self) -> int | None:
+        """The process that writes the session, with its children: the app-server where there is
+        one, else the TUI."""
+        if isinstance(self._tui, LinkedTui):
+            return self._tui.link.pid
+        return self._tui.pid if self._tui is not None else None
+
+    @property
+    def usage(self) -> Mapping[str, object] | None:
+        """The tokens so far, where the link tells them."""
+        return self._tui.usage if isinstance(self._tui, LinkedTui) else None
+
+    # -- starting ----------------------------------------------------------------------------------
+
+    async def _obstacle(self, command: CodexCommand | None) -> str:
+        """Why there can be no link; empty when there can."""
+        if self._wanted == "off":
+            return "switched off"
+        if command is None:
+            return "the command line does not name codex"
+        if why := command.obstacle():
+            return why
+        if REMOTE not in await known_flags(command.program, self._env):
+            return "this version of Codex has no --remote unix://"
+        if undecided(command, self._cwd or Path.cwd(), self._env):
+            if self._wanted != "on":
+                return "Codex has to ask first whether to trust this folder"
+            self._sink(Noticed(Level.WARNING, UNTRUSTED))
+        return ""
+
+    async def _start_alone(self, command: Sequence[str], why: str) -> None:
+        self.link, self.session_id = f"off: {why}", None
+        self._sink(LinkEnded())
+        words = await without_daemon(command, self._env)
+        tui = TuiDriver(self._profile, words, **self._place())
+        await self._run(tui)
+
+    async def _start_linked(self, command: CodexCommand) -> None:
+        """Raises `OSError`, also when the link is lost before the TUI runs."""
+        from agentapi.agents.codex.link.link import CodexLink
+
+        early = Early()
+        link = CodexLink(early)
+        socket = await link.start(command, cwd=self._cwd, env=self._env)
+        tui = LinkedTui(
+            self._profile,
+            command.tui(socket),
+            link=link,
+            lost=lambda why: self._link_lost(tui, why),
+            **self._place(),
+        )
+        self.agent_version = link.version
+        try:
+            await self._run(tui)
+            if early.loss:
+                raise OSError(early.loss)
+        except BaseException:
+            self._tui = None  # its end is nobody's news
+            await tui.stop(RESTART_GRACE)
+            await link.end()
+            raise
+        early.pass_to(tui.linked)
+        self.link = "on"
+        log.info("linked to Codex's app-server, version %s", link.version)
+
+    def _place(self) -> dict[str, Any]:
+        columns, rows = self._size
+        return {
+            "cwd": self._cwd,
+            "env": self._env,
+            "columns": columns,
+            "rows": rows,
+            "record": self._record,
+        }
+
+    async def _run(self, tui: TuiDriver) -> None:
+        self._tui = tui
+        for listener in self._watchers:
+            self._watchers[listener] = tui.watch(listener)
+        await tui.start(lambda event: self._pass_on(tui, event))
+
+    def _running(self) -> TuiDriver:
+        if self._tui is None or self._restarting is not None:
+            raise Busy
+        return self._tui
+
+    # -- what it tells -----------------------------------------------------------------------------
+
+    def _pass_on(self, tui: TuiDriver, event: DriverEvent) -> None:
+        """Pass on what the TUI tells, as long as it is the one that counts."""
+        if tui is not self._tui or (self._restarting is not None and _is_end(event)):
+            return
+        match event:
+            case UserText():
+                self._muted = False
+            case AgentText() if self._muted:
+                return
+            case SessionKnown(number):
+                self.session_id = number
+            case Exited():  # nobody will look at what its app-server still does
+                self._ending = asyncio.create_task(self._end_link(tui), name="codex: end")
+        self._sink(event)
+
+    # -- losing the link ---------------------------------------------------------------------------
+
+    def _link_lost(self, tui: LinkedTui, why: str) -> None:
+        """Begin again, unless all ends anyway."""
+        if self._stopping or tui is not self._tui or tui.phase is Phase.EXITED:
+            return
+        log.warning("the link to Codex's app-server is lost: %s", why)
+        self._sink(LinkEnded())
+        first = why.partition("\n")[0]
+        self._sink(Noticed(Level.WARNING, f"Codex is started again, because {first}"))
+        self._muted = True  # what the TUI paints from now on is of its own trouble
+        self._restarting = asyncio.create_task(self._restart(tui), name="codex: restart")
+        self._sink(PhaseChanged(PhaseState(Phase.STARTING, f"started again: {first}")))
+
+    async def _restart(self, tui: LinkedTui) -> None:
+        """End what is left and begin again; when that fails, in whatever way, Codex has ended."""
+        try:
+            await self._begin_again(tui)
+        except Exception as error:
+            log.exception("Codex could not be started again")
+            reason = f"Codex could not be started again: {error or type(error).__name__}"
+            self._sink(PhaseChanged(PhaseState(Phase.EXITED, reason)))
+            self._sink(Exited(1, None, reason))
+        finally:
+            self._restarting = None
+
+    async def _begin_again(self, tui: LinkedTui) -> None:
+        """Start with the same session, if it has one."""
+        await tui.stop(RESTART_GRACE)
+        await self._end_link(tui)
+        command = CodexCommand.parse(self._command)
+        assert command is not None
+        if tui.link.resumable and tui.link.thread:
+            command = command.resuming(tui.link.thread)
+        self._tui = None
+        now = asyncio.get_running_loop().time()
+        self._lost_at = [at for at in self._lost_at if now - at < RESTART_SPAN] + [now]
+        await self._start_again(command)
+        if self.pid is not None:
+            self._restarted(self.pid)
+
+    async def _start_again(self, command: CodexCommand) -> None:
+        if len(self._lost_at) <= RESTARTS:
+            try:
+                await self._start_linked(command)
+            except OSError as error:
+                log.warning("no new link: %s", error)
+            else:
+                return
+        alone = [*command.prefix, command.program, *command.arguments]
+        await self._start_alone(alone, "it was lost")
+
+    async def _end_link(self, tui: TuiDriver) -> None:
+        if isinstance(tui, LinkedTui):
+            with contextlib.suppress(OSError):
+                await tui.link.end()
+
+
+def _tape(record: Path | Tape | None) -> Tape | None:
+    """What all runs are recorded on."""
+    if record is None:
+        return None
+    from agentapi.terminal.recording import Tape
+
+    return Tape.of(record)
+
+
+def _is_end(event: DriverEvent) -> bool:
+    ended = isinstance(event, PhaseChanged) and event.state.phase is Phase.EXITED
+    return ended or isinstance(event, Exited)
+
+
+def _nothing() -> None:
+    pass

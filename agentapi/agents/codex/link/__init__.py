@@ -1,0 +1,1 @@
+"""The connection to Codex's own app-server, beside its terminal."""

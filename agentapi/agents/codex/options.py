@@ -1,0 +1,211 @@
+"""Every option of `agentapi codex` beyond those of `agentapi server`, and what they ask for."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from agentapi.agents.codex.resume.session_files import SESSION_ID
+from agentapi.agents.codex.resume.sessions import Tracker
+from agentapi.settings import values
+from agentapi.settings.settings import (
+    OPTIONS,
+    Option,
+    ServerSettings,
+    SettingsError,
+    option_values,
+    server_settings,
+)
+
+DEFAULT_SESSION_FILE = "~/.codex-module/.codex-task-session"
+_DEFAULTS = {"term-width": "80", "term-height": "50", "codex-link": "auto"}
+"""Other ones than the server's: in a terminal of 1,000 rows Codex gets slow, and scrolling loses
+nothing because it runs inline."""
+
+
+def _words(value: str) -> tuple[str, ...]:
+    try:
+        return tuple(shlex.split(value))
+    except ValueError as error:
+        raise ValueError(f"words as a shell reads them ({error})") from error
+
+
+def _session(value: str) -> str:
+    if value and not SESSION_ID.fullmatch(value.strip()):
+        raise ValueError("a session id such as 01a1fddc-92e5-7923-af51-79a6292e6738")
+    return value.strip().lower()
+
+
+CODEX_ONLY: tuple[Option, ...] = (
+    Option(
+        "workdir",
+        "Where Codex works; made when it is missing.",
+        values.file,
+        None,
+        short="C",
+        metavar="FOLDER",
+        shown="the current one",
+    ),
+    Option("prompt", "The task: the first message of a fresh session, sent once.", metavar="TEXT"),
+    Option("prompt-file", "Read the prompt from this file.", values.file, None, metavar="FILE"),
+    Option(
+        "continue",
+        "Resume the folder's session if there is one; --no-continue starts afresh.",
+        values.truth,
+        True,
+        shown="true",
+    ),
+    Option("session", "Resume this session, whatever the folder's was.", _session, metavar="ID"),
+    Option("model", "The model.", short="m", metavar="NAME"),
+    Option("profile", "Codex's configuration profile.", metavar="NAME"),
+    Option(
+        "sandbox",
+        "Codex's sandbox: read-only, workspace-write or danger-full-access.",
+        values.one_of("read-only", "workspace-write", "danger-full-access"),
+        metavar="MODE",
+    ),
+    Option(
+        "report-tasks",
+        "Ask the agent to report its progress with Coder's coder_report_task tool.",
+        values.truth,
+        False,
+    ),
+    Option(
+        "wrap",
+        "Words to put before Codex, which confine it and not this server (see also"
+        " AGENTAPI_BOUNDARY_PREFIX).",
+        _words,
+        None,
+        metavar="WORDS",
+    ),
+    Option("codex", "The Codex to run.", default="codex", metavar="PROGRAM", shown="codex"),
+    Option(
+        "session-file",
+        "The file that maps folders to sessions, a line `folder|id` each.",
+        values.file,
+        None,
+        metavar="FILE",
+        shown=DEFAULT_SESSION_FILE,
+    ),
+)
+_LEFT_OUT = ("type", "experimental-acp", "print-openapi")
+CODEX_OPTIONS: tuple[Option, ...] = (
+    *CODEX_ONLY,
+    *(
+        replace(option, default=_DEFAULTS[option.name], shown=_DEFAULTS[option.name])
+        if option.name in _DEFAULTS
+        else option
+        for option in OPTIONS
+        if option.name not in _LEFT_OUT
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodexSettings:
+    """What `agentapi codex` was asked for."""
+
+    server: ServerSettings
+    """Everything that `agentapi server` knows; its files are absolute."""
+    workdir: Path
+    """Absolute; perhaps not there yet."""
+    prompt: str
+    """As it goes to the agent."""
+    resume: bool
+    session: str
+    session_file: Path
+    default_state: bool
+    """Whether the state file is the folder's own, next to the session file."""
+    codex: str
+    wrap: tuple[str, ...]
+    arguments: tuple[str, ...]
+    """Codex's options."""
+
+
+def codex_settings(
+    flags: Mapping[str, str | Sequence[str] | None],
+    environment: Mapping[str, str],
+    arguments: Sequence[str],
+) -> CodexSettings:
+    """The settings of one run, as `server_settings`; `arguments` are Codex's own, for the end of
+    its options. Raises `SettingsError`."""
+    found = option_values(CODEX_ONLY, flags, environment)
+    workdir = Path(os.path.realpath(found["workdir"] or Path.cwd()))
+    session_file = _absolute(found["session_file"] or Path(DEFAULT_SESSION_FILE).expanduser())
+    defaults = _DEFAULTS | {
+        "state-file": str(Tracker(session_file, workdir).data_file("state.json"))
+    }
+    missing = _missing(defaults, flags, environment)
+    flags = {**flags, **{name: defaults[name] for name in missing}, "type": "codex"}
+    server = server_settings(flags, environment, [found["codex"]])
+    prompt = _prompt(found["prompt"], found["prompt_file"]) or server.initial_prompt.strip()
+    files: dict[str, Any] = {
+        name: _absolute(file)
+        for name in ("state_file", "pid_file", "record")
+        if (file := getattr(server, name)) is not None
+    }
+    return CodexSettings(
+        server=replace(server, initial_prompt="", **files),
+        workdir=workdir,
+        prompt=_reported(prompt) if found["report_tasks"] else prompt,
+        resume=found["continue"],
+        session=found["session"],
+        session_file=session_file,
+        default_state="state-file" in missing,
+        codex=found["codex"],
+        wrap=found["wrap"] or _wrap_of_boundary(environment),
+        arguments=(*_codex_arguments(found), *arguments),
+    )
+
+
+def _missing(
+    names: Iterable[str],
+    flags: Mapping[str, str | Sequence[str] | None],
+    environment: Mapping[str, str],
+) -> list[str]:
+    """Which of these options are given neither by flag nor by variable."""
+    variables = {option.name: option.variable for option in CODEX_OPTIONS}
+    return [
+        name for name in names if flags.get(name) is None and not environment.get(variables[name])
+    ]
+
+
+def _codex_arguments(found: Mapping[str, Any]) -> list[str]:
+    given = (("--model", "model"), ("--profile", "profile"), ("--sandbox", "sandbox"))
+    return [word for flag, name in given if found[name] for word in (flag, found[name])]
+
+
+def _prompt(text: str, file: Path | None) -> str:
+    if file is None:
+        return text.strip()
+    if text.strip():
+        raise SettingsError("--prompt and --prompt-file exclude each other")
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"--prompt-file: cannot read {str(file)!r}: {error}") from error
+
+
+def _reported(prompt: str) -> str:
+    if not prompt:
+        return ""
+    return (
+        "Work on the task until it is finished, without asking whether to go on. At each step call"
+        " the coder_report_task tool with a summary and the state you are in."
+        f" Your task at hand: {prompt}"
+    )
+
+
+def _wrap_of_boundary(environment: Mapping[str, str]) -> tuple[str, ...]:
+    try:
+        return _words(environment.get("AGENTAPI_BOUNDARY_PREFIX", ""))
+    except ValueError as error:
+        raise SettingsError(f"AGENTAPI_BOUNDARY_PREFIX: {error}") from error
+
+
+def _absolute(file: Path) -> Path:
+    return Path.cwd() / file

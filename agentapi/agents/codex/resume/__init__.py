@@ -1,0 +1,1 @@
+"""Finding a Codex session again and going on with it."""

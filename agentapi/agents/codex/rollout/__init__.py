@@ -1,0 +1,1 @@
+"""Codex's record of a session, the rollout file, read."""

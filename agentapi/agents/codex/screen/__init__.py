@@ -1,0 +1,1 @@
+"""What Codex's terminal shows, and how to read it."""

@@ -1,0 +1,36 @@
+"""How long a screen may lag behind the record of its session.
+
+Where a TUI tells nothing of its turns' ends (0.107), the record is the first to know. On a busy
+machine it was whole 4 s before the TUI had seen as much, and another second passed between the last
+working line and the last words.
+"""
+
+from __future__ import annotations
+
+from agentapi.agents.codex.screen.completeness import PAINT_LIMIT, STALL_LIMIT, Owed
+from agentapi.conversation.tracker import Tracker
+from agentapi.model.items import AgentMessage, Entry, Turn
+
+
+class Behind:
+    """What the record told of the turn, against the screen."""
+
+    def __init__(self, tracker: Tracker) -> None:
+        self._tracker = tracker
+        self._owed = Owed()
+
+    def take(self, entry: Entry) -> None:
+        """The next entry of the record."""
+        match entry.item:
+            case Turn("started"):
+                self._owed.clear()
+            case AgentMessage(text):
+                self._owed.add("", text)
+
+    def patience(self) -> float:
+        """Seconds without a new frame after which none is waited for any more."""
+        if not self._tracker.fusion.ended_by_record_alone:
+            return 0.0
+        if self._tracker.reading.working:
+            return STALL_LIMIT
+        return 0.0 if self._owed and self._owed.whole(self._tracker.text) else PAINT_LIMIT

@@ -1,0 +1,1 @@
+"""`agentapi attach`: the agent's own terminal in yours."""

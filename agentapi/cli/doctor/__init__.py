@@ -1,0 +1,1 @@
+"""`agentapi doctor`: what is fine on this machine and what is not."""

@@ -1,0 +1,1 @@
+"""What only Coder's module needs."""

@@ -1,1 +1,0 @@
-"""Codex's own files and channels: rollouts, sessions, configuration, app-server."""

@@ -1,0 +1,143 @@
+"""What a driver must know of an agent's looks: the face that each agent's file fills in.
+
+Pure functions over frames. The base class describes any program on a terminal, of which nothing
+is known: no composer, no dialogs, and "ready" only by a quiet screen.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from agentapi.model.conversation import Dialog, Phase
+from agentapi.model.frames import Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Composer:
+    """The input box of an agent."""
+
+    top: int
+    """Its first row."""
+    text: str
+    """What stands in it, without the placeholder; rows joined by newlines."""
+    ready: bool = True
+    """Whether a prompt typed now would be taken as one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a profile read off one frame."""
+
+    transcript: int
+    """Rows below this number hold the conversation (or the whole of a plain program's screen)."""
+    composer: Composer | None = None
+    dialog: Dialog | None = None
+    dialog_text: str = ""
+    """The open dialog as it stands on the screen."""
+    marked: str = ""
+    """The id of the dialog's choice that Enter would take."""
+    working: str = ""
+    """The line that says that the agent works; empty when none is shown."""
+    popup: bool = False
+    """Whether a completion popup is open, which would eat the Enter."""
+    interrupted: bool = False
+    """Whether the conversation ends with the mark of an interrupted turn."""
+    ended: bool = False
+    """Whether the conversation ends with the mark of a finished turn."""
+
+
+_UNSEEN = re.compile(r"[\s\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+")
+
+
+class Unsendable(ValueError):
+    """A prompt that this agent's composer cannot take literally."""
+
+
+@dataclass(frozen=True)
+class AgentProfile:
+    """A program on a terminal of which nothing is known."""
+
+    name: str
+    quiet: float = 0.5
+    """Seconds without output after which the agent is believed to wait, where nothing better
+    tells."""
+    settle: float = 0.15
+    """Seconds for which the first readiness must last: agents blink while they start. Codex is
+    idle, busy with its tools and idle again, and paints its banner late."""
+    settle_at_most: float = 0.5
+    """The same where everything takes longer: a busy machine, tools that are slow to start."""
+    has_composer: bool = False
+    """Whether the input box and the user's messages are known by their looks; without, they are
+    told by shape, and readiness by a prompt and a quiet screen."""
+    interrupt_key: str = "\x1b"
+    report_unfocused: bool = False
+    """Whether to tell the program that its terminal has no focus, for agents that announce the
+    end of a turn only then."""
+
+    def read(self, frame: Frame) -> Reading:
+        """Find the parts of a screen."""
+        return Reading(transcript=frame.rows)
+
+    def title_phase(self, title: str) -> Phase | None:
+        """What the window title says of the phase; None when it says nothing."""
+        return None
+
+    def notification_phase(self, text: str) -> Phase | None:
+        """What a desktop notification (OSC 9) says of the phase; None when it says nothing."""
+        return None
+
+    def unknown_dialog(self, frame: Frame, why: str) -> Reading:
+        """What to show of a question that the agent only speaks of (`why`)."""
+        return self.read(frame)
+
+    def starts_echo(self, line: str) -> bool:
+        """Whether a transcript line begins the echo of a user's message."""
+        return False
+
+    def heading(self, line: str) -> str:
+        """A line as the beginning of an echo, if it may be the prompt in one line that the agent
+        pins to the first row of the alternate screen; empty when it cannot be."""
+        return ""
+
+    def echo_length(self, lines: Sequence[str]) -> int:
+        """How many of `lines`, the first of which begins an echo, belong to it."""
+        return 1
+
+    def echo_text(self, lines: Sequence[str]) -> str:
+        """The user's words in an echo, as far as the screen shows them."""
+        return "\n".join(lines)
+
+    def clean(
+        self, lines: Sequence[str], bright: Mapping[str, str], working: bool = False
+    ) -> list[str]:
+        """Drop what is furniture from lines of the conversation.
+
+        `bright` gives the last lines without their faint characters; `working` tells whether a
+        turn is open, as only then a line that looks like a status line is one."""
+        return list(lines)
+
+    def clean_startup(self, lines: Sequence[str]) -> list[str]:
+        """Drop what is furniture from the start-up screen."""
+        return list(lines)
+
+    def literal(self, text: str, announces: bool = False) -> str:
+        """The text to paste so that `text` reaches the model as it is. `announces` tells whether
+        this agent speaks OSC 7501, by which its newer versions are known.
+
+        Raises `Unsendable` when there is no such text."""
+        return text
+
+    def echoed(self, frame: Frame, reading: Reading, typed: str) -> bool:
+        """Whether the composer (or the screen) shows what was typed."""
+        wanted = squeeze(typed)[-40:]
+        row = frame.cursor[1]
+        above = squeeze("".join(frame.lines[max(0, row - 40) : row + 1]))
+        return above.endswith(wanted)
+
+
+def squeeze(text: str) -> str:
+    """Text without white space and format characters, to compare across wraps and indents: a
+    terminal shows neither."""
+    return _UNSEEN.sub("", text)

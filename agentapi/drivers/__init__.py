@@ -1,1 +1,0 @@
-"""The ways to drive an agent, behind one small interface (`base.Driver`)."""

@@ -1,0 +1,4 @@
+"""The words that everybody uses: messages, phases, dialogs, items, frames.
+
+Values only; imports nothing of ours.
+"""

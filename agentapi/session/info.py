@@ -1,0 +1,57 @@
+"""What is known of a session, as `GET /session` tells it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agentapi.agents.driver import Driver
+from agentapi.agents.generic.evidence import TellsEvidence
+from agentapi.model.conversation import Status
+
+if TYPE_CHECKING:
+    from agentapi.session.session import AgentSession
+
+
+def session_info(session: AgentSession) -> dict[str, object]:
+    """All of it; times are datetimes, what is not known is None."""
+    told: dict[str, object] = {
+        "session_id": None,
+        "agent_type": session.agent_type,
+        "agent_version": None,
+        "workdir": None,
+        "phase": session.phase_state.phase.value,
+        "phase_reason": session.phase_state.because,
+        "phase_since": session.phase_since,
+        "turn": session.turn,
+        "resumed": session.resumed,
+        "started_at": session.started_at,
+        "last_activity_at": session.active_at,
+        "last_user_message_at": session.user_at,
+        "idle_seconds": _idle_seconds(session),
+        "clients": len(session.hub),
+        "usage": None,
+        "evidence": _evidence(session.driver),
+    } | dict(session.about())
+    told["usage"] = told["usage"] or session.transcript.usage
+    return told
+
+
+def _idle_seconds(session: AgentSession) -> float:
+    if session.status is not Status.STABLE:
+        return 0.0
+    return max(0.0, (session.clock() - session.active_at).total_seconds())
+
+
+def _evidence(driver: Driver) -> list[dict[str, object]] | None:
+    if not isinstance(driver, TellsEvidence):
+        return None
+    return [
+        {
+            "source": said.source,
+            "phase": said.phase.value,
+            "detail": said.detail,
+            "age_seconds": round(said.age, 3),
+            "counts": said.counts,
+        }
+        for said in driver.evidence()
+    ]

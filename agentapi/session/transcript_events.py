@@ -1,0 +1,44 @@
+"""What a driver's link tells, as the transcript takes it."""
+
+from __future__ import annotations
+
+from agentapi.agents.driver import (
+    ItemChanged,
+    LinkEnded,
+    SessionKnown,
+    TurnChanged,
+    UsageChanged,
+)
+from agentapi.model.items import Error, Turn
+from agentapi.transcript.live import ENDED, STARTED
+from agentapi.transcript.transcript import Transcript
+
+LinkTold = SessionKnown | LinkEnded | ItemChanged | TurnChanged | UsageChanged
+
+
+def tell_live(transcript: Transcript, event: LinkTold) -> None:
+    """Tell the transcript."""
+    match event:
+        case SessionKnown(_, record):
+            transcript.linked(record)
+        case LinkEnded():
+            transcript.unlink()
+        case ItemChanged(turn, id, item, partial):
+            transcript.live(turn, id, item, partial=partial)
+        case TurnChanged():
+            _tell_turn(transcript, event)
+        case UsageChanged(usage):
+            transcript.live_usage(usage)
+
+
+def _tell_turn(transcript: Transcript, event: TurnChanged) -> None:
+    if event.event == "started":
+        transcript.live(event.turn, STARTED, Turn("started"), partial=False)
+        return
+    what, reason = event.event, event.reason
+    if what == "interrupted":  # as the rollout calls it
+        what, reason = "aborted", reason or "interrupted"
+    elif what == "failed" and reason:
+        transcript.live(event.turn, "error", Error(reason), partial=False)
+        reason = ""
+    transcript.live(event.turn, ENDED, Turn(what, reason, event.duration_ms), partial=False)

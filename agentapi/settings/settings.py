@@ -1,0 +1,477 @@
+"""Every option of `agentapi server`, once: flag, variable, default, validation, help.
+
+The command line, the environment and docs/reference.md all follow from `OPTIONS`. A flag wins
+over its variable, an empty variable counts as unset, and an unknown `AGENTAPI_*` is ignored: other
+tools keep their own under the same prefix. What is wrong is a `SettingsError` that names the flag
+or the variable, the value and what is allowed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+from agentapi.settings import values
+
+PREFIX = "AGENTAPI_"
+DEFAULT_PORT = 3284
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the text is for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option. `parse` takes the text of one value and raises `ValueError(what is allowed)`."""
+
+    name: str
+    help: str
+    parse: Callable[[str], Any] = values.text
+    default: Any = ""
+    short: str = ""
+    metavar: str = "TEXT"
+    shown: str = ""
+    """The default as the help and the reference show it."""
+    flag: bool = True
+    """Whether there is a flag: a secret has only its variable."""
+    bare: str = ""
+    """What the flag means without a value; empty when it needs one."""
+
+    @property
+    def variable(self) -> str:
+        """The environment variable."""
+        return PREFIX + self.field.upper()
+
+    @property
+    def field(self) -> str:
+        """The name as a Python identifier."""
+        return self.name.replace("-", "_")
+
+    @property
+    def boolean(self) -> bool:
+        """Whether the flag needs no value."""
+        return self.parse is values.truth
+
+    @property
+    def many(self) -> bool:
+        """Whether it is a list: commas in the flag, blanks in the variable."""
+        return isinstance(self.default, tuple)
+
+
+AGENT_REQUESTS = ("message", "approval", "interrupt", "queue", "upload", "terminal")
+"""What clients may do and the agent may not: the endpoints' first words; `terminal` is also
+`/internal/screen`."""
+_LIST = "(a list: commas in the flag, blanks in the variable)"
+
+OPTIONS: tuple[Option, ...] = (
+    Option(
+        "type",
+        "The agent: " + ", ".join(values.AGENT_NAMES) + ".",
+        values.agent_type,
+        short="t",
+        metavar="NAME",
+        shown="by the program's name, else custom",
+    ),
+    Option(
+        "port",
+        "The port to serve on; 0 takes a free one and logs it.",
+        values.number(0, 65535),
+        DEFAULT_PORT,
+        short="p",
+        metavar="PORT",
+        shown="3284",
+    ),
+    Option(
+        "host",
+        f"The addresses to serve on {_LIST}; 0.0.0.0 and :: mean all.",
+        values.host_name,
+        ("127.0.0.1", "::1"),
+        metavar="ADDRESS",
+        shown="127.0.0.1 and ::1",
+    ),
+    Option(
+        "print-openapi",
+        "Print the OpenAPI document and exit; no agent is started.",
+        values.truth,
+        False,
+        short="P",
+    ),
+    Option(
+        "chat-base-path",
+        "Where a proxy shows the chat page; the server's own route stays /chat.",
+        values.base_path,
+        "/chat",
+        short="c",
+        metavar="PATH",
+        shown="/chat",
+    ),
+    Option(
+        "term-width",
+        "The terminal's width in columns.",
+        values.number(10, 65535),
+        80,
+        short="W",
+        metavar="COLUMNS",
+        shown="80",
+    ),
+    Option(
+        "term-height",
+        "The terminal's height in rows.",
+        values.number(10, 65535),
+        1000,
+        short="H",
+        metavar="ROWS",
+        shown="1000",
+    ),
+    Option(
+        "allowed-hosts",
+        f"Host names that requests may be addressed to, without ports, or * {_LIST}.",
+        values.host_name,
+        ("localhost", "127.0.0.1", "::1"),
+        short="a",
+        metavar="HOSTS",
+        shown="localhost,127.0.0.1,[::1]",
+    ),
+    Option(
+        "allowed-origins",
+        f"Origins of web pages that may call the API, or * {_LIST}.",
+        values.origin,
+        ("http://localhost:3284", "http://localhost:3000", "http://localhost:3001"),
+        short="o",
+        metavar="ORIGINS",
+        shown="http://localhost:3284, :3000 and :3001",
+    ),
+    Option(
+        "initial-prompt",
+        "The first message, sent once when the agent is ready. Read from standard input when that"
+        " is not a terminal and no prompt is given.",
+        short="I",
+        metavar="TEXT",
+    ),
+    Option(
+        "state-file",
+        "Keep the conversation in this file, over restarts.",
+        values.file,
+        None,
+        short="s",
+        metavar="FILE",
+    ),
+    Option(
+        "load-state",
+        "Load the conversation from the state file at the start.",
+        values.truth,
+        None,
+        shown="true with a state file",
+    ),
+    Option(
+        "save-state",
+        "Save the conversation to the state file on every change.",
+        values.truth,
+        None,
+        shown="true with a state file",
+    ),
+    Option(
+        "pid-file",
+        "Write the server's process id to this file; removed at the end.",
+        values.file,
+        None,
+        metavar="FILE",
+    ),
+    Option(
+        "experimental-acp",
+        "Speak the Agent Client Protocol with the program instead of driving a terminal;"
+        " not with a state file.",
+        values.truth,
+        False,
+    ),
+    Option(
+        "permission-timeout",
+        "Seconds until a permission that an ACP agent asks for is refused, if nobody answers.",
+        values.number(1, 7 * 86400),
+        600,
+        metavar="SECONDS",
+        shown="600",
+    ),
+    Option(
+        "auth-token-file",
+        "The bearer token that clients must show is in this file (see also AGENTAPI_AUTH_TOKEN).",
+        values.file,
+        None,
+        metavar="FILE",
+    ),
+    Option(
+        "auth-token",
+        "The bearer token itself; a variable only, because other users see a command line.",
+        flag=False,
+        metavar="TOKEN",
+    ),
+    Option(
+        "allow-agent-requests",
+        f"What the agent may send to its own server {_LIST}: {', '.join(AGENT_REQUESTS)}. All of"
+        " these are refused to it otherwise.",
+        values.one_of(*AGENT_REQUESTS),
+        (),
+        metavar="NAMES",
+        shown="none",
+    ),
+    Option(
+        "log-level",
+        "How much to log: debug, info, warning or error.",
+        values.one_of("debug", "info", "warning", "error"),
+        "info",
+        metavar="LEVEL",
+        shown="info",
+    ),
+    Option(
+        "log-format",
+        "How to log, on standard error: text or json (one object a line).",
+        values.one_of("text", "json"),
+        "text",
+        metavar="FORMAT",
+        shown="text",
+    ),
+    Option(
+        "record",
+        "Record the terminal session to this asciicast file.",
+        values.file,
+        None,
+        metavar="FILE",
+    ),
+    Option(
+        "verbatim",
+        "Run the agent's command line exactly as given, without the link; else Codex gets"
+        " --no-daemon where its version knows it.",
+        values.truth,
+        False,
+    ),
+    Option(
+        "codex-link",
+        "Work with Codex through an app-server of its own, on which its TUI runs too: exact text,"
+        " sends, answers and interrupts by call. on: or fail; auto: where this Codex can; off.",
+        values.one_of("auto", "on", "off"),
+        "off",
+        metavar="[auto|on|off]",
+        shown="off; without a value: on",
+        bare="on",
+    ),
+    Option(
+        "message-format",
+        "The agent's messages: terminal (as on its screen) or markdown (its exact text, with a line"
+        " for each tool that it used, where it keeps a transcript).",
+        values.one_of("terminal", "markdown"),
+        "terminal",
+        metavar="FORMAT",
+        shown="terminal",
+    ),
+)
+
+
+ATTACH_OPTIONS: tuple[Option, ...] = (
+    Option(
+        "url",
+        "Where the server is; http:// and a path may be left out.",
+        values.server_url,
+        "http://localhost:3284",
+        short="u",
+        metavar="URL",
+        shown="localhost:3284",
+    ),
+    *(option for option in OPTIONS if option.name in ("auth-token-file", "auth-token")),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttachSettings:
+    """What `agentapi attach` was asked for."""
+
+    url: str
+    """Scheme, host and perhaps a path, without a slash at the end."""
+    auth_token: str | None
+
+
+def attach_settings(
+    flags: Mapping[str, str | Sequence[str] | None], environment: Mapping[str, str]
+) -> AttachSettings:
+    """The settings of one attach, as `server_settings`. Raises `SettingsError`."""
+    found = option_values(ATTACH_OPTIONS, flags, environment)
+    token = _token(found["auth_token_file"], found["auth_token"])
+    return AttachSettings(url=found["url"], auth_token=token)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
+    """What `agentapi server` was asked for, validated. One field an option of `OPTIONS`, but for
+    the token, which comes from either of two, and the command."""
+
+    command: tuple[str, ...]
+    """The agent's program and its arguments; empty only with `print_openapi`."""
+    type: str
+    port: int
+    host: tuple[str, ...]
+    print_openapi: bool
+    chat_base_path: str
+    term_width: int
+    term_height: int
+    allowed_hosts: tuple[str, ...]
+    allowed_origins: tuple[str, ...]
+    initial_prompt: str
+    state_file: Path | None
+    load_state: bool
+    save_state: bool
+    pid_file: Path | None
+    experimental_acp: bool
+    permission_timeout: int
+    """Seconds."""
+    auth_token: str | None
+    allow_agent_requests: tuple[str, ...]
+    log_level: str
+    log_format: str
+    record: Path | None
+    verbatim: bool
+    codex_link: str
+    message_format: str
+
+
+def server_settings(
+    flags: Mapping[str, str | Sequence[str] | None],
+    environment: Mapping[str, str],
+    command: Sequence[str],
+) -> ServerSettings:
+    """The settings of one run.
+
+    `flags` maps option names to the texts given (None or absent: not given; a list option may
+    hold several), `environment` is read for the `AGENTAPI_*` variables, `command` is the agent's.
+    Raises `SettingsError`.
+    """
+    found = option_values(OPTIONS, flags, environment)
+    if not command and not found["print_openapi"]:
+        raise SettingsError("no agent given: name its program, as in agentapi server -- codex")
+    if command and not command[0]:
+        raise SettingsError("the agent's program is an empty word")
+    found["type"] = found["type"] or type_of_program(command[0] if command else "")
+    _settle_state(found)
+    _check_link(found)
+    if found["experimental_acp"] and found["print_openapi"]:
+        raise SettingsError("--experimental-acp and --print-openapi exclude each other")
+    found["auth_token"] = _token(found.pop("auth_token_file"), found["auth_token"])
+    return ServerSettings(command=tuple(command), **found)
+
+
+def type_of_program(program: str) -> str:
+    """The agent type that a program's own name says (`/opt/bin/claude` is claude), else custom."""
+    return values.AGENT_NAMES.get(PurePath(program).name, "custom")
+
+
+def option_values(
+    options: Iterable[Option],
+    flags: Mapping[str, str | Sequence[str] | None],
+    environment: Mapping[str, str],
+) -> dict[str, Any]:
+    """The value of each option, by its field. Raises `SettingsError`."""
+    return {option.field: _value(option, flags, environment) for option in options}
+
+
+def _value(
+    option: Option,
+    flags: Mapping[str, str | Sequence[str] | None],
+    environment: Mapping[str, str],
+) -> Any:
+    given = flags.get(option.name) if option.flag else None
+    if given is not None:
+        return _parsed(option, f"--{option.name}", given, from_flag=True)
+    variable = environment.get(option.variable, "")
+    if variable:
+        return _parsed(option, option.variable, variable, from_flag=False)
+    return option.default
+
+
+def _parsed(option: Option, source: str, given: str | Sequence[str], *, from_flag: bool) -> Any:
+    if not option.many:
+        text = given if isinstance(given, str) else given[-1]
+        return _checked(option, source, text)
+    texts = (given,) if isinstance(given, str) else given
+    if from_flag:
+        words = [word.strip() for text in texts for word in text.split(",") if word.strip()]
+        stray, remedy = " ", "separate the items with commas"
+    else:
+        words = [word for text in texts for word in text.split()]
+        stray, remedy = ",", "separate the items with blanks in a variable"
+    if not words:
+        raise SettingsError(f"{source}: the list must not be empty")
+    for word in words:
+        if stray in word:
+            raise SettingsError(f"{source}: {word!r} is not allowed: {remedy}")
+    return tuple(_checked(option, source, word) for word in words)
+
+
+def _checked(option: Option, source: str, text: str) -> Any:
+    if "\0" in text:
+        raise SettingsError(f"{source}: {text!r} is not allowed: a text without NUL characters")
+    try:
+        return option.parse(text)
+    except (ValueError, RuntimeError) as error:  # RuntimeError: ~nobody has no home
+        raise SettingsError(f"{source}: {text!r} is not allowed: {error}") from error
+
+
+def _settle_state(found: dict[str, Any]) -> None:
+    """`--load-state` and `--save-state` follow the state file, and need one."""
+    with_file = found["state_file"] is not None
+    for name in ("load_state", "save_state"):
+        if found[name] and not with_file:
+            flag = "--" + name.replace("_", "-")
+            raise SettingsError(f"{flag} needs a state file: give --state-file too")
+        if found[name] is None:
+            found[name] = with_file
+    if with_file and found["experimental_acp"]:
+        raise SettingsError("--experimental-acp and --state-file exclude each other")
+
+
+def _check_link(found: Mapping[str, Any]) -> None:
+    """`--codex-link on` is not silently off."""
+    if found["codex_link"] != "on" or found["print_openapi"]:
+        return
+    if found["verbatim"]:
+        raise SettingsError(
+            "--verbatim and --codex-link on exclude each other: the link adds words to Codex's"
+            " command line (--codex-link auto gives way)"
+        )
+    if found["experimental_acp"]:
+        raise SettingsError("--experimental-acp and --codex-link on exclude each other")
+    if found["type"] != "codex":
+        raise SettingsError(
+            f"--codex-link on: the agent's type is {found['type']}, and only codex has a link:"
+            " give --type codex, or --codex-link auto"
+        )
+
+
+def _token(file: Path | None, text: str) -> str | None:
+    """The token of the file, else the one of the variable, else None."""
+    if file is None:
+        return _checked_token("AGENTAPI_AUTH_TOKEN", text) if text else None
+    try:
+        text = _content(file)
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"--auth-token-file: cannot read {str(file)!r}: {error}") from error
+    return _checked_token(f"--auth-token-file: {str(file)!r}", text)
+
+
+def _content(file: Path) -> str:
+    """What the file holds. `/dev/stdin` and `/dev/fd/N` are read as they were opened: who opened
+    them may have been allowed to what we are not, and what is read from them is not read again."""
+    descriptor = re.fullmatch(r"/dev/(?:stdin|fd/(\d{1,4}))", str(file))
+    if descriptor is None:
+        return file.read_text(encoding="utf-8")
+    with open(int(descriptor[1] or 0), encoding="utf-8", closefd=False) as given:
+        return given.read()
+
+
+def _checked_token(source: str, text: str) -> str:
+    """An unusable token is an error: without one the server would be open to everybody."""
+    token = text.strip()
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise SettingsError(f"{source} must hold one word of ASCII characters")
+    return token

@@ -1,0 +1,1 @@
+"""What survives a restart, and where it is kept."""

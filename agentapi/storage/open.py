@@ -1,0 +1,41 @@
+"""The state file of a server: opened for it alone."""
+
+from __future__ import annotations
+
+import errno
+import logging
+
+from agentapi.processes.locks import InUse
+from agentapi.settings.settings import ServerSettings, SettingsError
+from agentapi.storage.storage import StateStore
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+_log = logging.getLogger(__name__)
+
+
+def open_store(settings: ServerSettings) -> StateStore | None:
+    """The store of `--state-file`, if there is one; where it saves, no other server does.
+
+    Raises `SettingsError` when another server has the file, or its folder cannot be written. A disk
+    that is full is no reason: it may have room again when there is something to save."""
+    file = settings.state_file
+    if file is None:
+        return None
+    store = StateStore(file, load=settings.load_state, save=settings.save_state)
+    try:
+        store.hold()
+    except InUse as error:
+        raise SettingsError(
+            f"--state-file: {file} is in use by another agentapi ({error.who}): stop it, choose"
+            " another file, or only load this one (--save-state=false)"
+        ) from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        if error.errno not in _FULL:
+            raise SettingsError(
+                f"--state-file: cannot write in {str(file.parent)!r}: {reason}: make the folder"
+                " writable, choose another file, or only load this one (--save-state=false)"
+            ) from error
+        _log.warning("%s is not locked against other servers: %s", file, reason)
+    return store

@@ -1,0 +1,1 @@
+"""The exact conversation: items with ids that stay."""

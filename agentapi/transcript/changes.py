@@ -1,0 +1,177 @@
+"""The numbered items of a transcript, and which of them changed when.
+
+Every change of an item has a sequence number, which grows with each and also over restarts (it
+begins at the clock's milliseconds). A subscriber is not queued for: it has the number of the last
+change that it got, and is given the newest state of what changed since, in the order of the
+numbers. So a slow one costs nothing, and a number is all that a client needs to go on later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from agentapi.encoding import BATCH, encode, rfc3339
+from agentapi.model.items import Item, Source, body
+
+FRAMES_KEPT = 1 << 20
+"""Bytes of encoded changes that are kept for the next subscriber, the last ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptItem:
+    """One item. Ids ascend from 1."""
+
+    id: int
+    turn: int
+    time: datetime | None
+    item: Item
+    partial: bool
+    source: Source
+
+    def wire(self) -> dict[str, object]:
+        """The item as `GET /transcript` has it."""
+        return {
+            "id": self.id,
+            "turn": self.turn,
+            "time": None if self.time is None else rfc3339(self.time),
+            "kind": self.item.kind.value,
+            "partial": self.partial,
+            "source": self.source.value,
+            **body(self.item),
+        }
+
+
+class Changes:
+    """Which item changed when: a log of ids by ascending numbers, of each only the last change."""
+
+    def __init__(self) -> None:
+        self._numbers: list[int] = []
+        self._ids: list[int] = []
+        self._last: dict[int, int] = {}  # of each id, the number of its last change
+        self.first = self.latest = int(time.time() * 1000)
+        """The numbers of this run are those behind `first`."""
+        self.closed = False
+        self._waiters: set[asyncio.Future[None]] = set()
+
+    def add(self, item_id: int) -> None:
+        """An item changed, appeared or was withdrawn."""
+        self.latest += 1
+        self._last[item_id] = self.latest
+        self._numbers.append(self.latest)
+        self._ids.append(item_id)
+        if len(self._numbers) > 2 * len(self._last) + 1000:
+            self._compact()
+        self._wake()
+
+    def since(self, number: int) -> Iterator[tuple[int, int]]:
+        """(number, id) of each last change behind `number`."""
+        for position in range(bisect_right(self._numbers, number), len(self._numbers)):
+            if self._last[self._ids[position]] == self._numbers[position]:
+                yield self._numbers[position], self._ids[position]
+
+    async def wait(self, number: int) -> None:
+        """Return when there is a change behind `number`, or none will come any more."""
+        while self.latest <= number and not self.closed:
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.add(waiter)
+            try:
+                await waiter
+            finally:
+                self._waiters.discard(waiter)
+
+    def close(self) -> None:
+        """No change will come any more."""
+        self.closed = True
+        self._wake()
+
+    def _wake(self) -> None:
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _compact(self) -> None:
+        kept = sorted((number, item_id) for item_id, number in self._last.items())
+        self._numbers = [number for number, _ in kept]
+        self._ids = [item_id for _, item_id in kept]
+
+
+class Frames:
+    """The changes as server-sent events: each is encoded once for all that follow closely."""
+
+    def __init__(self, find: Callable[[int], TranscriptItem | None]) -> None:
+        self._find = find
+        self._kept: dict[int, tuple[int, bytes]] = {}  # of an id, the number and frame of a change
+        self._size = 0
+
+    def get(self, number: int, item_id: int) -> bytes:
+        """The last change of an item, which has this number."""
+        kept = self._kept.get(item_id)
+        if kept is not None and kept[0] == number:
+            return kept[1]
+        made = frame(number, item_id, self._find(item_id))
+        self._drop(item_id)
+        self._kept[item_id] = (number, made)
+        self._size += len(made)
+        while self._size > FRAMES_KEPT:
+            self._drop(next(iter(self._kept)))
+        return made
+
+    def _drop(self, item_id: int) -> None:
+        if item_id in self._kept:
+            self._size -= len(self._kept.pop(item_id)[1])
+
+
+class TranscriptSubscription:
+    """One subscriber: it holds no more than a number."""
+
+    on_overflow: Callable[[], None] | None = None
+    """Never called: nobody can fall behind."""
+
+    def __init__(
+        self,
+        changes: Changes,
+        frames: Frames,
+        after: int | None,
+    ) -> None:
+        self._changes = changes
+        self._frames = frames
+        self._closed = False
+        # A number of an earlier run says nothing of this one's changes: all of them are sent.
+        known = after is not None and changes.first <= after <= changes.latest
+        self._after = after if known and after is not None else 0
+
+    async def take(self, at_most: int = BATCH) -> bytes:
+        """The next frames, joined: at least one, and about `at_most` bytes. Empty at the end."""
+        while not self._closed:
+            if frames := self._batch(at_most):
+                return frames
+            if self._changes.closed:
+                break
+            await self._changes.wait(max(self._after, self._changes.first))
+        return b""
+
+    def close(self) -> None:
+        """Take no more."""
+        self._closed = True
+
+    def _batch(self, at_most: int) -> bytes:
+        frames: list[bytes] = []
+        size = 0
+        for number, item_id in self._changes.since(self._after):
+            frames.append(self._frames.get(number, item_id))
+            self._after = number
+            size += len(frames[-1])
+            if size >= at_most:
+                break
+        return b"".join(frames)
+
+
+def frame(number: int, item_id: int, item: TranscriptItem | None) -> bytes:
+    """A change as a server-sent event: `item` with the item, or `withdrawn` with its id."""
+    name, data = ("item", item.wire()) if item is not None else ("withdrawn", {"id": item_id})
+    return b"id: %d\nevent: %b\ndata: %b\n\n" % (number, name.encode(), encode(data))

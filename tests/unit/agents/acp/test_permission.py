@@ -1,0 +1,143 @@
+"""The line of permission requests."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from agentapi.agents.acp.permission import Option, PermissionDesk, Question, choices, refusal
+from agentapi.model.conversation import Dialog
+
+ALLOW = Option("proceed_once", "Yes", "allow_once")
+ALWAYS = Option("amend:0", "Yes, for ever", "allow_always")
+ALWAYS_TOO = Option("amend:1", "Yes, for this host", "allow_always")
+NEVER = Option("x", "Never", "reject_always")
+REJECT = Option("cancel", "No", "reject_once")
+
+
+def test_choices_are_called_by_kind_whatever_the_agent_calls_them() -> None:
+    named = [(choice.id, choice.label, choice.key) for choice in choices((ALLOW, ALWAYS, REJECT))]
+    assert named == [
+        ("allow_once", "Yes", "1"),
+        ("allow_always", "Yes, for ever", "2"),
+        ("reject_once", "No", "3"),
+    ]
+
+
+def test_choices_of_one_kind_are_told_apart() -> None:
+    ids = [choice.id for choice in choices((ALWAYS, ALWAYS_TOO, REJECT))]
+    assert ids == ["allow_always", "allow_always-2", "reject_once"]
+
+
+def test_a_tenth_choice_has_no_key() -> None:
+    assert [choice.key for choice in choices((ALLOW,) * 10)] == [*"123456789", ""]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ((ALLOW, NEVER, REJECT), REJECT),
+        ((NEVER, ALLOW), NEVER),
+        ((ALLOW, ALWAYS), None),
+        ((), None),
+    ],
+)
+def test_refusal_is_the_mildest_and_never_an_allowing_option(
+    options: tuple[Option, ...], expected: Option | None
+) -> None:
+    assert refusal(options) == expected
+
+
+class Desk:
+    """A desk and all that it reported."""
+
+    def __init__(self, deadline: float = 60) -> None:
+        self.shown: list[str | None] = []
+        self.expired: list[str] = []
+        self.desk = PermissionDesk(deadline, changed=self._changed, expired=self._expired)
+
+    def _changed(self, dialog: Dialog | None) -> None:
+        self.shown.append(dialog.title if dialog else None)
+
+    def _expired(self, dialog: Dialog) -> None:
+        self.expired.append(dialog.title)
+
+    def ask(self, title: str, *options: Option) -> asyncio.Task[str | None]:
+        return asyncio.create_task(self.desk.ask(Question("permission", title, options=options)))
+
+
+async def test_questions_wait_in_line() -> None:
+    desk = Desk()
+    first, second = desk.ask("first", ALLOW, REJECT), desk.ask("second", ALLOW, REJECT)
+    await asyncio.sleep(0)
+    assert desk.shown == ["first"]
+    assert desk.desk.press("1")
+    assert desk.desk.press("2")
+    assert not desk.desk.press("1")
+    assert (await first, await second) == ("proceed_once", "cancel")
+    assert desk.shown == ["first", "second", None]
+
+
+async def test_an_answer_meant_for_another_dialog_is_an_error() -> None:
+    desk = Desk()
+    with pytest.raises(LookupError, match="no dialog 'dialog-1' is open"):
+        desk.desk.answer("dialog-1", "allow_once")
+    first = desk.ask("first", ALLOW)
+    second = desk.ask("second", ALLOW)
+    await asyncio.sleep(0)
+    shown = desk.desk.dialog
+    assert shown is not None
+    with pytest.raises(LookupError, match="it has allow_once"):
+        desk.desk.answer(shown.id, "reject_once")
+    desk.desk.answer(shown.id, "allow_once")
+    with pytest.raises(LookupError, match=f"no dialog '{shown.id}' is open"):
+        desk.desk.answer(shown.id, "allow_once")
+    desk.desk.call_off()
+    assert (await first, await second) == ("proceed_once", None)
+    assert desk.shown == ["first", "second", None]
+
+
+async def test_desks_give_no_id_twice() -> None:
+    """Each run of an agent has a desk of its own."""
+    ids = set()
+    for desk in (Desk(), Desk()):
+        asked = desk.ask("first", ALLOW)
+        await asyncio.sleep(0)
+        assert desk.desk.dialog is not None
+        ids.add(desk.desk.dialog.id)
+        desk.desk.call_off()
+        await asked
+    assert len(ids) == 2
+
+
+async def test_calling_off_nothing_reports_nothing() -> None:
+    desk = Desk()
+    desk.desk.call_off()
+    assert desk.shown == []
+
+
+async def test_each_question_has_a_deadline_from_when_it_shows() -> None:
+    desk = Desk(deadline=0)
+    assert await desk.ask("first", ALLOW, REJECT) == "cancel"
+    assert await desk.ask("second", ALLOW) is None
+    assert desk.expired == ["first", "second"]
+    assert desk.shown == ["first", None, "second", None]
+
+
+async def test_an_answered_question_does_not_expire() -> None:
+    desk = Desk(deadline=0)
+    first = desk.ask("first", ALLOW, REJECT)
+    await asyncio.sleep(0)
+    desk.desk.press("1")
+    assert await first == "proceed_once"
+    second = desk.ask("second", ALLOW, REJECT)
+    assert await second == "cancel"
+    assert desk.expired == ["second"]
+
+
+def test_a_question_has_a_title_in_any_case() -> None:
+    assert Question("command", "own", command="ls").titled("known").title == "own"
+    assert Question("command", "", command="ls").titled("known").title == "known"
+    assert Question("command", "", command="ls").titled("").title == "ls"
+    assert Question("permission", "").titled("").title == "permission"

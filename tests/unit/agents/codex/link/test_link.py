@@ -1,0 +1,220 @@
+"""The link's pure parts: command lines, items, usage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agentapi.agents.codex.link.command import CodexCommand
+from agentapi.agents.codex.link.events import Followed, ItemSeen, LinkEvent, Standing
+from agentapi.agents.codex.link.items import GrowingItem, shell_words, thread_item
+from agentapi.agents.codex.link.link import CodexLink
+from agentapi.agents.codex.link.rpc import RpcError
+from agentapi.agents.codex.link.thread import FollowedThread
+from agentapi.agents.codex.link.usage import LinkUsage
+from agentapi.model.conversation import Phase
+from agentapi.model.items import AgentMessage, Other, ToolCall, UserMessage
+
+SOCKET = Path("/run/agentapi-x/s")
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=8,
+)
+
+
+def parsed(*words: str) -> CodexCommand:
+    command = CodexCommand.parse(words)
+    assert command is not None
+    return command
+
+
+def test_both_command_lines_keep_the_wrapper_and_the_configuration() -> None:
+    command = parsed("boundary", "--", "/opt/codex", "-c", "a=1", "-m", "gpt", "--enable=x", "hi")
+    assert command.server(SOCKET) == [
+        *("boundary", "--", "/opt/codex", "app-server", "--listen", f"unix://{SOCKET}"),
+        *("-c", "a=1", "--enable=x"),
+    ]
+    assert command.tui(SOCKET) == [
+        *("boundary", "--", "/opt/codex", "--remote", f"unix://{SOCKET}"),
+        *("-c", "a=1", "-m", "gpt", "--enable=x", "hi"),
+    ]
+
+
+def test_resuming_keeps_the_options_and_drops_prompt_and_session() -> None:
+    command = parsed("codex", "-m", "gpt", "resume", "--last", "-s", "read-only", "old")
+    assert command.resuming("id").arguments == ("resume", "id", "-m", "gpt", "-s", "read-only")
+    assert parsed("codex", "--", "-m is a prompt").resuming("id").arguments == ("resume", "id")
+
+
+@pytest.mark.parametrize(
+    ("words", "obstacle"),
+    [
+        (["codex", "fix it"], ""),
+        (["codex", "resume", "id"], ""),
+        (["codex", "-m", "exec"], ""),
+        (["codex", "exec", "x"], "codex exec is no conversation"),
+        (["codex", "--remote=ws://h:1"], "the command line has --remote"),
+        (["codex", "-p", "work"], "-p does not reach an app-server"),
+    ],
+)
+def test_what_cannot_be_linked(words: list[str], obstacle: str) -> None:
+    assert parsed(*words).obstacle() == obstacle
+
+
+def test_a_command_without_codex() -> None:
+    assert CodexCommand.parse(["bash", "-c", "echo"]) is None
+
+
+@given(st.dictionaries(st.sampled_from(["type", "content", "summary", "changes", "status"]), JSON))
+def test_no_item_is_an_error(raw: dict[str, Any]) -> None:
+    thread_item(raw)
+    for kind in ("userMessage", "reasoning", "fileChange", "mcpToolCall", "commandExecution"):
+        thread_item({**raw, "type": kind})
+
+
+def test_items() -> None:
+    said = {"type": "userMessage", "content": [{"type": "text", "text": "a"}, {"type": "image"}]}
+    assert thread_item(said) == UserMessage("a")
+    assert thread_item({"type": "new", "x": 1}) == Other("new", {"type": "new", "x": 1})
+    assert shell_words("/bin/bash -lc 'ls -l'") == "ls -l"
+    assert shell_words("git 'unclosed") == "git 'unclosed"
+
+
+def test_an_item_grows() -> None:
+    growing = GrowingItem("t", AgentMessage("a"))
+    growing.grow("b")
+    growing.grow("c")
+    assert growing.current() == AgentMessage("abc")
+    output = GrowingItem("t", ToolCall("shell", output="x"))
+    output.grow("y")
+    assert output.current() == ToolCall("shell", output="xy")
+
+
+def test_usage_has_the_rollouts_shape() -> None:
+    usage = LinkUsage()
+    assert usage.snapshot() is None
+    usage.model = "m"
+    counts = {"totalTokens": 30, "inputTokens": 20, "outputTokens": 10}
+    tokens = {"total": counts, "last": counts, "modelContextWindow": 100}
+    usage.tokens({"turnId": "t", "tokenUsage": tokens})
+    usage.limits({"rateLimits": {"primary": {"usedPercent": 5, "windowDurationMins": 300}}})
+    told = usage.snapshot()
+    assert told is not None
+    assert told["model"] == "m"
+    assert told["context"] == {"window": 100, "used": 30, "left": 70, "left_percent": 70}
+    assert told["rate_limits"] == {"primary": {"used_percent": 5, "window_minutes": 300}}
+
+
+async def test_what_was_missed_of_a_first_turn_is_in_the_answer_to_the_subscription() -> None:
+    """The first turn has begun, or is over, when Codex takes the subscription."""
+    items = [
+        {"id": "1", "type": "userMessage", "content": [{"type": "text", "text": "hi"}]},
+        {"id": "2", "type": "agentMessage", "text": "Hel"},
+    ]
+    asked: list[dict[str, Any]] = []
+    told: list[LinkEvent] = []
+    for status, new in (("inProgress", True), ("completed", True), ("completed", False)):
+        turn = {"id": "t", "status": status, "items": items}
+
+        async def ask(
+            method: str, params: dict[str, Any], turn: dict[str, Any] = turn
+        ) -> dict[str, Any]:
+            asked.append(params)
+            return {"thread": {"turns": [turn]}}
+
+        link = CodexLink(told.append)
+        thread = FollowedThread(ask, lambda thread: None, link._subscribed)
+        thread.opened({"id": "thread"})
+        thread.subscribe(once=not new)
+        assert thread._subscribing is not None
+        await thread._subscribing
+    said, whole = UserMessage("hi"), AgentMessage("Hel")
+    assert told == [
+        ItemSeen("t", "1", said, partial=False),
+        *(ItemSeen("t", "1", said, partial=False), ItemSeen("t", "2", whole, partial=False)),
+    ]
+    assert [params["excludeTurns"] for params in asked] == [False, False, True]
+
+
+async def test_a_turn_that_begins_while_the_subscription_is_asked_for_is_not_missed() -> None:
+    asked: list[bool] = []
+    subscribed: list[bool] = []
+
+    async def ask(method: str, params: dict[str, Any]) -> None:
+        asked.append(params["excludeTurns"])
+        if len(asked) == 1:
+            thread.subscribe()
+            raise RpcError(method, -32600, "no rollout found")
+
+    thread = FollowedThread(ask, lambda _: None, lambda _, new: subscribed.append(new))
+    thread.opened({"id": "thread"})
+    thread.subscribe(once=True)
+    assert thread._subscribing is not None
+    await thread._subscribing
+    assert (asked, subscribed) == ([True, False], [True])
+
+
+async def test_a_thread_that_is_opened_while_another_one_is_asked_for_is_asked_for_too() -> None:
+    asked: list[tuple[str, bool]] = []
+    subscribed: list[bool] = []
+
+    async def ask(method: str, params: dict[str, Any]) -> None:
+        asked.append((params["threadId"], params["excludeTurns"]))
+        if len(asked) == 1:
+            thread.opened({"id": "other"})
+
+    def followed(_: object) -> None:
+        thread.subscribe(once=True)
+
+    thread = FollowedThread(ask, followed, lambda _, new: subscribed.append(new))
+    thread.opened({"id": "one"})
+    thread.subscribe()
+    assert thread._subscribing is not None
+    await thread._subscribing
+    assert (asked, subscribed) == ([("one", False), ("other", True)], [False])
+
+
+def test_only_a_thread_with_a_turn_can_be_resumed_and_only_the_tuis_own_are_followed_again() -> (
+    None
+):
+    async def ask(method: str, params: dict[str, Any]) -> None:
+        raise AssertionError(method)
+
+    followed: list[object] = []
+    thread = FollowedThread(ask, lambda one: followed.append(one["id"]), lambda _, new: None)
+    thread.opened({"id": "one"})
+    thread.begin()
+    thread.opened({"id": "title", "ephemeral": True})
+    thread.opened({"id": "two"})
+    assert not thread.resumable
+    for used in ("two", "title", "unknown", None, "one"):
+        thread.used(used)
+    assert thread.resumable
+    assert followed == ["one", "two", "one"]
+
+
+async def test_a_thread_that_the_tui_left_and_opens_again_is_followed_again() -> None:
+    told: list[LinkEvent] = []
+    link = CodexLink(told.append)
+
+    def status(thread: str, kind: str) -> None:
+        link._notified("thread/status/changed", {"threadId": thread, "status": {"type": kind}})
+
+    def followed() -> list[str]:
+        return [event.thread for event in told if isinstance(event, Followed)]
+
+    for thread in ("one", "two"):
+        link._notified("thread/started", {"thread": {"id": thread, "status": {"type": "idle"}}})
+    status("one", "idle")  # the end of what was under way there
+    assert followed() == ["one", "two"]
+    status("one", "active")
+    assert (link.thread, told[-1]) == ("one", Standing(Phase.WORKING, "active"))
+    link._notified("thread/goal/cleared", {"threadId": "two"})
+    assert followed() == ["one", "two", "one", "two"]
+    assert told[-1] == Standing(Phase.IDLE, "idle")
+    await link.end()

@@ -1,0 +1,570 @@
+"""A TUI with a link beside it, in virtual time: when a sent message's turn is told, when its end,
+and what is done by a call or by a key. The link does what a test says."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import pytest
+
+from agentapi.agents import profile_for
+from agentapi.agents.codex.link.events import (
+    Asked,
+    Followed,
+    ItemSeen,
+    LinkEvent,
+    Lost,
+    Standing,
+    TurnSeen,
+)
+from agentapi.agents.codex.link.link import CodexLink
+from agentapi.agents.codex.link.question import Question, asking
+from agentapi.agents.codex.link.rpc import RpcError, RpcLost
+from agentapi.agents.codex.link.tui import BEGIN_LIMIT, END_LIMIT, OPEN_LIMIT, LinkedTui
+from agentapi.agents.codex.screen.completeness import PAINT_LIMIT, STALL_LIMIT
+from agentapi.agents.driver import Busy, DialogOpen, SendError
+from agentapi.agents.generic.stopper import INTERRUPT_LIMIT
+from agentapi.agents.generic.tui import DIALOG_REST, DRAIN
+from agentapi.model.conversation import Phase
+from agentapi.model.items import AgentMessage, Entry, Turn, UserMessage
+from tests.support.replay import run_virtual
+from tests.support.stage import DONE, WORKING, Detached, Stage
+
+ACTIVE, AT_REST = Standing(Phase.WORKING, "active"), Standing(Phase.IDLE, "idle")
+ASKED = asking(
+    7,
+    [("Yes, proceed", {"decision": "accept"}), ("No", {"decision": "cancel"})],
+    kind="command",
+    title="Would you like to run the following command?",
+    command="date",
+)
+QUESTION = replace(ASKED, dialog=replace(ASKED.dialog, id="dialog-1"))
+
+
+class FixedLink:
+    """A link whose calls end as a test says."""
+
+    def __init__(self) -> None:
+        self.thread: str | None = "thread"
+        self.calls: list[str] = []
+        self.outcome: Exception | None = None
+        self.taken: asyncio.Event = asyncio.Event()
+        """Whether Codex has answered `turn/start`."""
+        self.taken.set()
+        self.turn_known = True
+        self.question: Question | None = None
+
+    async def send(self, text: str) -> str:
+        """`turn/start`."""
+        self.calls.append(text)
+        await self.taken.wait()
+        if self.outcome is not None:
+            raise self.outcome
+        return "t"
+
+    async def interrupt(self) -> bool:
+        """`turn/interrupt`."""
+        self.calls.append("interrupt")
+        if self.outcome is not None:
+            raise self.outcome
+        return self.turn_known
+
+    def asks(self, dialog_id: str) -> Question | None:
+        """The open question."""
+        asked = self.question
+        return asked if asked is not None and asked.dialog.id == dialog_id else None
+
+    async def answer(self, asked: Question, choice: str) -> None:
+        """Answer a request."""
+        self.calls.append(f"answer {choice}")
+        asked.choose(choice)
+        if self.outcome is not None:
+            raise self.outcome
+
+
+class DetachedLinked(Detached, LinkedTui):
+    """A linked TUI without a program."""
+
+
+class LinkedStage(Stage):
+    """A detached linked TUI and its link."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.link = FixedLink()
+        self.lost: list[str] = []
+        self.driver: DetachedLinked = DetachedLinked(
+            profile_for("codex"),
+            ["none"],
+            env={},
+            columns=60,
+            rows=20,
+            link=cast(CodexLink, self.link),
+            lost=self.lost.append,
+        )
+
+    def tell(self, *events: LinkEvent) -> None:
+        """What the link tells."""
+        for event in events:
+            self.driver.linked(event)
+
+    def record(self, turn: str) -> None:
+        """The rollout tells now that a turn began."""
+        self.driver.recorded([Entry(0, 1, datetime.now(UTC), Turn("started"), key=turn)])
+
+    async def started(self) -> None:
+        """Ready for a prompt, as the link says, too."""
+        self.tell(Followed("thread"), AT_REST)
+        await self.ready()
+
+    async def working(self, text: str = "hi") -> None:
+        """In a turn of ours."""
+        await self.started()
+        sending = asyncio.create_task(self.driver.send(text))
+        await asyncio.sleep(0)
+        self.tell(ACTIVE, TurnSeen("t", "started"))
+        await sending
+        self.paint(f"› {text}", "", "• Working (0s • esc to interrupt)")
+
+    def ends(self, *said: str) -> None:
+        """The turn is over on the link, whatever the screen shows."""
+        self.tell(ItemSeen("t", "u", UserMessage("hi"), partial=False))
+        for number, text in enumerate(said):
+            self.tell(ItemSeen("t", str(number), AgentMessage(text), partial=False))
+        self.tell(AT_REST, TurnSeen("t", "completed"))
+
+    @property
+    def phase(self) -> str:
+        """The phase last told."""
+        return self.phases()[-1]
+
+
+def perform(script: Callable[[LinkedStage], Awaitable[None]]) -> LinkedStage:
+    """Run a script in virtual time."""
+
+    async def main() -> LinkedStage:
+        stage = LinkedStage()
+        await stage.start()
+        await script(stage)
+        return stage
+
+    return run_virtual(main())
+
+
+async def soon(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    """Begin it, and let it come to where it waits."""
+    task = asyncio.create_task(work)
+    await asyncio.sleep(0.001)
+    return task
+
+
+def seconds() -> float:
+    return asyncio.get_running_loop().time()
+
+
+# -- sending -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "begins",
+    [
+        lambda stage: stage.tell(ACTIVE),
+        lambda stage: stage.tell(TurnSeen("t", "started")),
+        lambda stage: stage.tell(Standing(Phase.BLOCKED, "waitingOnApproval")),
+        lambda stage: stage.driver.feed(WORKING),
+        lambda stage: stage.record("t"),
+        lambda stage: stage.tell(ACTIVE, AT_REST),
+    ],
+    ids=["active", "turn started", "blocked", "the TUI's own word", "the rollout", "over already"],
+)
+@pytest.mark.parametrize("answered_first", [True, False])
+def test_a_message_is_sent_when_it_was_taken_and_its_turn_began(
+    begins: Callable[[LinkedStage], None], answered_first: bool
+) -> None:
+    async def script(stage: LinkedStage) -> None:
+        await stage.started()
+        stage.link.taken.clear()
+        sending = await soon(stage.driver.send("hi"))
+        steps: list[Callable[[], None]] = [stage.link.taken.set, lambda: begins(stage)]
+        first, second = steps if answered_first else reversed(steps)
+        first()
+        await asyncio.sleep(0.001)
+        assert not sending.done()
+        assert "hi" not in stage.told()
+        second()
+        await sending
+
+    stage = perform(script)
+    told = stage.told()
+    assert told[told.index("hi") - 1] == "idle"
+    assert told[told.index("hi") + 1] in ("working", "blocked")
+    assert (stage.link.calls, stage.driver.written) == (["hi"], [])
+
+
+def test_another_turn_of_the_rollout_begins_nothing() -> None:
+    async def script(stage: LinkedStage) -> None:
+        await stage.started()
+        sending = await soon(stage.driver.send("hi"))
+        stage.record("another")
+        await asyncio.sleep(0.01)
+        assert not sending.done()
+        stage.record("t")
+        await sending
+
+    assert perform(script).told()[-2:] == ["hi", "working"]
+
+
+def test_a_message_that_codex_refuses_was_never_sent() -> None:
+    async def script(stage: LinkedStage) -> None:
+        await stage.started()
+        stage.link.outcome = RpcError("turn/start", -1, "turn/start: not today")
+        with pytest.raises(SendError, match="not today") as refused:
+            await stage.driver.send("hi")
+        assert refused.value.step == "begin"
+        stage.link.outcome = None
+        sending = await soon(stage.driver.send("again"))
+        stage.tell(ACTIVE)
+        await sending
+
+    told = perform(script).told()
+    assert "hi" not in told
+    assert told[-2:] == ["again", "working"]
+
+
+def test_a_turn_of_somebody_else_is_told_when_ours_was_refused() -> None:
+    async def script(stage: LinkedStage) -> None:
+        await stage.started()
+        stage.link.taken.clear()
+        stage.link.outcome = RpcError("turn/start", -1, "busy")
+        sending = await soon(stage.driver.send("hi"))
+        stage.tell(ACTIVE)
+        assert stage.phase == "idle"
+        stage.link.taken.set()
+        with pytest.raises(SendError):
+            await sending
+
+    assert perform(script).told()[-1] == "working"
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_link_that_is_lost_on_the_way_fails_the_message(taken: bool) -> None:
+    async def script(stage: LinkedStage) -> None:
+        await stage.started()
+        if not taken:
+            stage.link.taken.clear()
+            stage.link.outcome = RpcLost("the app-server closed the connection")
+        sending = await soon(stage.driver.send("hi"))
+        stage.tell(Lost("the app-server closed the connection"))
+        stage.link.taken.set()
+        with pytest.raises(SendError, match="closed the connection"):
+            await sending
+
+    stage = perform(script)
+    assert "hi" not in stage.told()
+    assert stage.lost == ["the app-server closed the connection"]
+
+
+def test_a_message_that_begins_no_turn_fails_after_the_limit() -> None:
+    async def script(stage: LinkedStage) -> None:
+        await stage.started()
+        start = seconds()
+        with pytest.raises(SendError, match="began no turn within 15 s"):
+            await stage.driver.send("hi")
+        assert seconds() - start == pytest.approx(BEGIN_LIMIT)
+
+    assert "hi" not in perform(script).told()
+
+
+def test_a_cancelled_message_is_taken_back() -> None:
+    async def script(stage: LinkedStage) -> None:
+        await stage.started()
+        stage.link.taken.clear()
+        sending = await soon(stage.driver.send("hi"))
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+        stage.tell(ACTIVE)
+
+    assert perform(script).told()[-1] == "working"
+
+
+def test_nothing_is_asked_for_in_a_turn_or_a_dialog() -> None:
+    async def script(stage: LinkedStage) -> None:
+        await stage.working()
+        with pytest.raises(Busy):
+            await stage.driver.send("more")
+        stage.tell(Standing(Phase.BLOCKED, "waitingOnApproval"), Asked(QUESTION.dialog))
+        with pytest.raises(DialogOpen):
+            await stage.driver.send("1")
+
+    assert perform(script).link.calls == ["hi"]
+
+
+def test_without_a_session_on_the_link_the_message_is_typed() -> None:
+    async def script(stage: LinkedStage) -> None:
+        stage.link.thread = None
+        await stage.ready()
+        assert stage.driver.phase is Phase.STARTING  # a moment more, and the link may have it
+        await asyncio.sleep(OPEN_LIMIT)
+        sending = await soon(stage.driver.send("hi"))
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+
+    stage = perform(script)
+    assert stage.link.calls == []
+    assert b"\x1b[200~hi\x1b[201~" in stage.driver.written
+
+
+# -- the end of a turn ---------------------------------------------------------------------------
+
+
+def test_a_turn_ends_as_soon_as_the_screen_shows_every_word() -> None:
+    async def script(stage: LinkedStage) -> None:
+        await stage.working()
+        stage.ends("All is **well**.\n\nReally.")
+        await asyncio.sleep(DRAIN + PAINT_LIMIT)
+        stage.paint("› hi", "", "• All is well.", "", "• Working (3s • esc to interrupt)")
+        assert stage.phase == "working"
+        stage.paint("› hi", "", "• All is well.", "", "  Really.")
+        assert stage.phase == "idle"
+
+    assert perform(script).said()[-1] == "• All is well.\n\n  Really."
+
+
+def test_the_word_of_the_tui_that_it_works_is_waited_for() -> None:
+    async def script(stage: LinkedStage) -> None:
+        await stage.working()
+        stage.driver.feed(WORKING)
+        stage.ends("Well.")
+        stage.paint("› hi", "", "• Well.")
+        assert stage.phase == "working"
+        stage.driver.feed(DONE)
+        assert stage.phase == "idle"
+
+    perform(script)
+
+
+def test_the_mark_of_the_end_is_enough() -> None:
+    """For lines that the terminal draws differently."""
+
+    async def script(stage: LinkedStage) -> None:
+        await stage.working()
+        stage.ends("[ref]: https://x.y 'a title'")
+        stage.paint("› hi", "", "• ref", "", "\x1b[2m  Worked for <1s\x1b[22m")
+        assert stage.phase == "idle"
+
+    perform(script)
+
+
+@pytest.mark.parametrize(
+    ("said", "lines", "limit"),
+    [
+        ("one\n\n[x](y) two\n\nthree", ("• one", "", "  x two", "", "  three"), END_LIMIT),
+        ("one\n\ntwo", ("• one",), PAINT_LIMIT),
+        ("one", ("• Working (3s • esc to interrupt)",), STALL_LIMIT),
+    ],
+    ids=["a line is drawn differently", "the end is missing", "the TUI has stopped"],
+)
+def test_what_is_not_painted_is_not_waited_for_for_ever(
+    said: str, lines: tuple[str, ...], limit: float
+) -> None:
+    async def script(stage: LinkedStage) -> None:
+        await stage.working()
+        stage.ends(said)
+        stage.paint("› hi", "", *lines)
+        await asyncio.sleep(limit - 0.01)
+        assert stage.phase == "working"
+        await asyncio.sleep(DRAIN + 0.02)
+        assert stage.phase == "idle"
+
+    perform(script)
+
+
+def test_a_slow_screen_is_waited_for_while_it_paints() -> None:
+    async def script(stage: LinkedStage) -> None:
+        await stage.working()
+        lines = [f"line {number}" for number in range(12)]
+        stage.ends("\n".join(lines))
+        for count in range(1, len(lines)):
+            stage.paint("› hi", "", *lines[:count])
+            await asyncio.sleep(PAINT_LIMIT * 0.9)
+            assert stage.phase == "working"
+        stage.paint("› hi", "", *lines)
+        assert stage.phase == "idle"
+
+    perform(script)
+
+
+def test_a_question_is_told_when_the_screen_shows_it_too() -> None:
+    """Else a key would go to the composer."""
+
+    async def script(stage: LinkedStage) -> None:
+        await stage.working()
+        stage.tell(ItemSeen("t", "m", AgentMessage("I will look."), partial=False))
+        stage.paint("› hi", "", "• I will look.")
+        stage.tell(Asked(QUESTION.dialog), Standing(Phase.BLOCKED, "waitingOnApproval"))
+        assert stage.phase == "working"
+        stage.paint("› hi", "", "• I will look.", "", *SHOWN, composer=None)
+        assert stage.phase == "blocked"
+
+    perform(script)
+
+
+def test_a_question_that_the_screen_shows_first_keeps_its_id() -> None:
+    """On a busy machine the link tells it later; whoever saw it answers it by call all the same."""
+
+    async def script(stage: LinkedStage) -> None:
+        await stage.working()
+        stage.paint("› hi", "", *SHOWN, composer=None)
+        assert stage.phase == "blocked"
+        first = stage.driver.tracker.state.dialog
+        assert first is not None
+        for _ in range(2):  # the link may tell it again
+            stage.tell(Standing(Phase.BLOCKED, "waitingOnApproval"), Asked(QUESTION.dialog))
+            told = stage.driver.tracker.state.dialog
+            assert told is not None
+            assert (told.id, told.command) == (first.id, QUESTION.dialog.command)
+        stage.link.question = QUESTION
+        answering = await soon(stage.driver.answer(first.id, "1"))
+        stage.link.question = None
+        stage.tell(Asked(None), Standing(Phase.WORKING, "active"))
+        await answering
+        again = replace(QUESTION.dialog, id="dialog-2")
+        stage.tell(Asked(again))
+        assert stage.driver.tracker.state.dialog is not None
+        assert stage.driver.tracker.state.dialog.id == "dialog-2"
+
+    assert perform(script).link.calls == ["hi", "answer 1"]
+
+
+def test_a_key_is_pressed_although_the_link_tells_more_of_the_question_meanwhile() -> None:
+    async def script(stage: LinkedStage) -> None:
+        await stage.working()
+        stage.paint("› hi", "", *SHOWN, composer=None)
+        first = stage.driver.tracker.state.dialog
+        assert first is not None
+        answering = await soon(stage.driver.answer(first.id, "1"))
+        stage.tell(Asked(replace(QUESTION.dialog, reason="To know the day.")))
+        await asyncio.sleep(DIALOG_REST)
+        stage.tell(Asked(None), Standing(Phase.WORKING, "active"))
+        await answering
+
+    assert b"y" in perform(script).driver.written
+
+
+SHOWN = (
+    "  Would you like to run the following command?",
+    "",
+    "  $ date",
+    "",
+    "› 1. Yes, proceed (y)",
+    "  2. No (esc)",
+    "",
+    "  Press enter to confirm or esc to cancel",
+)
+
+
+# -- interrupt and answer ------------------------------------------------------------------------
+
+
+def test_an_interrupt_is_a_call_and_sees_the_turn_end() -> None:
+    async def script(stage: LinkedStage) -> None:
+        await stage.working()
+        stopping = await soon(stage.driver.interrupt())
+        assert not stopping.done()
+        stage.tell(AT_REST)
+        stage.paint("› hi", "", "■ Conversation interrupted - tell the model what to do")
+        await stopping
+        await stage.driver.interrupt()
+
+    stage = perform(script)
+    assert stage.link.calls == ["hi", "interrupt"]
+    assert b"\x1b" not in stage.driver.written
+
+
+def test_a_turn_that_the_link_does_not_know_is_interrupted_by_the_key() -> None:
+    async def script(stage: LinkedStage) -> None:
+        await stage.working()
+        stage.link.turn_known = False
+        await stage.driver.interrupt()
+
+    assert perform(script).driver.written[-1] == b"\x1b"
+
+
+def test_an_interrupt_that_does_not_help_ends_after_its_limit() -> None:
+    async def script(stage: LinkedStage) -> None:
+        await stage.working()
+        start = seconds()
+        await stage.driver.interrupt()
+        assert INTERRUPT_LIMIT <= seconds() - start < INTERRUPT_LIMIT * 2
+
+    stage = perform(script)
+    assert stage.phase == "working"
+    assert stage.link.calls == ["hi", "interrupt", "interrupt"]  # Codex may not heed the first
+
+
+def test_an_interrupt_on_a_lost_link_fails() -> None:
+    async def script(stage: LinkedStage) -> None:
+        await stage.working()
+        stage.link.outcome = RpcLost("gone")
+        with pytest.raises(SendError, match="gone"):
+            await stage.driver.interrupt()
+
+    perform(script)
+
+
+def test_a_question_of_the_link_is_answered_by_a_call() -> None:
+    async def script(stage: LinkedStage) -> None:
+        await stage.working()
+        stage.link.question = QUESTION
+        stage.tell(Asked(QUESTION.dialog))
+        stage.paint("› hi", "", *SHOWN, composer=None)
+        answering = await soon(stage.driver.answer(QUESTION.dialog.id, "1"))
+        assert not answering.done()
+        stage.link.question = None
+        stage.tell(Asked(None))
+        await answering
+
+    stage = perform(script)
+    assert stage.link.calls == ["hi", "answer 1"]
+    assert b"y" not in stage.driver.written
+
+
+def test_a_choice_that_the_question_does_not_have_answers_nothing() -> None:
+    async def script(stage: LinkedStage) -> None:
+        await stage.working()
+        stage.link.question = QUESTION
+        with pytest.raises(LookupError, match="'1' \\(Yes, proceed\\)"):
+            await stage.driver.answer(QUESTION.dialog.id, "9")
+
+    perform(script)
+
+
+def test_a_question_that_stays_open_fails_its_answer() -> None:
+    async def script(stage: LinkedStage) -> None:
+        await stage.working()
+        stage.link.question = QUESTION
+        with pytest.raises(SendError, match="still open"):
+            await stage.driver.answer(QUESTION.dialog.id, "1")
+        stage.link.outcome = RpcLost("gone")
+        with pytest.raises(SendError, match="gone"):
+            await stage.driver.answer(QUESTION.dialog.id, "1")
+
+    perform(script)
+
+
+def test_a_dialog_of_the_screen_alone_is_answered_by_its_key() -> None:
+    async def script(stage: LinkedStage) -> None:
+        await stage.working()
+        stage.paint("› hi", "", *SHOWN, composer=None)
+        stage.driver.answer_to = lambda data: stage.paint("› hi", "", "• Ran date")
+        dialog = stage.driver.tracker.state.dialog
+        assert dialog is not None
+        await stage.driver.answer(dialog.id, "1")
+
+    stage = perform(script)
+    assert stage.driver.written[-1] == b"y"
+    assert stage.link.calls == ["hi"]

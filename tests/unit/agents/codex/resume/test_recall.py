@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agentapi.agents.codex.resume.recall import INTERRUPTED, Said, known, merge, recall
+from agentapi.model.conversation import Message, Role
+from tests.support.codex import PROJECT
+
+THEN = datetime(2026, 11, 21, tzinfo=UTC)
+ROLLOUTS = PROJECT / "tests/recordings/rollouts"
+
+
+def kept(*texts: str) -> list[Message]:
+    """Message 0, then user and agent by turns."""
+    roles = [Role.AGENT, *([Role.USER, Role.AGENT] * len(texts))]
+    return [Message(n, roles[n], text, THEN) for n, text in enumerate(("banner", *texts))]
+
+
+def said(*texts: str) -> list[Said]:
+    roles = [Role.USER, Role.AGENT] * len(texts)
+    return [Said(roles[n], text, THEN) for n, text in enumerate(texts)]
+
+
+def texts(messages: tuple[Message, ...]) -> list[str]:
+    assert [message.id for message in messages] == list(range(len(messages)))
+    return [message.content for message in messages]
+
+
+@pytest.mark.parametrize(
+    ("state", "rollout", "expected"),
+    [
+        # The state as the screen showed it stays.
+        (["a", "• A"], ["a", "A"], ["banner", "a", "• A"]),
+        # The rollout went on in another terminal.
+        (["a", "• A"], ["a", "A", "b", "B"], ["banner", "a", "• A", "b", "B"]),
+        (["a"], ["a", "A", "b", "B"], ["banner", "a", "A", "b", "B"]),
+        # No state at all, or an empty conversation.
+        ([], ["a", "A"], ["banner", "a", "A"]),
+        # The same question several times.
+        (["a", "• A"], ["a", "A", "a", "A"], ["banner", "a", "• A", "a", "A"]),
+        # An earlier session of the same daemon stands before this one.
+        (["x", "• X", "a", "• A"], ["a", "A"], ["banner", "x", "• X", "a", "• A"]),
+        # An answer that had only begun.
+        (["a", ""], ["a", "A"], ["banner", "a", "A"]),
+        # White space does not matter.
+        (["a\n b", "• A"], ["a  b", "A"], ["banner", "a\n b", "• A"]),
+    ],
+)
+def test_the_conversation_goes_on(
+    state: list[str], rollout: list[str], expected: list[str]
+) -> None:
+    merged = merge(kept(*state), said(*rollout))
+    assert texts(merged.messages) == expected
+    assert merged.belongs
+    assert merged.unrecorded == 0
+
+
+def test_without_a_state_message_0_is_empty() -> None:
+    assert texts(merge([], said("a", "A")).messages) == ["", "a", "A"]
+
+
+def test_a_state_of_another_session_does_not_belong() -> None:
+    merged = merge(kept("x", "• X"), said("a", "A"))
+    assert not merged.belongs
+    assert texts(merged.messages) == ["", "a", "A"]
+
+
+@pytest.mark.parametrize(
+    ("state", "rollout", "expected"),
+    [
+        # The state has what was taken back, and what was said instead.
+        ("abd", "ab-cd", "abd"),
+        ("abcd", "ab-cd", "abd"),
+        ("abc", "ab-c", "ab"),
+        # Taken back, and the same said again.
+        ("abcc", "ab-cc", "abc"),
+        # Several times, and all of it.
+        ("abcdef", "a-b-c-d-ef", "af"),
+        ("ab", "-a-b", ""),
+        # The state is older than what was taken back.
+        ("ab", "ab-cd", "abd"),
+        # Behind it something was never recorded.
+        ("abcx", "ab-c", "abx"),
+    ],
+)
+def test_what_was_taken_back_goes(state: str, rollout: str, expected: str) -> None:
+    """A `-` takes back the exchange behind it."""
+    merged = merge(kept(*exchanges(state)), recorded(rollout))
+    assert texts(merged.messages) == ["banner", *exchanges(expected)]
+    assert not merged.earlier
+    assert merged.unrecorded == state.count("x")
+
+
+def exchanges(letters: str) -> list[str]:
+    return [text for letter in letters for text in (letter, letter.upper())]
+
+
+def recorded(letters: str) -> list[Said]:
+    found: list[Said] = []
+    taken = False
+    for letter in letters:
+        if letter != "-":
+            found += [replace(one, taken=taken) for one in said(letter, letter.upper())]
+        taken = letter == "-"
+    return found
+
+
+def test_what_an_earlier_session_said_is_left_out() -> None:
+    """As after `/new`: the session is younger than the state."""
+    begun = THEN + timedelta(minutes=5)
+    state = kept("x", "X", "a", "A")
+    state[3:] = [replace(m, time=begun + timedelta(seconds=1)) for m in state[3:]]
+    merged = merge(state, said("a", "A"), begun)
+    assert texts(merged.messages) == ["banner", "a", "A"]
+    assert merged.earlier
+    assert merged.belongs
+
+
+def test_what_a_copied_fork_repeats_is_not_earlier() -> None:
+    merged = merge(kept("x", "X", "a", "A"), said("x", "X", "a", "A"), THEN + timedelta(minutes=5))
+    assert texts(merged.messages) == ["banner", "x", "X", "a", "A"]
+    assert not merged.earlier
+
+
+def test_what_codex_never_recorded_stays_and_is_counted() -> None:
+    merged = merge(kept("a", "• A", "b"), said("a", "A"))
+    assert texts(merged.messages) == ["banner", "a", "• A", "b"]
+    assert merged.unrecorded == 1
+
+
+@given(st.lists(st.sampled_from("abc"), min_size=1, max_size=6), st.integers(1, 6))
+def test_a_state_that_is_a_beginning_becomes_the_whole(questions: list[str], count: int) -> None:
+    whole = [text for question in questions for text in (question, question.upper())]
+    merged = merge(kept(*whole[: 2 * count]), said(*whole))
+    assert texts(merged.messages) == ["banner", *whole]
+    assert merged.unrecorded == 0
+
+
+@pytest.mark.parametrize("version", ["0.80.0", "0.107.0", "0.125.0", "0.158.0", "0.169.0"])
+def test_every_versions_rollout_is_understood(version: str) -> None:
+    found = recall(ROLLOUTS / version / "turns.jsonl")
+    assert found[0].role is Role.USER
+    assert found[0].text.startswith("echo héllo wörld")
+    assert found[1] == Said(Role.AGENT, found[0].text[5:], found[1].time) or (
+        found[1].text == found[0].text
+    )
+    users = [one.text for one in found if one.role is Role.USER]
+    assert users[1] == "first line\nsecond line\n\n  indented after a blank line\nlast line"
+    assert len(users) == len(set(users)) >= 8
+
+
+def test_broken_lines_are_passed_over_and_a_rollback_takes_back(tmp_path: Path) -> None:
+    def event(**payload: object) -> str:
+        return json.dumps({"timestamp": THEN.isoformat(), "type": "event_msg", "payload": payload})
+
+    lines = [
+        event(type="user_message", message="a"),
+        '{"type":"event_msg"',
+        '{"type":"event_msg","payload":7}',
+        event(type="agent_message", message="A"),
+        event(type="user_message", message="b"),
+        event(type="agent_message", message="B"),
+        event(type="thread_rolled_back", num_turns=1),
+        event(type="user_message", message="c"),
+        event(type="turn_aborted", reason="interrupted"),
+    ]
+    file = tmp_path / "rollout"
+    file.write_text("\n".join(lines) + "\n")
+    found = recall(file)
+    assert [one.text for one in known(found)] == ["a", "A", "c", INTERRUPTED]
+    assert [one.text for one in found if one.taken] == ["b", "B"]

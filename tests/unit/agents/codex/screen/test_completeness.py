@@ -1,0 +1,76 @@
+"""Whether a screen shows all that was said: on the answers of the corpus, and on pieces of them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agentapi.agents.codex.screen.completeness import Owed
+
+WORDS = st.text(st.sampled_from("ab1é漢→ "), min_size=1, max_size=6)
+LINES = st.lists(WORDS.filter(str.strip), min_size=1, max_size=12)
+
+
+def owed(*messages: str) -> Owed:
+    made = Owed()
+    for message in messages:
+        made.add("turn", message)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("markdown", "screen"),
+    [
+        ("All is **well**.", "• All is well."),
+        ("1. one\n2. `two`", "• 1. one\n  2. two"),
+        ("```sh\nls -l\n```\n\nDone.", "• ls -l\n\n  Done."),
+        ("a long line of words", "• a long\n  line of\n  words"),
+        ("| a | b |\n|---|---|\n| 1 | 2 |", "  a   b\n ━━━ ━━━\n  1   2"),
+        ("See [here](https://x.y/z).", "See here (https://x.y/z)."),
+        ("keycap 1️⃣ flag 🇩🇪", "keycap 1 flag 🇩🇪"),
+        ("┌──┐\n└──┘", "┌──┐\n└──┘"),
+    ],
+)
+def test_what_a_terminal_makes_of_markdown_is_whole(markdown: str, screen: str) -> None:
+    assert owed(markdown).whole(screen)
+    assert owed(markdown).ended(screen)
+
+
+def test_the_last_line_before_those_above_it_is_an_end_and_not_the_whole() -> None:
+    """Codex shows the line that grows, while others still wait above it."""
+    said = owed("The trains:\n\n- 20:10\n- 20:15\n\n8:05 AM")
+    assert not said.whole("• The trains:\n  8:05 AM")
+    assert said.ended("• The trains:\n  8:05 AM")
+    assert not said.ended("• The trains:\n  • 20:10")
+
+
+def test_equal_lines_are_counted() -> None:
+    said = owed("ha\nha\nha")
+    assert not said.whole("ha\nha")
+    assert not said.ended("ha\nha")
+    assert said.whole("ha\nha\nha")
+
+
+def test_the_messages_of_a_turn_stand_one_behind_the_other() -> None:
+    said = owed("first", "second")
+    assert said.whole("• first\n\n• Ran ls\n\n• second")
+    assert not said.whole("• second\n\n• first")
+
+
+def test_another_turn_voids_the_one_before() -> None:
+    said = owed("first")
+    said.add("next", "second")
+    assert said.whole("second")
+    said.clear()
+    assert not said
+    assert said.whole("")
+    assert said.ended("anything")
+
+
+@given(LINES, st.integers(1, 40))
+def test_a_text_that_lacks_its_end_is_never_whole(lines: list[str], less: int) -> None:
+    text = "\n".join(lines).rstrip()
+    assert owed(text).whole(text)
+    letters = "".join(text.split())
+    assert not owed(text).whole(letters[: -min(less, len(letters))])

@@ -1,0 +1,303 @@
+"""The driver's clockwork, in virtual time: which frames are shown, when texts and phases go out."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from agentapi.agents.driver import ScreenChanged
+from agentapi.agents.generic.tui import DRAIN, DRAIN_CAP, READ_INTERVAL, SYNC_LIMIT
+from agentapi.terminal import ExitStatus
+from tests.support.stage import BEGIN, BRACKETED, DONE, END, IDLE, WORKING, Stage, play
+
+TITLE_AT_WORK, TITLE_AT_REST = b"\x1b]0;\xe2\xa0\x8b dir\x07", b"\x1b]0;dir\x07"
+
+
+def test_a_half_drawn_frame_is_not_shown() -> None:
+    async def script(stage: Stage) -> None:
+        stage.driver.feed(BEGIN + b"half")
+        await asyncio.sleep(SYNC_LIMIT / 2)
+        assert stage.driver.screen() == ""
+        stage.driver.feed(b" whole" + END)
+        assert stage.driver.screen() == "half whole"
+
+    play(script)
+
+
+def test_a_frame_that_never_ends_is_shown_after_the_limit() -> None:
+    async def script(stage: Stage) -> None:
+        stage.driver.feed(BEGIN + b"half")
+        await asyncio.sleep(SYNC_LIMIT + 0.1)
+        assert stage.driver.screen() == "half"
+
+    play(script)
+
+
+@pytest.mark.parametrize("seconds", [0.3, 1.5])
+def test_an_agent_that_gets_its_tools_ready_after_its_first_paint_is_not_said_to_wait(
+    seconds: float,
+) -> None:
+    """The times of Codex 0.169 on an idle machine, and on one where everything takes five times
+    as long."""
+
+    async def script(stage: Stage) -> None:
+        stage.driver.feed(BRACKETED)
+        await asyncio.sleep(seconds)
+        stage.paint("  banner")
+        stage.driver.feed(IDLE)
+        await asyncio.sleep(seconds / 5)
+        stage.driver.feed(TITLE_AT_WORK + WORKING)
+        await asyncio.sleep(seconds / 10)
+        stage.driver.feed(TITLE_AT_REST + IDLE)
+        await asyncio.sleep(1)
+
+    phases = play(script).phases()
+    assert phases.index("idle") == len(phases) - 1, phases
+
+
+def test_without_synchronized_output_a_pause_ends_a_frame() -> None:
+    async def script(stage: Stage) -> None:
+        for letter in b"abc":
+            stage.driver.feed(bytes([letter]))
+            await asyncio.sleep(0.001)
+        assert stage.driver.screen() == ""
+        await asyncio.sleep(0.01)
+        assert stage.driver.screen() == "abc"
+
+    stage = play(script, "custom")
+    assert sum(isinstance(event, ScreenChanged) for _, event in stage.events) == 1
+
+
+def test_the_users_words_come_before_the_answer_and_the_answer_before_the_end() -> None:
+    async def script(stage: Stage) -> None:
+        await stage.ready()
+        stage.submit("hi")
+        stage.driver.feed(WORKING)
+        stage.paint("› hi", "", "• Hello")
+        stage.driver.feed(DONE)
+        stage.paint("› hi", "", "• Hello you", "", "\x1b[2m  Worked for <1s\x1b[22m")
+        await asyncio.sleep(1)
+
+    stage = play(script)
+    assert stage.told()[-4:] == ["hi", "working", "• Hello you", "idle"]
+
+
+def test_a_turn_that_begins_before_the_end_of_the_last_one_is_painted() -> None:
+    """What somebody typed ahead: Codex sends it as soon as it is idle."""
+
+    async def script(stage: Stage) -> None:
+        await stage.ready()
+        stage.submit("one")
+        stage.driver.feed(WORKING)
+        stage.paint("› one", "", "• First")
+        first = ("› one", "", "• First", "", "\x1b[2m  Worked for <1s\x1b[22m", "", "")
+        stage.paint(*first, "› two")
+        stage.driver.feed(DONE + WORKING)
+        stage.paint(*first, "› two", "", "• Second")
+        await asyncio.sleep(READ_INTERVAL * 2)
+        stage.driver.feed(DONE)
+        await asyncio.sleep(1)
+
+    stage = play(script)
+    assert stage.told()[-8:] == [
+        *("one", "working", "• First", "idle"),
+        *("working", "two", "• Second", "idle"),
+    ]
+
+
+def test_a_title_that_blinks_before_the_first_words_ends_nothing() -> None:
+    """Codex 0.169 sets it anew when the thread gets its name."""
+
+    at_work, at_rest = b"\x1b]0;\xe2\xa0\x8b dir\x07", b"\x1b]0;dir\x07"
+
+    async def script(stage: Stage) -> None:
+        stage.driver.feed(BRACKETED + at_rest)
+        stage.paint("  banner")
+        await asyncio.sleep(1)
+        stage.submit("hi")
+        stage.driver.feed(at_work)
+        stage.driver.feed(at_rest)
+        stage.driver.feed(at_work)
+        stage.paint("  banner", "› hi", "", "• Hello")
+        stage.driver.feed(at_rest)
+        await asyncio.sleep(1)
+
+    assert play(script).told()[-4:] == ["hi", "working", "• Hello", "idle"]
+
+
+def test_an_end_that_is_not_painted_is_told_after_a_pause() -> None:
+    async def script(stage: Stage) -> None:
+        await stage.ready()
+        stage.submit("hi")
+        stage.driver.feed(WORKING)
+        stage.paint("› hi", "", "• Hello")
+        stage.driver.feed(DONE)
+        await asyncio.sleep(DRAIN / 2)
+        assert stage.phases()[-1] == "working"
+        await asyncio.sleep(DRAIN)
+        assert stage.phases()[-1] == "idle"
+
+    play(script)
+
+
+def test_an_end_without_words_is_waited_for_but_not_for_ever() -> None:
+    async def script(stage: Stage) -> None:
+        await stage.ready()
+        stage.submit("hi")
+        stage.driver.feed(WORKING)
+        stage.paint("› hi")
+        stage.driver.feed(DONE)
+        await asyncio.sleep(DRAIN_CAP - DRAIN)
+        assert stage.phases()[-1] == "working"
+        await asyncio.sleep(2 * DRAIN)
+        assert stage.phases()[-1] == "idle"
+
+    play(script)
+
+
+def test_what_is_painted_late_lengthens_a_message_whose_end_was_not_seen() -> None:
+    async def script(stage: Stage) -> None:
+        await stage.ready()
+        stage.submit("hi")
+        stage.driver.feed(WORKING)
+        stage.paint("› hi", "", "• Hello")
+        stage.driver.feed(DONE)
+        await asyncio.sleep(2 * DRAIN)
+        assert stage.phases()[-1] == "idle"
+        stage.paint("› hi", "", "• Hello", "  and more")
+        await asyncio.sleep(READ_INTERVAL)
+        stage.paint("› hi", "", "• Another", "  page")
+        await asyncio.sleep(DRAIN_CAP)
+        stage.paint("› hi", "", "• Hello", "  and more", "  and too late")
+        await asyncio.sleep(1)
+
+    assert play(script).said()[-1] == "• Hello\n  and more"
+
+
+def test_a_flood_of_frames_is_read_forty_times_a_second() -> None:
+    async def script(stage: Stage) -> None:
+        await stage.ready()
+        stage.submit("hi")
+        stage.driver.feed(WORKING)
+        for count in range(1000):
+            stage.paint("› hi", "", f"• {count}")
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(READ_INTERVAL)
+
+    stage = play(script)
+    said = [text for text in stage.said() if text.startswith("• ")]
+    assert 35 <= len(said) <= 45
+    assert said[-1] == "• 999"
+
+
+def test_an_answer_without_words_is_an_empty_message() -> None:
+    async def script(stage: Stage) -> None:
+        await stage.ready()
+        stage.submit("hi")
+        stage.driver.feed(WORKING)
+        stage.paint("› hi")
+        stage.driver.feed(DONE)
+        await asyncio.sleep(DRAIN_CAP + 1)
+
+    assert play(script).said()[-1] == ""
+
+
+def test_codex_is_told_that_nobody_looks() -> None:
+    """0.80 and 0.125 announce the end of a turn only to a terminal without focus."""
+
+    async def script(stage: Stage) -> None:
+        stage.driver.feed(b"\x1b[?1004h")
+        stage.driver.feed(b"more")
+
+    assert play(script).driver.written == [b"\x1b[O"]
+
+
+def test_a_quiet_program_is_ready() -> None:
+    async def script(stage: Stage) -> None:
+        stage.driver.feed(b"$ ")
+        await asyncio.sleep(0.3)
+        assert stage.phases()[-1:] != ["idle"]
+        await asyncio.sleep(0.5)
+
+    stage = play(script, "custom")
+    assert stage.phases()[-1] == "idle"
+    assert stage.driver.tracker.state.because == "quiet: no output for 0.5 s"
+
+
+def test_an_interrupt_returns_once_its_end_is_told() -> None:
+    """What is sent right after it must not be refused because of a turn that is being painted."""
+
+    async def script(stage: Stage) -> None:
+        await stage.ready()
+        stage.submit("sleep")
+        stage.driver.feed(WORKING)
+        stage.paint("  banner", "› sleep", "", "• Waiting.")
+        stopping = asyncio.create_task(stage.driver.interrupt())
+        await asyncio.sleep(0.1)
+        stage.driver.feed(IDLE)
+        await stopping
+        assert stage.phases()[-1] == "idle"
+
+    play(script)
+
+
+def test_a_background_command_does_not_delay_the_end_of_a_turn() -> None:
+    async def script(stage: Stage) -> None:
+        await stage.ready()
+        stage.submit("hi")
+        stage.driver.feed(WORKING)
+        background = "\x1b[2m  1 background terminal running · /ps\x1b[0m"
+        stage.paint("› hi", "", "• Hello", "", "\x1b[2m  Worked for 1s\x1b[0m", "", background)
+        stage.driver.feed(DONE)
+        assert stage.phases()[-1] == "idle"
+
+    play(script)
+
+
+def test_a_turn_that_is_over_before_it_was_seen_is_told_as_one() -> None:
+    """Codex 0.80 tells only the end, by a notification."""
+
+    async def script(stage: Stage) -> None:
+        stage.driver.feed(b"\x1b[?2004h")
+        stage.paint("  banner")
+        await asyncio.sleep(1)
+        stage.submit("hi")
+        stage.driver.feed(b"\x1b]9;Hello\x07")
+        stage.paint("› hi", "", "• Hello")
+        await asyncio.sleep(DRAIN_CAP + 1)
+
+    told = play(script).told()
+    assert told[told.index("hi") :] == ["hi", "working", "• Hello", "idle"]
+
+
+def test_an_interrupt_that_comes_too_early_is_tried_once_more() -> None:
+    async def script(stage: Stage) -> None:
+        await stage.ready()
+        stage.submit("hi")
+        stage.driver.feed(WORKING)
+        stage.paint("› hi", "")
+        await stage.driver.interrupt()
+
+    assert play(script).driver.written.count(b"\x1b") == 2
+
+
+def test_nothing_happens_behind_the_end() -> None:
+    async def script(stage: Stage) -> None:
+        await stage.ready()
+        stage.submit("hi")
+        stage.driver.feed(WORKING)
+        stage.paint("› hi", "", "• Well.", "", "\x1b[2m  Worked for 1s\x1b[0m")
+        stage.driver.feed(DONE + BEGIN)  # the end of the turn is told; and half a frame
+        stage.driver._ended(ExitStatus(0, None))
+        told = len(stage.events)
+        assert [handle for handle in due() if not handle.cancelled()] == []
+        await asyncio.sleep(DRAIN_CAP * 2)
+        assert stage.events[told:] == []
+
+    def due() -> list[asyncio.TimerHandle]:
+        """What the loop is to do later."""
+        handles: list[asyncio.TimerHandle] = vars(asyncio.get_running_loop())["_scheduled"]
+        return handles
+
+    assert play(script).phases()[-2:] == ["idle", "exited"]
