@@ -29,9 +29,6 @@ _PROFILES: tuple[AgentProfile, ...] = (
     ),
 )
 
-AGENT_TYPES: tuple[str, ...] = tuple(profile.name for profile in _PROFILES)
-"""Every agent type that has a profile."""
-
 
 def profile_for(agent_type: str) -> AgentProfile:
     """The profile of an agent type. Raises `KeyError` for a type that does not exist."""

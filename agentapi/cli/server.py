@@ -265,7 +265,3 @@ def _about(
     with contextlib.suppress(OSError):
         known["workdir"] = str(Path.cwd())
     return {name: value or None for name, value in known.items()}
-
-
-def _always() -> bool:
-    return True

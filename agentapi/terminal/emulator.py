@@ -103,11 +103,6 @@ class Emulator:
         return self._current().cursor
 
     @property
-    def version(self) -> int:
-        """Grows by one with every visible change: text, faintness, cursor, scrolled lines."""
-        return self._current().version
-
-    @property
     def completed_frames(self) -> int:
         """How many synchronized updates the program has ended."""
         return self._completed
@@ -134,43 +129,14 @@ class Emulator:
         return self._screen.lines
 
     @property
-    def title(self) -> str:
-        """The window title (OSC 0, OSC 2)."""
-        return self._screen.title
-
-    @property
-    def alternate(self) -> bool:
-        """Whether the alternate screen shows."""
-        return self._current().alternate
-
-    @property
     def bracketed_paste(self) -> bool:
         """Whether a paste is to be wrapped in `CSI 200 ~` and `CSI 201 ~`."""
         return self._screen.has(modes.BRACKETED_PASTE)
 
     @property
-    def application_cursor(self) -> bool:
-        """Whether arrow keys are sent as `ESC O A` instead of `ESC [ A`."""
-        return self._screen.has(modes.APPLICATION_CURSOR)
-
-    @property
-    def cursor_visible(self) -> bool:
-        return self._screen.has(modes.VISIBLE_CURSOR)
-
-    @property
     def focus_events(self) -> bool:
         """Whether the program wants to hear of focus (`CSI I`, `CSI O`)."""
         return self._screen.has(modes.FOCUS_EVENTS)
-
-    @property
-    def mouse(self) -> int:
-        """The mouse tracking mode that is on (9, 1000, 1002 or 1003), else 0."""
-        return next((mode for mode in modes.MOUSE_TRACKING if self._screen.has(mode)), 0)
-
-    @property
-    def keyboard_flags(self) -> int:
-        """The kitty keyboard flags that the program set."""
-        return self._screen.keyboard_flags
 
     # Frames
 

@@ -61,10 +61,6 @@ class ExitStatus:
     code: int | None
     signal: int | None
 
-    @property
-    def failed(self) -> bool:
-        return self.code != 0
-
     def __str__(self) -> str:
         if self.signal is None:
             return f"exit status {self.code}"

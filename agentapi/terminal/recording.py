@@ -10,7 +10,7 @@ import codecs
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TextIO
@@ -35,7 +35,7 @@ class Event(NamedTuple):
 class Recorder:
     """Writes a recording as it happens; each event is in the file when its call returns.
 
-    Input is left out unless asked for: people type secrets. The first write that fails ends the
+    Input is left out: people type secrets. The first write that fails ends the
     recording with one call of `on_error`; it never raises into the session that is recorded.
     """
 
@@ -46,7 +46,6 @@ class Recorder:
         rows: int,
         *,
         on_error: Callable[[str], None],
-        with_input: bool = False,
         clock: Callable[[], float] = time.monotonic,
         begun: float | None = None,
     ) -> None:
@@ -55,13 +54,10 @@ class Recorder:
         the file cannot be made."""
         self._path = path
         self._on_error = on_error
-        self._with_input = with_input
         self._clock = clock
         self.begun = clock() if begun is None else begun
         """The clock's time at the beginning."""
-        self._decoders = {
-            kind: codecs.getincrementaldecoder("utf-8")("replace") for kind in ("o", "i")
-        }
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         descriptor = open_private(
             path, os.O_WRONLY | (os.O_TRUNC if begun is None else os.O_APPEND)
         )
@@ -76,12 +72,7 @@ class Recorder:
 
     def output(self, data: bytes) -> None:
         """The program wrote."""
-        self._event("o", self._decoders["o"].decode(data))
-
-    def input(self, data: bytes) -> None:
-        """Somebody typed."""
-        if self._with_input:
-            self._event("i", self._decoders["i"].decode(data))
+        self._event("o", self._decoder.decode(data))
 
     def resize(self, columns: int, rows: int) -> None:
         """The terminal's size changed."""
@@ -89,7 +80,7 @@ class Recorder:
 
     def close(self) -> None:
         """End the recording. May be called again."""
-        self._event("o", self._decoders["o"].decode(b"", final=True))
+        self._event("o", self._decoder.decode(b"", final=True))
         file, self._file = self._file, None
         if file is not None:
             file.close()
@@ -155,7 +146,6 @@ class Recording:
 
     columns: int
     rows: int
-    header: Mapping[str, object]
     events: tuple[Event, ...]
 
     def output(self) -> bytes:
@@ -191,7 +181,7 @@ def read_recording(path: Path) -> Recording:
             if number == len(lines):
                 break
             raise ValueError(f"{path}:{number}: not an asciicast event: {error}") from error
-    return Recording(header["width"], header["height"], header, tuple(events))
+    return Recording(header["width"], header["height"], tuple(events))
 
 
 def _header(path: Path, line: str) -> dict[str, int]:

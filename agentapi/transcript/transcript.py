@@ -87,11 +87,6 @@ class Transcript:
 
     # -- reading -----------------------------------------------------------------------------
 
-    @property
-    def items(self) -> tuple[TranscriptItem, ...]:
-        """All items."""
-        return tuple(self._items)
-
     def newest_first(self) -> Iterator[TranscriptItem]:
         """All items, without a copy: for whoever looks only at the last ones, and at once."""
         return reversed(self._items)

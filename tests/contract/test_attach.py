@@ -160,10 +160,10 @@ async def test_what_the_agent_switched_on_is_off_again() -> None:
     async with serving() as live, attached_to(live) as terminal:
         live.driver.paint("", modes + b"in the other screen")
         await terminal.shows("in the other screen")
-        assert terminal.emulator.alternate
+        assert terminal.emulator.take_frame().alternate
         terminal.process.write(b"\x1b[99;5u")  # Ctrl-C as that keyboard mode has it
         await terminal.shows("terminal as before, status 0")
-        assert not terminal.emulator.alternate
+        assert not terminal.emulator.take_frame().alternate
         assert not terminal.emulator.bracketed_paste
         assert "in the other screen" not in terminal.screen
 

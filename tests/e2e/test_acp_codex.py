@@ -49,7 +49,7 @@ async def start(scratch: Path, model: ScriptedModel) -> AsyncIterator[Start]:
 async def test_the_text_is_exact_and_turns_follow_one_another(start: Start) -> None:
     driver, watch = await start("agent-full-access")
     assert driver.session_id
-    assert "codex-acp" in driver.agent_name
+    assert driver.agent_version
     await driver.send("markdown, please")
     await watch.idle()
     assert watch.text == MARKDOWN

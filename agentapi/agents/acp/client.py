@@ -13,7 +13,6 @@ import difflib
 import logging
 import shlex
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,14 +38,6 @@ Model = TypeVar("Model", bound=schema.BaseModel)
 
 COMMAND_KEYS = ("command", "cmd", "fullCommandText")
 REASON_KEYS = ("reason", "justification", "description")
-
-
-@dataclass(frozen=True, slots=True)
-class Introduction:
-    """What the agent said of itself."""
-
-    name: str
-    version: str
 
 
 class AgentLink:
@@ -76,8 +67,10 @@ class AgentLink:
         transport = LineTransport(read, write, noise=noise, sent=self._sent)
         self._connection = Connection(self._handle, transport)
 
-    async def initialize(self) -> Introduction:
-        """Shake hands. Raises `AgentRefused`, or `ConnectionError` when the agent is gone."""
+    async def initialize(self) -> str:
+        """Shake hands; the agent's version, empty when it does not say.
+
+        Raises `AgentRefused`, or `ConnectionError` when the agent is gone."""
         request = schema.InitializeRequest(
             protocol_version=PROTOCOL_VERSION,
             client_capabilities=schema.ClientCapabilities(),
@@ -91,8 +84,7 @@ class AgentLink:
                 f"the agent speaks version {parsed.protocol_version} of the Agent Client Protocol, "
                 f"not version {PROTOCOL_VERSION}: use a version of it that does"
             )
-        info = parsed.agent_info
-        return Introduction(info.name, info.version) if info else Introduction("", "")
+        return parsed.agent_info.version if parsed.agent_info else ""
 
     async def new_session(self, cwd: Path) -> str:
         """Open a session in `cwd` (absolute); its id. Raises as `initialize` does.

@@ -105,7 +105,6 @@ class AcpDriver:
         )
         self.session_id: str | None = None
         """The agent's own id of the session, once it is open."""
-        self.agent_name = ""
         self.agent_version = ""
 
     async def start(self, sink: Sink) -> None:
@@ -209,8 +208,7 @@ class AcpDriver:
             ask=self._ask,
             env=self._env,
         )
-        hello = await link.initialize()
-        self.agent_name, self.agent_version = hello.name, hello.version
+        self.agent_version = await link.initialize()
         self.session_id = await link.new_session(self._cwd)
         self._heard.note(SESSION, Phase.IDLE, "open")
         self._enter(Phase.IDLE, "acp: session open")

@@ -16,6 +16,8 @@ from tests.unit.terminal.streams import splits, streams
 
 OUTSIDE_A_DUMP = re.compile(rb"\x1b\[([0-9;]*b|0*2[23](;[0-9;]*)?t)")
 """REP and the title stack: what they refer to cannot be put into a dump."""
+MOUSE = (9, 1000, 1002, 1003)
+"""The modes that track the mouse."""
 BEGIN, END = b"\x1b[?2026h", b"\x1b[?2026l"
 
 
@@ -33,13 +35,23 @@ def everything(emulator: Emulator) -> tuple[object, ...]:
         frame.bright,
         frame.cursor,
         frame.alternate,
+        frame.cursor_visible,
         emulator.scrollback_lines(),
-        emulator.title,
-        emulator.cursor_visible,
         emulator.bracketed_paste,
-        emulator.keyboard_flags,
-        emulator.mouse,
+        emulator.dump(),
     )
+
+
+def answers(emulator: Emulator, question: bytes) -> bytes:
+    """What the terminal answers to this, and not to what it was asked before."""
+    emulator.take_replies()
+    emulator.feed(question)
+    return emulator.take_replies()
+
+
+def switched_on(emulator: Emulator, mode: int) -> bool:
+    """Whether a private mode is on, as the terminal itself tells (DECRQM)."""
+    return answers(emulator, b"\x1b[?%d$p" % mode) == b"\x1b[?%d;1$y" % mode
 
 
 class TestAnySplit:
@@ -112,7 +124,7 @@ class TestHostileInput:
     def test_an_overlong_title_is_dropped_whole(self) -> None:
         emulator = emulator_with(b"\x1b]0;" + b"x" * 1_000_000 + b"\x07ok")
         assert emulator.screen_lines()[0] == "ok"
-        assert emulator.title == ""
+        assert emulator.take_signals() == []
 
     def test_floods_of_questions_bells_and_marks_are_bounded(self) -> None:
         emulator = emulator_with(b"\x1b[6n" * 100_000 + b"\x07" * 100_000)
@@ -208,10 +220,10 @@ class TestSynchronizedOutput:
 
     def test_a_missing_end_can_be_forced(self) -> None:
         emulator = emulator_with(BEGIN + b"half")
-        version = emulator.version
+        version = emulator.take_frame().version
         emulator.end_synchronized()
         assert not emulator.synchronized
-        assert emulator.version > version
+        assert emulator.take_frame().version > version
         assert emulator.screen_lines()[0] == "half"
 
     def test_a_second_begin_is_part_of_the_first(self) -> None:
@@ -247,7 +259,6 @@ class TestSignals:
             Notification("Title: body"),
         ]
         assert emulator.take_signals() == []
-        assert emulator.title == "two"
 
     @pytest.mark.parametrize("message", [b"!!!", b"/w==", b"="])
     def test_an_undecodable_message_is_empty(self, message: bytes) -> None:
@@ -259,7 +270,6 @@ class TestSignals:
             b"\x1b]21;kitty=1\x07\x1b]133;A\x07\x1b]10;#ffffff\x07\x1b]52;c;\x07"
         )
         assert emulator.take_signals() == []
-        assert emulator.title == ""
 
     def test_title_stack(self) -> None:
         emulator = emulator_with(b"\x1b]0;one\x07\x1b[22;0t\x1b]0;two\x07\x1b[23;0t\x1b[23;0t")
@@ -270,30 +280,30 @@ class TestModes:
     def test_properties(self) -> None:
         emulator = emulator_with(b"")
         assert not emulator.bracketed_paste
-        assert emulator.cursor_visible
-        assert emulator.mouse == 0
+        assert emulator.take_frame().cursor_visible
+        assert not any(switched_on(emulator, mode) for mode in MOUSE)
         emulator.feed(b"\x1b[?2004h\x1b[?1h\x1b[?25l\x1b[?1000h\x1b[?1003h\x1b[?1006h\x1b[?1004h")
         assert emulator.bracketed_paste
-        assert emulator.application_cursor
-        assert not emulator.cursor_visible
-        assert emulator.mouse == 1003
+        assert switched_on(emulator, 1)
+        assert not emulator.take_frame().cursor_visible
+        assert [mode for mode in MOUSE if switched_on(emulator, mode)] == [1003]
         assert emulator.focus_events
         emulator.feed(b"\x1b[?2004;1;1003;1004l\x1b[?25h")
         assert not emulator.bracketed_paste
-        assert not emulator.application_cursor
-        assert emulator.mouse == 0
+        assert not switched_on(emulator, 1)
+        assert not any(switched_on(emulator, mode) for mode in MOUSE)
 
     def test_keyboard_flags_are_a_stack_a_screen(self) -> None:
         emulator = emulator_with(b"\x1b[>1u\x1b[>7u")
-        assert emulator.keyboard_flags == 7
+        assert answers(emulator, b"\x1b[?u") == b"\x1b[?7u"
         emulator.feed(b"\x1b[?1049h")
-        assert emulator.keyboard_flags == 0
+        assert answers(emulator, b"\x1b[?u") == b"\x1b[?0u"
         emulator.feed(b"\x1b[=5u\x1b[=2;2u\x1b[=1;3u")
-        assert emulator.keyboard_flags == 6
+        assert answers(emulator, b"\x1b[?u") == b"\x1b[?6u"
         emulator.feed(b"\x1b[?1049l\x1b[<u")
-        assert emulator.keyboard_flags == 1
+        assert answers(emulator, b"\x1b[?u") == b"\x1b[?1u"
         emulator.feed(b"\x1b[<9u")
-        assert emulator.keyboard_flags == 0
+        assert answers(emulator, b"\x1b[?u") == b"\x1b[?0u"
 
 
 class TestDump:

@@ -220,15 +220,15 @@ async def test_a_turn_that_is_not_recorded_yet_stands_alone(transcript: Transcri
     told = [BEGUN, UserMessage("hi"), Usage({"total": {"total_tokens": 5}})]
     told += [Turn("aborted", "interrupted", 7), BEGUN, UserMessage("more")]
     assert [item for _, item, _, _ in shown(transcript, 0)] == told
-    assert [item.turn for item in transcript.items] == [1, 1, 1, 1, 2, 2]
-    assert {item.source for item in transcript.items} == {Source.LINK}
+    assert [item.turn for item in transcript.behind(0)] == [1, 1, 1, 1, 2, 2]
+    assert {item.source for item in transcript.behind(0)} == {Source.LINK}
     rollout = Rollout(transcript)
     rollout.tell(BEGUN, "t")
     assert [item for _, item, _, _ in shown(transcript, 0)] == told
     rollout.tell(UserMessage("hi"))
     rollout.tell(Usage({"total": {"total_tokens": 5}, "model": "m"}))
     rollout.tell(Turn("aborted", "interrupted", 8))
-    assert [item.item for item in transcript.items][3:] == [rollout.entries[3].item, *told[4:]]
+    assert [item.item for item in transcript.behind(0)][3:] == [rollout.entries[3].item, *told[4:]]
 
 
 async def test_a_failed_turn_says_why(transcript: Transcript) -> None:
@@ -405,7 +405,7 @@ async def test_an_answered_dialog_that_went_with_its_turn_is_not_looked_for_when
     transcript.ask(dialog_of("two"), idle=False)
     transcript.ask(None, idle=True)
     transcript.flush()
-    assert [i.item for i in transcript.items if isinstance(i.item, Approval)] == []
+    assert [i.item for i in transcript.behind(0) if isinstance(i.item, Approval)] == []
 
 
 async def test_of_two_dialogs_the_first_is_answered(
@@ -552,8 +552,8 @@ def test_any_interleaving_ends_in_what_is_recorded(
             assert [seen[number] for number in sorted(seen)] == [
                 (i.item.kind.value, i.partial, i.source.value) for i in page
             ]
-        assert [item.item for item in transcript.items] == [e.item for e in rollout.entries]
-        assert {item.source for item in transcript.items} == {Source.ROLLOUT}
+        assert [item.item for item in transcript.behind(0)] == [e.item for e in rollout.entries]
+        assert {item.source for item in transcript.behind(0)} == {Source.ROLLOUT}
         transcript.close()
 
     asyncio.run(play())
@@ -597,10 +597,10 @@ def test_what_is_shown_bit_by_bit_is_what_showing_all_anew_shows(
             else:
                 transcript.live(step.turn, step.id, step.item, partial=step.partial)
             transcript.flush()
-            items, changes = transcript.items, transcript._changes.latest
+            items, changes = transcript.behind(0), transcript._changes.latest
             transcript._live.moved = True
             transcript._show()
-            assert transcript.items == items
+            assert transcript.behind(0) == items
             assert transcript._changes.latest == changes
         transcript.close()
 

@@ -45,7 +45,7 @@ def shown(transcript: Transcript) -> list[tuple[int, str, str, bool, str]]:
     """(id, kind, text, partial, source) of each item."""
     return [
         (i.id, i.item.kind.value, getattr(i.item, "text", ""), i.partial, i.source.value)
-        for i in transcript.items
+        for i in transcript.behind(0)
     ]
 
 
@@ -83,7 +83,7 @@ async def test_the_screen_gives_an_item_for_each_message_but_the_start(
     ]
     transcript.screen(conversation("hi", "hello"), working=False)
     assert shown(transcript)[1] == (2, "agent_message", "hello", False, "screen")
-    assert [item.turn for item in transcript.items] == [1, 1]
+    assert [item.turn for item in transcript.behind(0)] == [1, 1]
 
 
 async def test_without_a_startup_screen_the_first_message_counts() -> None:
@@ -97,7 +97,7 @@ async def test_a_restored_conversation_has_the_ids_that_it_had(transcript: Trans
     transcript.screen(messages, working=False, now=True)
     again = Transcript(opening=True)
     again.restore(messages)
-    assert again.items == transcript.items
+    assert again.behind(0) == transcript.behind(0)
 
 
 # -- exact items ---------------------------------------------------------------------------------
@@ -149,7 +149,7 @@ async def test_partial_text_is_withdrawn_when_the_turn_is_over(transcript: Trans
     transcript.screen(conversation("hi", "half"), working=False)
     [(_, name, data)] = changed(await since.take())
     assert (name, data) == ("withdrawn", {"id": 2})
-    assert len(transcript.items) == 1
+    assert len(transcript.behind(0)) == 1
 
 
 async def test_the_same_again_changes_nothing(transcript: Transcript) -> None:
@@ -166,7 +166,7 @@ async def test_the_same_again_changes_nothing(transcript: Transcript) -> None:
 async def test_a_second_session_goes_on_with_ids_and_turns(transcript: Transcript) -> None:
     transcript.open(Source.ROLLOUT).put(entries(UserMessage("one"), AgentMessage("1")))
     transcript.open(Source.ROLLOUT).put(entries(UserMessage("two")))
-    assert [(item.id, item.turn) for item in transcript.items] == [(1, 1), (2, 1), (3, 2)]
+    assert [(item.id, item.turn) for item in transcript.behind(0)] == [(1, 1), (2, 1), (3, 2)]
 
 
 async def test_back_in_a_session_only_what_is_new_is_told(transcript: Transcript) -> None:
@@ -179,10 +179,10 @@ async def test_back_in_a_session_only_what_is_new_is_told(transcript: Transcript
         first.append(Entry(len(first), number - 1, NOW, UserMessage(f"more {number}")))
         feed.put(first[:1])
         feed.put(first[1:])
-    told = [(item.id, item.turn, getattr(item.item, "text", "")) for item in transcript.items]
+    told = [(item.id, item.turn, getattr(item.item, "text", "")) for item in transcript.behind(0)]
     assert told == [(1, 1, "one"), (2, 1, "1"), (3, 2, "two"), (4, 3, "more 3"), (5, 4, "more 4")]
     feed.replace(())
-    assert len(transcript.items) == 4
+    assert len(transcript.behind(0)) == 4
 
 
 async def test_what_still_ran_when_a_session_was_left_ends_where_it_stands(
@@ -197,20 +197,23 @@ async def test_what_still_ran_when_a_session_was_left_ends_where_it_stands(
     feed = transcript.open(Source.ROLLOUT)
     feed.put(begun)
     transcript.open(Source.ROLLOUT).put(entries(UserMessage("two")))
-    assert [(i.item, i.partial) for i in transcript.items[1:3]] == [(running, False)] * 2
+    assert [(i.item, i.partial) for i in transcript.behind(0)[1:3]] == [(running, False)] * 2
     assert not transcript._growing
     feed = transcript.open(Source.ROLLOUT, feed)  # back, and its record is read again
     feed.put([*begun, *entries(ended, first=1)])
-    assert [(i.item, i.partial) for i in transcript.items[1:3]] == [(ended, False), (running, True)]
-    assert [i.turn for i in transcript.items] == [1, 1, 1, 2]
+    assert [(i.item, i.partial) for i in transcript.behind(0)[1:3]] == [
+        (ended, False),
+        (running, True),
+    ]
+    assert [i.turn for i in transcript.behind(0)] == [1, 1, 1, 2]
     transcript.open(Source.ROLLOUT).put(entries(UserMessage("three")))
     feed = transcript.open(Source.ROLLOUT, feed)
     feed.put([*begun, *entries(ended, ended, UserMessage("four"), first=1)])
-    assert [(i.item, i.partial) for i in transcript.items[1:3]] == [(ended, False)] * 2
+    assert [(i.item, i.partial) for i in transcript.behind(0)[1:3]] == [(ended, False)] * 2
     assert [i[2] for i in shown(transcript)] == ["one", "", "", "two", "three", "four"]
     assert not transcript._growing
     feed.put(entries(running, first=1, partial=True))  # whole is whole
-    assert transcript.items[1].item == ended
+    assert transcript.behind(0)[1].item == ended
 
 
 async def test_a_source_that_begins_anew(transcript: Transcript) -> None:

@@ -99,10 +99,6 @@ class CodexLink:
         self._server.on_exit(lambda how: self._lose(f"the app-server ended: {how}"))
         return self._server.socket
 
-    async def attach(self, socket: Path) -> None:
-        """Connect to an app-server that somebody else runs. Raises `OSError`, `RpcError`."""
-        await self._connect(socket)
-
     async def end(self) -> None:
         """Close the connection and end the app-server. Idempotent."""
         self._over = True

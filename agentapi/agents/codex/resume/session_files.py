@@ -38,7 +38,7 @@ _MOST_PARTS = 128
 """As in Codex."""
 _PACKED = ".zst"
 _NAME = re.compile(
-    rf"rollout-(?P<time>.+?)-(?P<thread>{SESSION_ID.pattern})"
+    rf"rollout-.+?-(?P<thread>{SESSION_ID.pattern})"
     rf"(?:_(?P<segment>{SESSION_ID.pattern}))?\.jsonl(?:\.zst)?"
 )
 _ORDINAL = re.compile(rb'\{[^{]*?"ordinal": ?(\d+)')
@@ -80,7 +80,6 @@ class SessionMeta:
 class RolloutName(NamedTuple):
     """What the name of a file says."""
 
-    time: str
     thread: str
     """The session's id."""
     segment: str
@@ -107,7 +106,7 @@ class Part:
 def parse_name(path: Path) -> RolloutName | None:
     """What a file's name says; None when it is no rollout's."""
     found = _NAME.fullmatch(path.name)
-    return RolloutName(found["time"], found["thread"], found["segment"] or "") if found else None
+    return RolloutName(found["thread"], found["segment"] or "") if found else None
 
 
 def unpacked(path: Path) -> Path:

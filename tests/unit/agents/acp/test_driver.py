@@ -71,11 +71,7 @@ class TestStart:
             Phase.STARTING,
             Phase.IDLE,
         ]
-        assert (driver.session_id, driver.agent_name, driver.agent_version) == (
-            "s1",
-            "small",
-            "1.2.3",
-        )
+        assert (driver.session_id, driver.agent_version) == ("s1", "1.2.3")
         said = json.loads(await ask(driver, watch, "who"))
         assert said["cwd"] == str(tmp_path)
         assert said["hello"]["clientInfo"]["name"] == "agentapi"
