@@ -28,10 +28,10 @@ from agentapi.agents.codex.resume.session_files import (
 from agentapi.agents.codex.resume.sessions import session_in_exit_text
 from agentapi.agents.codex.resume.watch import SessionWatch
 from agentapi.agents.codex.rollout.feed import RolloutFeed
-from agentapi.agents.driver import Exited
 from agentapi.agents.generic.tui import TuiDriver
 from agentapi.cli.server import NO_LINK, Parts
 from agentapi.cli.stdin_prompt import read_prompt, stdin_may_hold_prompt
+from agentapi.model.events import Exited
 from agentapi.terminal import child_environment
 from agentapi.terminal.recording import Tape
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agentapi.agents.driver import Driver, Exited, TakesRecord
+from agentapi.agents.driver import Driver, TakesRecord
 from agentapi.agents.generic.tui import TuiDriver
 from agentapi.cli.stdin_prompt import read_prompt, stdin_may_hold_prompt
 from agentapi.daemon.notify import Notifier
@@ -23,6 +23,7 @@ from agentapi.daemon.sockets import beyond_loopback, urls
 from agentapi.http.app import HttpOptions, create_app
 from agentapi.http.server import HttpServer
 from agentapi.model.conversation import Level
+from agentapi.model.events import Exited
 from agentapi.processes.callers import Callers, cannot_tell
 from agentapi.processes.orphans import Orphans
 from agentapi.processes.strays import is_shared

@@ -20,8 +20,8 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from agentapi.agents.driver import Busy, DialogOpen, SendError
 from agentapi.http.replies import described
+from agentapi.model.errors import Busy, DialogOpen, SendError
 from agentapi.session.session import EmptyMessage
 
 log = logging.getLogger(__name__)

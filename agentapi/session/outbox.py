@@ -20,9 +20,10 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
-from agentapi.agents.driver import Busy, DialogOpen, Driver, SendError
+from agentapi.agents.driver import Driver
 from agentapi.conversation.question import question_text
 from agentapi.model.conversation import Level, Phase, PhaseState
+from agentapi.model.errors import Busy, DialogOpen, SendError
 from agentapi.session.history import History
 from agentapi.session.prompt import BLANK, InitialPrompt
 from agentapi.session.queue import MessageQueue, Queued

@@ -14,9 +14,9 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from agentapi.agents.driver import SendError
 from agentapi.conversation.question import exact_command, exact_patch, question_text, shows_all
 from agentapi.model.conversation import Dialog, Phase, PhaseState
+from agentapi.model.errors import SendError
 from agentapi.session.history import History
 from agentapi.transcript.transcript import Transcript
 

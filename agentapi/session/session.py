@@ -20,19 +20,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 
-from agentapi.agents.driver import (
-    AgentText,
-    Driver,
-    DriverEvent,
-    Exited,
-    Forgot,
-    Noticed,
-    PhaseChanged,
-    QuestionPainted,
-    ScreenChanged,
-    SendError,
-    UserText,
-)
+from agentapi.agents.driver import Driver
 from agentapi.model.conversation import (
     Dialog,
     Level,
@@ -42,6 +30,18 @@ from agentapi.model.conversation import (
     PhaseState,
     Role,
     Status,
+)
+from agentapi.model.errors import SendError
+from agentapi.model.events import (
+    AgentText,
+    DriverEvent,
+    Exited,
+    Forgot,
+    Noticed,
+    PhaseChanged,
+    QuestionPainted,
+    ScreenChanged,
+    UserText,
 )
 from agentapi.model.items import Source
 from agentapi.session.events import EventHub, Subscription, status_event

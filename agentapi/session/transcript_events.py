@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from agentapi.agents.driver import (
-    ItemChanged,
-    LinkEnded,
-    SessionKnown,
-    TurnChanged,
-    UsageChanged,
-)
+from agentapi.model.events import ItemChanged, LinkEnded, SessionKnown, TurnChanged, UsageChanged
 from agentapi.model.items import Error, Turn
 from agentapi.transcript.live import ENDED, STARTED
 from agentapi.transcript.transcript import Transcript

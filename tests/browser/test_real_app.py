@@ -13,9 +13,9 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Page, Route, expect
 
-from agentapi.agents.driver import Noticed
 from agentapi.http.app import HttpOptions, create_app
 from agentapi.model.conversation import Choice, Dialog, Level, Phase
+from agentapi.model.events import Noticed
 from agentapi.session.session import AgentSession
 from tests.browser.conftest import Serve, Visit
 from tests.browser.proxy import StrippingProxy

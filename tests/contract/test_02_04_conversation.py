@@ -7,8 +7,8 @@ import logging
 
 import pytest
 
-from agentapi.agents.driver import SendError
 from agentapi.model.conversation import Choice, Dialog, Phase
+from agentapi.model.errors import SendError
 from tests.support.live import serving, settle
 
 BUSY = "failed to send message: message can only be sent when the agent is waiting for user input"

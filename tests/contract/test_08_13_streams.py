@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from agentapi.agents.driver import Noticed
 from agentapi.http.app import HttpOptions
 from agentapi.model.conversation import Level, Message, Phase, Role
+from agentapi.model.events import Noticed
 from agentapi.session.events import BACKLOG
 from agentapi.session.session import RestoredState
 from tests.support.live import PATIENCE, serving, settle

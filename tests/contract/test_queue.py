@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from agentapi.agents.driver import SendError
 from agentapi.model.conversation import Choice, Dialog, Phase
+from agentapi.model.errors import SendError
 from agentapi.session import queue
 from tests.support.daemon import PATIENCE, Daemon, daemon
 from tests.support.live import Live, serving, settle

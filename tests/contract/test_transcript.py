@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from agentapi.agents.driver import ItemChanged, SessionKnown, TurnChanged, UserText
 from agentapi.http.app import HttpOptions
 from agentapi.model.conversation import Choice, Dialog, Phase
+from agentapi.model.events import ItemChanged, SessionKnown, TurnChanged, UserText
 from agentapi.model.items import (
     AgentMessage,
     Approval,

@@ -11,8 +11,8 @@ import pytest
 from asyncinotify import Inotify, Mask
 
 from agentapi.agents.acp.driver import AcpDriver
-from agentapi.agents.driver import PhaseChanged, UserText
 from agentapi.model.conversation import Phase
+from agentapi.model.events import PhaseChanged, UserText
 from agentapi.scripted import ScriptedModel
 from agentapi.scripted.answers import MARKDOWN, numbered
 from tests.support.acp_watch import Watch, gone

@@ -9,15 +9,9 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from agentapi.agents.driver import (
-    DialogOpen,
-    ItemChanged,
-    SessionKnown,
-    TurnChanged,
-    UsageChanged,
-    UserText,
-)
 from agentapi.model.conversation import Phase
+from agentapi.model.errors import DialogOpen
+from agentapi.model.events import ItemChanged, SessionKnown, TurnChanged, UsageChanged, UserText
 from agentapi.model.items import AgentMessage, ToolCall
 from tests.support.codex import codex_binary, pinned_version
 from tests.support.linked import Linked, linked

@@ -14,8 +14,9 @@ import pytest
 from agentapi.agents import profile_for
 from agentapi.agents.codex.driver import CodexDriver
 from agentapi.agents.codex.link import rpc
-from agentapi.agents.driver import AgentText, Exited, SendError, UserText
 from agentapi.model.conversation import Phase
+from agentapi.model.errors import SendError
+from agentapi.model.events import AgentText, Exited, UserText
 from agentapi.scripted import ScriptedModel
 from tests.support.codex import codex_binary, codex_home
 from tests.support.lasting import Workspace, kill

@@ -7,8 +7,8 @@ import os
 from collections.abc import Callable
 from typing import TypeVar
 
-from agentapi.agents.driver import AgentText, DriverEvent, Exited, Noticed, PhaseChanged, UserText
 from agentapi.model.conversation import Dialog, Phase
+from agentapi.model.events import AgentText, DriverEvent, Exited, Noticed, PhaseChanged, UserText
 
 Event = TypeVar("Event", bound=DriverEvent)
 PATIENCE = 30.0

@@ -9,19 +9,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from agentapi.agents.driver import (
+from agentapi.agents.driver import Sink
+from agentapi.model.conversation import Dialog, Phase, PhaseState
+from agentapi.model.errors import Busy, DialogOpen, SendError
+from agentapi.model.events import (
     AgentText,
-    Busy,
-    DialogOpen,
     DriverEvent,
     Exited,
     PhaseChanged,
     ScreenChanged,
-    SendError,
-    Sink,
     UserText,
 )
-from agentapi.model.conversation import Dialog, Phase, PhaseState
 
 
 class FixedDriver:

@@ -12,7 +12,8 @@ from typing import Any
 from agentapi.agents import profile_for
 from agentapi.agents.codex.driver import CodexDriver
 from agentapi.agents.codex.link.tui import LinkedTui
-from agentapi.agents.driver import (
+from agentapi.model.conversation import Dialog, Phase, PhaseState
+from agentapi.model.events import (
     AgentText,
     DriverEvent,
     Exited,
@@ -21,7 +22,6 @@ from agentapi.agents.driver import (
     PhaseChanged,
     UserText,
 )
-from agentapi.model.conversation import Dialog, Phase, PhaseState
 from agentapi.model.items import AgentMessage, Item, UserMessage
 from agentapi.scripted import Say, ScriptedModel
 from tests.support.codex import CodexHome, codex_binary, codex_home

@@ -15,15 +15,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from agentapi.agents import profile_for
-from agentapi.agents.driver import (
-    AgentText,
-    DriverEvent,
-    PhaseChanged,
-    QuestionPainted,
-    UserText,
-)
 from agentapi.agents.generic.tui import STILL, TuiDriver
 from agentapi.conversation.profile import AgentProfile
+from agentapi.model.events import AgentText, DriverEvent, PhaseChanged, QuestionPainted, UserText
 
 T = TypeVar("T")
 

@@ -25,21 +25,12 @@ from agentapi.agents.acp.permission import PermissionDesk, Question
 from agentapi.agents.acp.process import Ending, StdioProcess
 from agentapi.agents.acp.text import Chunk, Operation, Plan, Remark, Tool, TurnText
 from agentapi.agents.acp.wire import AgentRefused
-from agentapi.agents.driver import (
-    AgentText,
-    Busy,
-    DialogOpen,
-    DriverEvent,
-    Exited,
-    Noticed,
-    PhaseChanged,
-    SendError,
-    Sink,
-    UserText,
-)
+from agentapi.agents.driver import Sink
 from agentapi.agents.generic.evidence import ProtocolLog, SourceSaid
 from agentapi.conversation.question import question_text
 from agentapi.model.conversation import Dialog, Level, Phase, PhaseState
+from agentapi.model.errors import Busy, DialogOpen, SendError
+from agentapi.model.events import AgentText, DriverEvent, Exited, Noticed, PhaseChanged, UserText
 
 if TYPE_CHECKING:
     from agentapi.agents.acp.client import AgentLink

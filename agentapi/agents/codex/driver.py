@@ -22,22 +22,22 @@ from agentapi.agents.codex.link.command import CodexCommand
 from agentapi.agents.codex.link.events import Early
 from agentapi.agents.codex.link.tui import LinkedTui
 from agentapi.agents.codex.trust import undecided
-from agentapi.agents.driver import (
+from agentapi.agents.driver import Sink
+from agentapi.agents.generic.evidence import SourceSaid
+from agentapi.agents.generic.tui import TuiDriver
+from agentapi.conversation.profile import AgentProfile
+from agentapi.model.conversation import Level, Phase, PhaseState
+from agentapi.model.errors import Busy
+from agentapi.model.events import (
     AgentText,
-    Busy,
     DriverEvent,
     Exited,
     LinkEnded,
     Noticed,
     PhaseChanged,
     SessionKnown,
-    Sink,
     UserText,
 )
-from agentapi.agents.generic.evidence import SourceSaid
-from agentapi.agents.generic.tui import TuiDriver
-from agentapi.conversation.profile import AgentProfile
-from agentapi.model.conversation import Level, Phase, PhaseState
 from agentapi.model.items import Entry
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from agentapi.agents.driver import Busy, DialogOpen, SendError
 from agentapi.agents.generic.prompt import BLANKS, END, SIDES
 from agentapi.agents.generic.typist import (
     BEGIN_LIMIT,
@@ -22,6 +21,7 @@ from agentapi.agents.generic.typist import (
 from agentapi.conversation.profile import squeeze
 from agentapi.conversation.status import Source
 from agentapi.model.conversation import Choice, Dialog, Phase
+from agentapi.model.errors import Busy, DialogOpen, SendError
 
 ECHO_LIMIT = 5.0
 """Seconds that a program has to show what was typed: copilot takes 0.3 s on an idle machine."""

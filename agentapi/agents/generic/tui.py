@@ -13,18 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agentapi.agents.driver import (
-    AgentText,
-    DriverEvent,
-    Exited,
-    Noticed,
-    PhaseChanged,
-    QuestionPainted,
-    ScreenChanged,
-    SendError,
-    Sink,
-    UserText,
-)
+from agentapi.agents.driver import Sink
 from agentapi.agents.generic.evidence import EvidenceLog, SourceSaid
 from agentapi.agents.generic.lag import Behind
 from agentapi.agents.generic.plain_typist import PlainTypist
@@ -35,6 +24,17 @@ from agentapi.conversation.recorded import RecordedTurns
 from agentapi.conversation.status import Evidence, Source
 from agentapi.conversation.tracker import Said, Tracker
 from agentapi.model.conversation import Dialog, Level, Phase, PhaseState
+from agentapi.model.errors import SendError
+from agentapi.model.events import (
+    AgentText,
+    DriverEvent,
+    Exited,
+    Noticed,
+    PhaseChanged,
+    QuestionPainted,
+    ScreenChanged,
+    UserText,
+)
 from agentapi.model.frames import Bell, Frame
 from agentapi.model.items import Entry
 from agentapi.terminal import Emulator, ExitStatus, LineMode, PtyProcess

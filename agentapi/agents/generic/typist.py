@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from agentapi.agents.driver import Busy, DialogOpen, SendError
 from agentapi.conversation.profile import AgentProfile, Unsendable
 from agentapi.conversation.tracker import Tracker
 from agentapi.model.conversation import STARTUP_DIALOGS, Choice, Dialog, Phase
+from agentapi.model.errors import Busy, DialogOpen, SendError
 from agentapi.model.frames import Frame
 from agentapi.terminal import LineMode
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from agentapi.agents.driver import SendError
 from agentapi.http.body import read_model
 from agentapi.http.options import SESSION
 from agentapi.http.problems import Problem
 from agentapi.http.replies import described, plain
 from agentapi.http.security import LOGIN, Token
 from agentapi.model.conversation import Dialog
+from agentapi.model.errors import SendError
 
 
 def add(app: web.Application) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from agentapi.agents import profile_for
-from agentapi.agents.driver import DialogOpen
 from agentapi.model.conversation import Phase
+from agentapi.model.errors import DialogOpen
 from tests.support.codex import PROJECT
 from tests.support.replay import Replayed, replay
 

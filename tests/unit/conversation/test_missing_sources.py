@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from agentapi.agents.driver import PhaseChanged
 from agentapi.conversation.status import Source
 from agentapi.model.conversation import Phase
+from agentapi.model.events import PhaseChanged
 from tests.recordings.expect import expected_path, recordings
 from tests.support.deaf import NUMBERS, Without, blind
 from tests.support.replay import Replayed, replay

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from agentapi.agents import profile_for
-from agentapi.agents.driver import PhaseChanged, UserText
 from agentapi.model.conversation import Phase
+from agentapi.model.events import PhaseChanged, UserText
 from agentapi.terminal import Emulator
 from tests.support.agent_looks import LOOKS, composer_rows
 from tests.support.cast import all_casts, load_cast

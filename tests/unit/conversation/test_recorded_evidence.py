@@ -8,9 +8,9 @@ import re
 
 import pytest
 
-from agentapi.agents.driver import AgentText, PhaseChanged, UserText
 from agentapi.conversation.status import Source
 from agentapi.model.conversation import Phase
+from agentapi.model.events import AgentText, PhaseChanged, UserText
 from tests.support.replay import Replayed
 from tests.support.timed import Timed, replay_timed, timed_recordings
 

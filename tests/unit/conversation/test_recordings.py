@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from agentapi.agents.driver import AgentText, PhaseChanged, UserText
+from agentapi.model.events import AgentText, PhaseChanged, UserText
 from tests.recordings.expect import expected_path, recordings, render
 from tests.support.replay import Replayed, replay
 

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from agentapi.agents.driver import SendError
 from agentapi.agents.generic.evidence import SourceSaid
 from agentapi.model.conversation import Choice, Dialog, Phase
+from agentapi.model.errors import SendError
 from agentapi.transcript.transcript import Transcript
 from tests.support.live import serving, settle
 

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentapi.agents.driver import Busy, ItemChanged, UserText
 from agentapi.model.conversation import Dialog, Phase, Status
+from agentapi.model.errors import Busy
+from agentapi.model.events import ItemChanged, UserText
 from agentapi.model.items import (
     AgentMessage,
     Entry,

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentapi.agents.driver import Busy, DialogOpen, SendError
 from agentapi.model.conversation import Choice, Dialog, Message, Phase, Role
+from agentapi.model.errors import Busy, DialogOpen, SendError
 from agentapi.session import queue as module
 from agentapi.session.queue import UNKNOWN, BeingSent, MessageQueue, QueueFull, Step
 from agentapi.session.session import AgentEnded, AgentSession, EmptyMessage

@@ -15,15 +15,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentapi.agents.driver import (
-    Busy,
-    DialogOpen,
-    Forgot,
-    Noticed,
-    QuestionPainted,
-    SendError,
-    UserText,
-)
 from agentapi.model.conversation import (
     Choice,
     Dialog,
@@ -34,6 +25,8 @@ from agentapi.model.conversation import (
     Role,
     Status,
 )
+from agentapi.model.errors import Busy, DialogOpen, SendError
+from agentapi.model.events import Forgot, Noticed, QuestionPainted, UserText
 from agentapi.model.items import Entry, Item, Source, ToolCall, Turn, UserMessage
 from agentapi.session.events import Subscription
 from agentapi.session.history import NOTICES_KEPT

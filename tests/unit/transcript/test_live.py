@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentapi.agents.driver import TurnChanged, UsageChanged
 from agentapi.model.conversation import Choice, Dialog
+from agentapi.model.events import TurnChanged, UsageChanged
 from agentapi.model.items import (
     AgentMessage,
     Approval,

@@ -26,21 +26,14 @@ from agentapi.agents.codex.link.events import (
 from agentapi.agents.codex.link.link import CodexLink
 from agentapi.agents.codex.link.rpc import RpcError, RpcLost
 from agentapi.agents.codex.screen.completeness import PAINT_LIMIT, STALL_LIMIT, Owed
-from agentapi.agents.driver import (
-    Busy,
-    DialogOpen,
-    ItemChanged,
-    SendError,
-    SessionKnown,
-    TurnChanged,
-    UsageChanged,
-)
 from agentapi.agents.generic.stopper import INTERRUPT_AGAIN, INTERRUPT_LIMIT
 from agentapi.agents.generic.tui import ANSWER_LIMIT, TuiDriver
 from agentapi.conversation.profile import squeeze
 from agentapi.conversation.status import Source
 from agentapi.conversation.tracker import Said, same_question
 from agentapi.model.conversation import Dialog, Phase
+from agentapi.model.errors import Busy, DialogOpen, SendError
+from agentapi.model.events import ItemChanged, SessionKnown, TurnChanged, UsageChanged
 from agentapi.model.items import AgentMessage, Entry, Turn, UserMessage
 
 OPEN_LIMIT = 5.0

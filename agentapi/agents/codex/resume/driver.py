@@ -19,20 +19,19 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from agentapi.agents.driver import (
+from agentapi.agents.driver import Driver, Sink
+from agentapi.agents.generic.evidence import SourceSaid
+from agentapi.model.conversation import Level, Phase, PhaseState
+from agentapi.model.events import (
     AgentText,
-    Driver,
     DriverEvent,
     Exited,
     Forgot,
     Noticed,
     PhaseChanged,
     ScreenChanged,
-    Sink,
     UserText,
 )
-from agentapi.agents.generic.evidence import SourceSaid
-from agentapi.model.conversation import Level, Phase, PhaseState
 from agentapi.model.items import Entry
 from agentapi.timing.timer import Timer
 

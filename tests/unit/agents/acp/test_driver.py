@@ -13,17 +13,10 @@ from pathlib import Path
 import pytest
 
 from agentapi.agents.acp.driver import STOP_REASONS, AcpDriver
-from agentapi.agents.driver import (
-    AgentText,
-    Busy,
-    DialogOpen,
-    Noticed,
-    PhaseChanged,
-    SendError,
-    UserText,
-)
 from agentapi.agents.generic.evidence import TellsEvidence
 from agentapi.model.conversation import Phase
+from agentapi.model.errors import Busy, DialogOpen, SendError
+from agentapi.model.events import AgentText, Noticed, PhaseChanged, UserText
 from tests.support import acp_agent
 from tests.support.acp_watch import Watch, gone
 

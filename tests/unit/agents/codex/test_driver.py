@@ -15,7 +15,7 @@ from agentapi.agents.codex.driver import CodexDriver
 from agentapi.agents.codex.link.command import CodexCommand
 from agentapi.agents.codex.link.events import Followed, LinkEvent, Lost
 from agentapi.agents.codex.link.tui import LinkedTui
-from agentapi.agents.driver import DriverEvent, Exited, SessionKnown
+from agentapi.model.events import DriverEvent, Exited, SessionKnown
 
 LIMIT = 20.0
 """Seconds after which a test gives up waiting."""

@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from agentapi.agents.driver import Busy, DialogOpen, SendError, UserText
 from agentapi.agents.generic.plain_typist import BEFORE_ENTER, ECHO_LIMIT, MAX_LINE
+from agentapi.model.errors import Busy, DialogOpen, SendError
+from agentapi.model.events import UserText
 from agentapi.terminal import LineMode
 from tests.support.stage import BRACKETED, Stage, play
 

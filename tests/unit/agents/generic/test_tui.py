@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from agentapi.agents.driver import ScreenChanged
 from agentapi.agents.generic.tui import DRAIN, DRAIN_CAP, READ_INTERVAL, SYNC_LIMIT
+from agentapi.model.events import ScreenChanged
 from agentapi.terminal import ExitStatus
 from tests.support.stage import BEGIN, BRACKETED, DONE, END, IDLE, WORKING, Stage, play
 

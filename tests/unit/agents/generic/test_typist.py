@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from agentapi.agents.driver import Busy, DialogOpen, SendError, UserText
 from agentapi.agents.generic.tui import DIALOG_REST, STILL
+from agentapi.model.errors import Busy, DialogOpen, SendError
+from agentapi.model.events import UserText
 from agentapi.terminal.recording import read_recording
 from tests.recordings.expect import recordings
 from tests.support.replay import run_virtual

@@ -7,7 +7,10 @@ import pytest
 
 from agentapi.agents.codex.resume import driver as resuming
 from agentapi.agents.codex.resume.driver import Plan, ResumingDriver
-from agentapi.agents.driver import (
+from agentapi.agents.driver import Sink, TakesRecord
+from agentapi.agents.generic.evidence import SourceSaid
+from agentapi.model.conversation import Phase, PhaseState
+from agentapi.model.events import (
     AgentText,
     DriverEvent,
     Exited,
@@ -15,12 +18,8 @@ from agentapi.agents.driver import (
     Noticed,
     PhaseChanged,
     ScreenChanged,
-    Sink,
-    TakesRecord,
     UserText,
 )
-from agentapi.agents.generic.evidence import SourceSaid
-from agentapi.model.conversation import Phase, PhaseState
 from agentapi.model.items import Entry
 
 HELD = "This conversation is open in another app"

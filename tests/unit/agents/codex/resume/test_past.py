@@ -13,8 +13,8 @@ import pytest
 
 from agentapi.agents.codex.options import CodexSettings, codex_settings
 from agentapi.agents.codex.resume.past import Past
-from agentapi.agents.driver import Forgot
 from agentapi.model.conversation import Message, Role
+from agentapi.model.events import Forgot
 from agentapi.session.session import AgentSession
 from agentapi.storage import storage
 from agentapi.storage.state import State

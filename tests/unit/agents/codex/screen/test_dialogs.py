@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from agentapi.agents.codex.screen.dialogs import read_dialog
-from agentapi.agents.driver import PhaseChanged
 from agentapi.agents.generic.tui import STILL
 from agentapi.model.conversation import Choice, Dialog
+from agentapi.model.events import PhaseChanged
 from tests.recordings.expect import CODEX
 from tests.support.replay import replay
 

@@ -6,9 +6,10 @@ import asyncio
 
 import pytest
 
-from agentapi.agents.driver import DialogOpen, PhaseChanged, QuestionPainted, SendError
 from agentapi.agents.generic.tui import DRAIN, STILL
 from agentapi.model.conversation import Choice, Dialog
+from agentapi.model.errors import DialogOpen, SendError
+from agentapi.model.events import PhaseChanged, QuestionPainted
 from tests.support.stage import DONE, WORKING, Stage, play
 
 TRUST = (
