@@ -22,7 +22,6 @@ from agentapi.daemon.signals import Signals
 from agentapi.daemon.sockets import beyond_loopback, urls
 from agentapi.http.app import HttpOptions, create_app
 from agentapi.http.server import HttpServer
-from agentapi.model.conversation import Level
 from agentapi.model.events import Exited
 from agentapi.processes.callers import Callers, cannot_tell
 from agentapi.processes.orphans import Orphans
@@ -87,7 +86,7 @@ async def serve(
         exact=settings.message_format == "markdown" and parts.transcript is not None,
     )
     if store is not None:
-        store.warn = functools.partial(session.notice, Level.WARNING)
+        store.warn = session.warn
     signals.answer(functools.partial(notifier.reload, session.save))
     server = HttpServer(create_app(session, _http_options(settings, callers)), sockets)
     await server.start()

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from agentapi import logs
 from agentapi.cli.arguments import TableCommand
+from agentapi.daemon import logs
 from agentapi.daemon.pidfile import PidFile, PidFileError
 from agentapi.daemon.signals import Signals
 from agentapi.daemon.sockets import ListenError, close_all, listen

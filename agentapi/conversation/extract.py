@@ -14,7 +14,8 @@ from itertools import islice, pairwise
 from typing import Protocol
 
 from agentapi.conversation.document import GAP, Document
-from agentapi.conversation.profile import AgentProfile, Reading, squeeze
+from agentapi.conversation.profile import AgentProfile, Reading
+from agentapi.model.comparison import letters, squeeze
 from agentapi.model.frames import Frame
 
 
@@ -72,10 +73,6 @@ def joined(lines: Sequence[str]) -> str:
     while end > start and not lines[end - 1]:
         end -= 1
     return "\n".join(lines[start:end])
-
-
-def _letters(text: str) -> str:
-    return "".join(filter(str.isalnum, text))
 
 
 def bright_lines(frame: Frame, end: int, count: int = 16) -> dict[str, str]:
@@ -301,8 +298,8 @@ class MarkedExtractor:
             return True
         if self._torn:
             return False
-        letters = _letters(expected)[:20]
-        return not letters or bool(_CONTROL.search(expected)) or _letters(echo)[:20] == letters
+        wanted = letters(expected)[:20]
+        return not wanted or bool(_CONTROL.search(expected)) or letters(echo)[:20] == wanted
 
     def _adopt_as_expected(self, mark: int) -> None:
         self._expected = None

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from agentapi.conversation.document import Document
 from agentapi.conversation.extract import Extract, joined
-from agentapi.conversation.profile import AgentProfile, Reading, squeeze
+from agentapi.conversation.profile import AgentProfile, Reading
+from agentapi.model.comparison import squeeze
 from agentapi.model.frames import Frame
 
 _BEFORE = re.compile(r"[^\w\s]{1,12}")

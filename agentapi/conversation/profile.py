@@ -6,10 +6,10 @@ is known: no composer, no dialogs, and "ready" only by a quiet screen.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from agentapi.model.comparison import squeeze
 from agentapi.model.conversation import Dialog, Phase
 from agentapi.model.frames import Frame
 
@@ -46,9 +46,6 @@ class Reading:
     """Whether the conversation ends with the mark of an interrupted turn."""
     ended: bool = False
     """Whether the conversation ends with the mark of a finished turn."""
-
-
-_UNSEEN = re.compile(r"[\s\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]+")
 
 
 class Unsendable(ValueError):
@@ -135,9 +132,3 @@ class AgentProfile:
         row = frame.cursor[1]
         above = squeeze("".join(frame.lines[max(0, row - 40) : row + 1]))
         return above.endswith(wanted)
-
-
-def squeeze(text: str) -> str:
-    """Text without white space and format characters, to compare across wraps and indents: a
-    terminal shows neither."""
-    return _UNSEEN.sub("", text)

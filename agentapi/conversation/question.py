@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from agentapi.conversation.profile import squeeze
+from agentapi.model.comparison import squeeze
 from agentapi.model.conversation import Choice, Dialog
 from agentapi.model.items import Item, ToolCall, Turn
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 
 from agentapi.conversation.extract import Extractor, MarkedExtractor
 from agentapi.conversation.plain import PlainExtractor, without_scroll_bar
-from agentapi.conversation.profile import AgentProfile, Reading, squeeze
+from agentapi.conversation.profile import AgentProfile, Reading
 from agentapi.conversation.status import PhaseFusion, Source
 from agentapi.conversation.unknown import unknown_dialog, unknown_text
+from agentapi.model.comparison import squeeze
 from agentapi.model.conversation import Dialog, Phase, PhaseState, dialog_ids
 from agentapi.model.frames import AgentState, Frame, Notification, Signal, Title
 

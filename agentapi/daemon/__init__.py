@@ -1,1 +1,1 @@
-"""What makes the server a daemon: its pid file."""
+"""What makes the server a daemon: pid file, sockets, signals, logs, the service manager."""

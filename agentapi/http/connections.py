@@ -21,7 +21,6 @@ from aiohttp.typedefs import Handler
 from agentapi.http.options import Limits
 from agentapi.http.problems import Problem, response
 from agentapi.http.security import FREE
-from agentapi.logs import SELDOM
 from agentapi.processes import descriptors
 
 RESERVE = 100
@@ -44,6 +43,9 @@ TCP_OPTIONS = (
 LATE = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 FULL = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 RETRY = {"Retry-After": "10", "Connection": "close"}
+
+SELDOM = {"seldom": True}
+"""`extra` of a record of a condition that may come up a thousand times a second: few are logged."""
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from aiohttp import web
 
-from agentapi.encoding import encode, rfc3339
+from agentapi.model.encoding import encode, rfc3339
 
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 

@@ -1,4 +1,4 @@
-"""The words that everybody uses: messages, phases, dialogs, items, frames.
+"""The words that everybody uses: messages, phases, dialogs, items, frames, events.
 
-Values only; imports nothing of ours.
+Values, how they are encoded and how texts are compared; imports nothing of ours.
 """

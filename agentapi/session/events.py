@@ -15,8 +15,8 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from agentapi.encoding import BATCH, encode, rfc3339
 from agentapi.model.conversation import Message, Notice, Status
+from agentapi.model.encoding import BATCH, encode, rfc3339
 
 BACKLOG = 1024
 """Events that a subscriber may fall behind before it is closed."""

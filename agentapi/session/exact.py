@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from agentapi.agents.acp import text as acp_text
+from agentapi.model.comparison import squeeze
 from agentapi.model.conversation import Message, PhaseState, Role
 from agentapi.model.items import (
     AgentMessage,
@@ -95,7 +96,7 @@ class ExactMessages:
     def asked(self, message: Message) -> None:
         """The user's message is in the history."""
         self.screen.append(message)
-        self._questions.append(_Question(message.id, _words(message.content)))
+        self._questions.append(_Question(message.id, squeeze(message.content)))
         self._renew_all(set(self._find()))
 
     def seen(self, text: str, time: datetime) -> bool:
@@ -201,7 +202,7 @@ class ExactMessages:
         for item in self._transcript.behind(after):
             if not self._is_news(item) or not isinstance(item.item, UserMessage):
                 continue
-            words = _words(item.item.text)
+            words = squeeze(item.item.text)
             for number in range(place, len(self._questions)):
                 if self._questions[number].words == words:
                     yield number, item
@@ -306,8 +307,3 @@ def _ends_with_text(items: Iterable[TranscriptItem]) -> bool:
     """Whether the last thing was said: all there can be where a version writes no end."""
     said = _said(items)
     return bool(said) and isinstance(said[-1].item, AgentMessage) and not said[-1].partial
-
-
-def _words(text: str) -> str:
-    """A text as it is compared: the screen wraps a user's words, and may lose blanks."""
-    return "".join(text.split())

@@ -17,11 +17,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from agentapi.model.comparison import squeeze
 from agentapi.model.conversation import Message, Role
+from agentapi.model.encoding import parse_rfc3339, rfc3339
 
 COUNT_LIMIT = 100
 """Messages that may wait."""
@@ -175,9 +177,9 @@ def _size(content: str) -> int:
 def _in_conversation(item: Queued, messages: Sequence[Message]) -> bool:
     """Whether the message is among those that came since. Blanks do not count: a conversation
     that was recalled from the agent's own files may have others."""
-    words = "".join(item.content.split())
+    words = squeeze(item.content)
     return any(
-        message.role is Role.USER and "".join(message.content.split()) == words
+        message.role is Role.USER and squeeze(message.content) == words
         for message in messages[item.messages :]
     )
 
@@ -186,7 +188,7 @@ def _as_json(item: Queued) -> dict[str, Any]:
     made: dict[str, Any] = {
         "id": item.id,
         "content": item.content,
-        "time": item.time.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "time": rfc3339(item.time),
         "step": item.step.value,
     }
     if item.step is Step.SENDING:
@@ -218,11 +220,10 @@ def _item(value: Any) -> Queued:
     counts = isinstance(id, int) and isinstance(messages, int) and id > 0 and messages >= 0
     if not counts or not isinstance(content, str):
         raise ValueError("it has no id, no text or no count")
-    time = datetime.fromisoformat(value["time"])
     return Queued(
         id=id,
         content=content,
-        time=time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC),
+        time=parse_rfc3339(value["time"]),
         step=Step(value["step"]),
         error=str(value.get("error", "")),
         messages=messages,

@@ -306,6 +306,10 @@ class AgentSession:
         """Tell the clients something besides the conversation."""
         self._history.notice(level, message)
 
+    def warn(self, message: str) -> None:
+        """Tell the clients of trouble besides the conversation."""
+        self.notice(Level.WARNING, message)
+
     def save(self) -> None:
         """Keep the state now (SIGUSR1)."""
         self._history.keep_all()

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from agentapi.model.events import ItemChanged, LinkEnded, SessionKnown, TurnChanged, UsageChanged
+from agentapi.model.events import (
+    ExactEvent,
+    ItemChanged,
+    LinkEnded,
+    SessionKnown,
+    TurnChanged,
+    UsageChanged,
+)
 from agentapi.model.items import Error, Turn
 from agentapi.transcript.live import ENDED, STARTED
 from agentapi.transcript.transcript import Transcript
 
-LinkTold = SessionKnown | LinkEnded | ItemChanged | TurnChanged | UsageChanged
 
-
-def tell_live(transcript: Transcript, event: LinkTold) -> None:
+def tell_live(transcript: Transcript, event: ExactEvent) -> None:
     """Tell the transcript."""
     match event:
         case SessionKnown(_, record):

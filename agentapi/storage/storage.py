@@ -27,6 +27,7 @@ from typing import Any, TypeVar
 
 from agentapi.files import write_atomically
 from agentapi.model.conversation import Message, Role
+from agentapi.model.encoding import parse_rfc3339, rfc3339
 from agentapi.processes.locks import HeldFile, hold
 from agentapi.storage.state import RestoredState, State
 
@@ -336,9 +337,8 @@ def _message(number: int, item: object) -> Message:
 
 def _time(number: int, text: object) -> datetime:
     try:
-        time = datetime.fromisoformat(str(text))
-        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-    except (ValueError, OverflowError) as error:
+        return parse_rfc3339(str(text))
+    except ValueError as error:
         raise ValueError(
             f"message {number} has the time {text!r:.40}, not an RFC 3339 one"
         ) from error
@@ -349,7 +349,7 @@ def _message_json(message: Message) -> dict[str, Any]:
         "id": message.id,
         "message": message.content,
         "role": message.role.value,
-        "time": message.time.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "time": rfc3339(message.time),
     }
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from agentapi.encoding import BATCH, encode, rfc3339
+from agentapi.model.encoding import BATCH, encode, rfc3339
 from agentapi.model.items import Item, Source, body
 
 FRAMES_KEPT = 1 << 20

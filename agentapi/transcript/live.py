@@ -22,6 +22,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from agentapi.model.comparison import squeeze
 from agentapi.model.conversation import Dialog
 from agentapi.model.items import (
     AgentMessage,
@@ -380,7 +381,7 @@ def _fits(exact: Item, told: Item) -> bool:
         case (ToolCall(), ToolCall()):
             return (exact.tool, exact.command) == (told.tool, told.command)
         case (Approval(), Approval()):
-            return "".join(exact.command.split()) == "".join(told.command.split())
+            return squeeze(exact.command) == squeeze(told.command)
         case (Usage(), Usage()):
             return _total(exact) == _total(told)
         case (Notice(), Notice()):

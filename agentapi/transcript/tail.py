@@ -7,15 +7,13 @@ much or too little, and is never kept.
 
 from __future__ import annotations
 
-import re
-
+from agentapi.model.comparison import letters
 from agentapi.model.items import AgentMessage, Item, Plan, Reasoning, ToolCall, UserMessage
 
 KNOWN = 64 * 1024
 """Letters of a turn that are remembered, the last ones."""
 _SHORT = 3
 """A line of fewer letters tells nothing."""
-_NO_LETTERS = re.compile(r"[\W_]+")
 
 
 class Tail:
@@ -66,8 +64,3 @@ class Tail:
     def _covers(self, line: str) -> bool:
         found = letters(line)
         return not found or (bool(self._known) and found in self._known)
-
-
-def letters(text: str) -> str:
-    """The letters and digits of a text."""
-    return _NO_LETTERS.sub("", text)

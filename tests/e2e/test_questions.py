@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from agentapi.conversation.profile import squeeze
+from agentapi.model.comparison import squeeze
 from agentapi.scripted import Reply, Request, ScriptedModel, Shell
 from agentapi.scripted.answers import answer
 from tests.e2e.conftest import Kind as CodexKind

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from agentapi.agents import profile_for
-from agentapi.agents.codex.link.events import Asked, ItemSeen, Standing
+from agentapi.agents.codex.link.events import Asked, Standing
 from agentapi.agents.codex.link.link import CodexLink
 from agentapi.agents.codex.link.tui import LinkedTui
 from agentapi.conversation.status import Source
 from agentapi.model.conversation import Choice, Dialog, Phase
+from agentapi.model.events import ItemChanged
 from agentapi.model.items import AgentMessage, Entry, Turn
 from tests.support.deaf import NUMBERS, Without, blind
 from tests.support.replay import Replayed, prompt, run_virtual
@@ -112,7 +113,7 @@ def _player(driver: LinkedTui, without: tuple[Source, ...]) -> Callable[[str, An
             case "ask":
                 driver.linked(Asked(_dialog(value)))
             case "said":
-                driver.linked(ItemSeen("", "", AgentMessage(value), partial=False))
+                driver.linked(ItemChanged("", "", AgentMessage(value), partial=False))
             case "anew":
                 driver.recorded((), anew=True)
             case "words":

@@ -41,7 +41,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agentapi.conversation.profile import squeeze
+from agentapi.model.comparison import squeeze
 from agentapi.session.exact import INTERRUPTED
 from benchmarks.words import judge
 from tests.support.codex import PROJECT

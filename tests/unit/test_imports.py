@@ -15,7 +15,7 @@ import agentapi
 PACKAGE = Path(agentapi.__file__).parent
 
 FLOORS = (
-    {"agentapi", "chat", "encoding", "files", "logs", "model", "settings", "timing"},
+    {"agentapi", "chat", "files", "model", "settings", "timing"},
     {"conversation", "processes", "scripted", "transcript"},
     {"coder", "daemon", "storage", "terminal"},
     {"agents"},

@@ -18,8 +18,8 @@ from agentapi.agents.generic.typist import (
     TAKEN_LIMIT,
     Typist,
 )
-from agentapi.conversation.profile import squeeze
 from agentapi.conversation.status import Source
+from agentapi.model.comparison import squeeze
 from agentapi.model.conversation import Choice, Dialog, Phase
 from agentapi.model.errors import Busy, DialogOpen, SendError
 

@@ -7,10 +7,9 @@ character goes, also where the program hides it and paints one of its own.
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass
 
-from agentapi.conversation.profile import squeeze
+from agentapi.model.comparison import visible
 from agentapi.model.frames import Frame
 
 SIDES = "│┃║|▌▐"
@@ -108,11 +107,5 @@ def ends_at_cursor(frame: Frame, typed: str) -> bool:
     if ("\n" in typed or len(typed) > 200) and _PASTED.search(left.rstrip()):
         return True
     shown = "".join(line.strip(BLANKS + SIDES) for line in (*above, left))
-    wanted = _visible(typed)[-END:]
-    return bool(wanted) and _visible(shown).endswith(wanted)
-
-
-def _visible(text: str) -> str:
-    """Text without what takes no room on a screen."""
-    apart = unicodedata.normalize("NFD", squeeze(text))
-    return "".join(char for char in apart if unicodedata.category(char) not in ("Mn", "Me", "Cf"))
+    wanted = visible(typed)[-END:]
+    return bool(wanted) and visible(shown).endswith(wanted)

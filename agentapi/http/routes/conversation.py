@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from agentapi.encoding import rfc3339
 from agentapi.http.body import read_model
 from agentapi.http.options import SESSION
 from agentapi.http.replies import described
 from agentapi.http.sse import stream
+from agentapi.model.encoding import rfc3339
 
 
 def add(app: web.Application) -> None:

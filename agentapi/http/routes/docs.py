@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from agentapi.encoding import encode
+from agentapi.model.encoding import encode
 
 
 def add(app: web.Application) -> None:

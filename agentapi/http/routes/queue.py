@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from agentapi.encoding import rfc3339
 from agentapi.http.body import read_model
 from agentapi.http.options import SESSION
 from agentapi.http.problems import Problem, invalid
 from agentapi.http.replies import described
 from agentapi.model.conversation import Phase
+from agentapi.model.encoding import rfc3339
 from agentapi.session.queue import BeingSent, QueueFull, Step
 from agentapi.session.session import AgentEnded, AgentSession, EmptyMessage
 

@@ -32,11 +32,12 @@ from unittest.mock import patch
 
 from agentapi.agents import profile_for
 from agentapi.agents.codex.driver import CodexDriver
-from agentapi.agents.codex.link.events import Asked, ItemSeen, LinkEvent, Standing
+from agentapi.agents.codex.link.events import Asked, LinkEvent, Standing
 from agentapi.agents.codex.link.tui import LinkedTui
 from agentapi.agents.codex.rollout.feed import WatchedRolloutFeed
 from agentapi.conversation.tracker import Tracker
 from agentapi.model.conversation import Phase
+from agentapi.model.events import ItemChanged
 from agentapi.model.items import AgentMessage, Entry, Turn
 from agentapi.scripted import ScriptedModel
 from agentapi.transcript.transcript import Transcript
@@ -83,7 +84,7 @@ class Tape:
                 self.note("stand", [phase.value, detail])
             case Asked(dialog):
                 self.note("ask", dialog and dataclasses.asdict(dialog))
-            case ItemSeen(_, _, AgentMessage(text), False):
+            case ItemChanged(_, _, AgentMessage(text), False):
                 self.note("said", text)
 
     def recorded(self, entries: Sequence[Entry], anew: bool = False) -> None:

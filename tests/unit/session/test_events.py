@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from agentapi.encoding import encode, rfc3339
 from agentapi.model.conversation import Level, Message, Notice, Role, Status
+from agentapi.model.encoding import encode, rfc3339
 from agentapi.session.events import (
     BACKLOG,
     FRAME_LIMIT,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from agentapi.model.conversation import Dialog, Phase
-from agentapi.model.items import Item
+from agentapi.model.events import ItemChanged, SessionKnown, TurnChanged, UsageChanged
 
 _QUIET = """
 thread/readState/changed thread/name/updated thread/goal/cleared thread/goal/updated
@@ -26,47 +25,11 @@ QUIET = frozenset(_QUIET.split())
 
 
 @dataclass(frozen=True, slots=True)
-class Followed:
-    """The TUI's thread is known, or it is another one now."""
-
-    thread: str
-    record: Path | None = None
-    """Its rollout, which is there once it has a turn."""
-
-
-@dataclass(frozen=True, slots=True)
 class Standing:
     """The agent's own word on what it does."""
 
     phase: Phase
     detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class TurnSeen:
-    """A turn began (`started`) or ended (`completed`, `interrupted`, `failed`)."""
-
-    turn: str
-    event: str
-    reason: str = ""
-    duration_ms: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ItemSeen:
-    """An item of a turn, new or in a newer version."""
-
-    turn: str
-    id: str
-    item: Item
-    partial: bool
-
-
-@dataclass(frozen=True, slots=True)
-class UsageSeen:
-    """The tokens so far."""
-
-    usage: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,4 +78,6 @@ class Early:
             take(event)
 
 
-LinkEvent = Followed | Standing | TurnSeen | ItemSeen | UsageSeen | Asked | Failure | Lost
+LinkEvent = (
+    SessionKnown | TurnChanged | ItemChanged | UsageChanged | Standing | Asked | Failure | Lost
+)

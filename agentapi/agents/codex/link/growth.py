@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from agentapi.agents.codex.link.events import ItemSeen
 from agentapi.agents.codex.link.items import GrowingItem
+from agentapi.model.events import ItemChanged
 from agentapi.model.items import AgentMessage, Item
 from agentapi.timing.throttle import Throttle
 
@@ -25,7 +25,7 @@ Json = Mapping[str, Any]
 class Growth:
     """What has begun and not ended. `tell` is given each newer version of an item."""
 
-    def __init__(self, tell: Callable[[ItemSeen], None]) -> None:
+    def __init__(self, tell: Callable[[ItemChanged], None]) -> None:
         self._tell = tell
         self._growing: dict[str, GrowingItem] = {}
         self._raw: dict[str, Json] = {}
@@ -84,4 +84,4 @@ class Growth:
         changed, self._changed = self._changed, {}
         for number in changed:
             growing = self._growing[number]
-            self._tell(ItemSeen(growing.turn, number, growing.current(), partial=True))
+            self._tell(ItemChanged(growing.turn, number, growing.current(), partial=True))

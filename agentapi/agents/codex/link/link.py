@@ -22,18 +22,7 @@ from typing import Any
 from agentapi import __version__
 from agentapi.agents.codex.link.approval import KNOWN, question
 from agentapi.agents.codex.link.command import CodexCommand
-from agentapi.agents.codex.link.events import (
-    QUIET,
-    Asked,
-    Failure,
-    Followed,
-    ItemSeen,
-    LinkEvent,
-    Lost,
-    Standing,
-    TurnSeen,
-    UsageSeen,
-)
+from agentapi.agents.codex.link.events import QUIET, Asked, Failure, LinkEvent, Lost, Standing
 from agentapi.agents.codex.link.growth import Growth
 from agentapi.agents.codex.link.items import GROWING, plan_update, thread_item
 from agentapi.agents.codex.link.question import OpenQuestions, Question
@@ -44,6 +33,7 @@ from agentapi.agents.codex.link.thread import FollowedThread
 from agentapi.agents.codex.link.usage import LinkUsage
 from agentapi.agents.codex.rollout.parse import error_text
 from agentapi.model.conversation import Phase
+from agentapi.model.events import ItemChanged, SessionKnown, TurnChanged, UsageChanged
 
 CONNECT_LIMIT = 5.0
 """Seconds from the socket's appearance to the server's hello."""
@@ -227,7 +217,7 @@ class CodexLink:
         elif method == "turn/plan/updated":
             self._plans += 1
             item = plan_update(params)
-            self._emit(ItemSeen(str(params.get("turnId")), f"plan {self._plans}", item, False))
+            self._emit(ItemChanged(str(params.get("turnId")), f"plan {self._plans}", item, False))
         elif not self._counted(method, params):
             self._note_strange(method, params)
 
@@ -245,7 +235,7 @@ class CodexLink:
         else:
             return False
         if (usage := self._usage.snapshot()) is not None:
-            self._emit(UsageSeen(usage))
+            self._emit(UsageChanged(usage))
         return True
 
     def _requested(self, number: RequestId, method: str, params: Json) -> None:
@@ -270,7 +260,7 @@ class CodexLink:
         self._turn = None
         self._note_model(thread)
         path = thread.get("path")
-        self._emit(Followed(thread["id"], Path(path) if isinstance(path, str) else None))
+        self._emit(SessionKnown(thread["id"], Path(path) if isinstance(path, str) else None))
         self._thread.subscribe(once=True)
         self._status(thread.get("status"))
 
@@ -309,14 +299,14 @@ class CodexLink:
         if method == "turn/started":
             self._turn_is(params)
             self._thread.begin()
-            self._emit(TurnSeen(number, "started"))
+            self._emit(TurnChanged(number, "started"))
             return
         self._growth.flush()
         self._growth.clear()
         error, duration = turn.get("error"), turn.get("durationMs")
         reason = error_text(error) if isinstance(error, dict) else ""
         duration = duration if isinstance(duration, int) else None
-        self._emit(TurnSeen(number, str(turn.get("status")), reason, duration))
+        self._emit(TurnChanged(number, str(turn.get("status")), reason, duration))
 
     def _turn_is(self, params: object) -> None:
         """Note the id of the turn that runs."""
@@ -338,7 +328,7 @@ class CodexLink:
             self._growth.end(number)
         else:
             self._growth.begin(turn, raw, item)
-        self._emit(ItemSeen(turn, number, item, partial=not completed))
+        self._emit(ItemChanged(turn, number, item, partial=not completed))
 
     def _subscribed(self, answer: object, new: bool) -> None:
         """Take what the answer tells of the thread, and what was missed of its first turn: what

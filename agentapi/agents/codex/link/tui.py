@@ -12,25 +12,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from agentapi.agents.codex.link.events import (
-    Asked,
-    Failure,
-    Followed,
-    ItemSeen,
-    LinkEvent,
-    Lost,
-    Standing,
-    TurnSeen,
-    UsageSeen,
-)
+from agentapi.agents.codex.link.events import Asked, Failure, LinkEvent, Lost, Standing
 from agentapi.agents.codex.link.link import CodexLink
 from agentapi.agents.codex.link.rpc import RpcError, RpcLost
 from agentapi.agents.codex.screen.completeness import PAINT_LIMIT, STALL_LIMIT, Owed
 from agentapi.agents.generic.stopper import INTERRUPT_AGAIN, INTERRUPT_LIMIT
 from agentapi.agents.generic.tui import ANSWER_LIMIT, TuiDriver
-from agentapi.conversation.profile import squeeze
 from agentapi.conversation.status import Source
 from agentapi.conversation.tracker import Said, same_question
+from agentapi.model.comparison import squeeze
 from agentapi.model.conversation import Dialog, Phase
 from agentapi.model.errors import Busy, DialogOpen, SendError
 from agentapi.model.events import ItemChanged, SessionKnown, TurnChanged, UsageChanged
@@ -193,9 +183,9 @@ class LinkedTui(TuiDriver):
     def linked(self, event: LinkEvent) -> None:
         """Take what the link tells."""
         match event:
-            case Followed(thread, record):
+            case SessionKnown():
                 self._settling.cancel()  # as long as usual from now on
-                self._emit(SessionKnown(thread, record))
+                self._emit(event)
             case Standing(phase, detail):
                 if phase is not Phase.IDLE:
                     self._saw_begin(f"link: {detail}")
@@ -204,21 +194,21 @@ class LinkedTui(TuiDriver):
             case Asked(dialog):
                 self.tracker.ask(dialog and self._as_told(dialog))
                 self._evaluate()
-            case ItemSeen(turn, number, item, partial):
+            case ItemChanged(turn, _, item, partial):
                 if isinstance(item, UserMessage) and not partial:
                     self._recent.append(item.text)
                 elif isinstance(item, AgentMessage) and not partial:
                     self._owed.add(turn, item.text)
-                self._emit(ItemChanged(turn, number, item, partial))
-            case TurnSeen(turn, what, reason, duration):
-                if what == "started":
+                self._emit(event)
+            case TurnChanged():
+                if event.event == "started":
                     self._owed.clear()
                     self._saw_begin("link: turn started")
                     self._evaluate()
-                self._emit(TurnChanged(turn, what, reason, duration))
-            case UsageSeen(usage):
+                self._emit(event)
+            case UsageChanged(usage):
                 self.usage = usage
-                self._emit(UsageChanged(usage))
+                self._emit(event)
             case Failure(message, retries):
                 log.info("Codex told an error%s: %s", ", and tries again" * retries, message)
             case Lost(why):
@@ -269,9 +259,9 @@ class LinkedTui(TuiDriver):
         super()._say([self._exact(part) if part.by_user else part for part in said])
 
     def _exact(self, part: Said) -> Said:
-        shown = "".join(part.text.split())
+        shown = squeeze(part.text)
         for text in reversed(self._recent):
-            if "".join(text.split()) == shown:
+            if squeeze(text) == shown:
                 return Said(text, by_user=True)
         return part
 

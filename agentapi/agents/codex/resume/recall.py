@@ -17,6 +17,7 @@ from typing import Any
 from agentapi.agents.codex.resume.session_files import history
 from agentapi.agents.codex.rollout.quick_json import loads
 from agentapi.model.conversation import Message, Role
+from agentapi.model.encoding import parse_rfc3339
 
 INTERRUPTED = "■ Conversation interrupted"
 _UNRECORDED = 3
@@ -110,10 +111,9 @@ def _roll_back(said: list[Said], turns: object) -> None:
 
 def _time(text: object) -> datetime:
     try:
-        time = datetime.fromisoformat(str(text))
+        return parse_rfc3339(str(text))
     except ValueError:
         return datetime.now(UTC)
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,11 +21,13 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 from sys import version_info
 from typing import IO, Any, NamedTuple, cast
+
+from agentapi.model.encoding import parse_rfc3339
 
 SESSION_ID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 """What Codex gives its sessions: UUIDs."""
@@ -293,10 +295,9 @@ def begun(rollout: Path) -> datetime | None:
     """When the session began, or the one that it is a fork of. Raises `OSError`."""
     meta = read_meta(parts_of(rollout)[0].path)
     try:
-        time = datetime.fromisoformat(meta.started) if meta is not None else None
+        return parse_rfc3339(meta.started) if meta is not None else None
     except ValueError:
         return None
-    return time if time is None or time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def history(rollout: Path) -> Iterator[tuple[bytes, bool]]:

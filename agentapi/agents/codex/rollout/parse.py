@@ -22,6 +22,7 @@ from datetime import datetime
 from agentapi.agents.codex.rollout import tools
 from agentapi.agents.codex.rollout.lines import Payload, Record, RolloutLines
 from agentapi.agents.codex.rollout.usage import UsageMeter
+from agentapi.model.encoding import parse_rfc3339
 from agentapi.model.items import (
     AgentMessage,
     Approval,
@@ -360,7 +361,6 @@ def error_text(failure: Payload) -> str:
 
 def _time(value: object) -> datetime | None:
     try:
-        time = datetime.fromisoformat(str(value))
+        return parse_rfc3339(str(value))
     except ValueError:
         return None
-    return time if time.tzinfo else None

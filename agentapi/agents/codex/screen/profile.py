@@ -9,11 +9,11 @@ Furniture is told from an agent that quotes it by place and by faintness, not by
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 
 from agentapi.agents.codex.screen.dialogs import read_dialog
-from agentapi.conversation.profile import AgentProfile, Composer, Reading, Unsendable, squeeze
+from agentapi.conversation.profile import AgentProfile, Composer, Reading, Unsendable
+from agentapi.model.comparison import visible
 from agentapi.model.conversation import Phase
 from agentapi.model.frames import Frame
 
@@ -151,7 +151,7 @@ class CodexProfile(AgentProfile):
         shown = reading.composer.text
         if (sign := _PASTED.fullmatch(shown)) and int(sign[1]) == len(typed):
             return True
-        shown, wanted = _visible(shown), _visible(typed)
+        shown, wanted = visible(shown), visible(typed)
         return len(shown) <= len(wanted) and shown.endswith(wanted[-40:])
 
 
@@ -161,12 +161,6 @@ CODEX = CodexProfile(
     has_composer=True,
     report_unfocused=True,
 )
-
-
-def _visible(text: str) -> str:
-    """Text without what takes no room on a screen, which a terminal may join, move or drop."""
-    apart = unicodedata.normalize("NFD", squeeze(text))
-    return "".join(c for c in apart if unicodedata.category(c) not in ("Mn", "Me", "Cf"))
 
 
 def squeeze_blank(lines: Sequence[str]) -> list[str]:

@@ -13,7 +13,7 @@ import pytest
 from agentapi.agents import profile_for
 from agentapi.agents.codex.driver import CodexDriver
 from agentapi.agents.codex.link.command import CodexCommand
-from agentapi.agents.codex.link.events import Followed, LinkEvent, Lost
+from agentapi.agents.codex.link.events import LinkEvent, Lost
 from agentapi.agents.codex.link.tui import LinkedTui
 from agentapi.model.events import DriverEvent, Exited, SessionKnown
 
@@ -108,10 +108,10 @@ def links(monkeypatch: pytest.MonkeyPatch) -> list[Link]:
 async def test_what_the_link_tells_before_there_is_a_tui_is_told_behind_its_start(
     links: list[Link], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Link, "script", lambda link: link.sink(Followed("session")))
+    monkeypatch.setattr(Link, "script", lambda link: link.sink(SessionKnown("session")))
     place = Place(tmp_path)
     await place.driver.start(place.take)
-    links[0].sink(Followed("other"))
+    links[0].sink(SessionKnown("other"))
     known = [event.id for event in place.told if isinstance(event, SessionKnown)]
     assert known == ["session", "other"]
     assert place.driver.link == "on"

@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentapi.agents.codex.link.command import CodexCommand
-from agentapi.agents.codex.link.events import Followed, ItemSeen, LinkEvent, Standing
+from agentapi.agents.codex.link.events import LinkEvent, Standing
 from agentapi.agents.codex.link.items import GrowingItem, shell_words, thread_item
 from agentapi.agents.codex.link.link import CodexLink
 from agentapi.agents.codex.link.rpc import RpcError
 from agentapi.agents.codex.link.thread import FollowedThread
 from agentapi.agents.codex.link.usage import LinkUsage
 from agentapi.model.conversation import Phase
+from agentapi.model.events import ItemChanged, SessionKnown
 from agentapi.model.items import AgentMessage, Other, ToolCall, UserMessage
 
 SOCKET = Path("/run/agentapi-x/s")
@@ -135,8 +136,8 @@ async def test_what_was_missed_of_a_first_turn_is_in_the_answer_to_the_subscript
         await thread._subscribing
     said, whole = UserMessage("hi"), AgentMessage("Hel")
     assert told == [
-        ItemSeen("t", "1", said, partial=False),
-        *(ItemSeen("t", "1", said, partial=False), ItemSeen("t", "2", whole, partial=False)),
+        ItemChanged("t", "1", said, partial=False),
+        *(ItemChanged("t", "1", said, partial=False), ItemChanged("t", "2", whole, partial=False)),
     ]
     assert [params["excludeTurns"] for params in asked] == [False, False, True]
 
@@ -206,7 +207,7 @@ async def test_a_thread_that_the_tui_left_and_opens_again_is_followed_again() ->
         link._notified("thread/status/changed", {"threadId": thread, "status": {"type": kind}})
 
     def followed() -> list[str]:
-        return [event.thread for event in told if isinstance(event, Followed)]
+        return [event.id for event in told if isinstance(event, SessionKnown)]
 
     for thread in ("one", "two"):
         link._notified("thread/started", {"thread": {"id": thread, "status": {"type": "idle"}}})

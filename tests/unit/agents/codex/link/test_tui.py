@@ -12,15 +12,7 @@ from typing import Any, cast
 import pytest
 
 from agentapi.agents import profile_for
-from agentapi.agents.codex.link.events import (
-    Asked,
-    Followed,
-    ItemSeen,
-    LinkEvent,
-    Lost,
-    Standing,
-    TurnSeen,
-)
+from agentapi.agents.codex.link.events import Asked, LinkEvent, Lost, Standing
 from agentapi.agents.codex.link.link import CodexLink
 from agentapi.agents.codex.link.question import Question, asking
 from agentapi.agents.codex.link.rpc import RpcError, RpcLost
@@ -30,6 +22,7 @@ from agentapi.agents.generic.stopper import INTERRUPT_LIMIT
 from agentapi.agents.generic.tui import DIALOG_REST, DRAIN
 from agentapi.model.conversation import Phase
 from agentapi.model.errors import Busy, DialogOpen, SendError
+from agentapi.model.events import ItemChanged, SessionKnown, TurnChanged
 from agentapi.model.items import AgentMessage, Entry, Turn, UserMessage
 from tests.support.replay import run_virtual
 from tests.support.stage import DONE, WORKING, Detached, Stage
@@ -118,7 +111,7 @@ class LinkedStage(Stage):
 
     async def started(self) -> None:
         """Ready for a prompt, as the link says, too."""
-        self.tell(Followed("thread"), AT_REST)
+        self.tell(SessionKnown("thread"), AT_REST)
         await self.ready()
 
     async def working(self, text: str = "hi") -> None:
@@ -126,16 +119,16 @@ class LinkedStage(Stage):
         await self.started()
         sending = asyncio.create_task(self.driver.send(text))
         await asyncio.sleep(0)
-        self.tell(ACTIVE, TurnSeen("t", "started"))
+        self.tell(ACTIVE, TurnChanged("t", "started"))
         await sending
         self.paint(f"› {text}", "", "• Working (0s • esc to interrupt)")
 
     def ends(self, *said: str) -> None:
         """The turn is over on the link, whatever the screen shows."""
-        self.tell(ItemSeen("t", "u", UserMessage("hi"), partial=False))
+        self.tell(ItemChanged("t", "u", UserMessage("hi"), partial=False))
         for number, text in enumerate(said):
-            self.tell(ItemSeen("t", str(number), AgentMessage(text), partial=False))
-        self.tell(AT_REST, TurnSeen("t", "completed"))
+            self.tell(ItemChanged("t", str(number), AgentMessage(text), partial=False))
+        self.tell(AT_REST, TurnChanged("t", "completed"))
 
     @property
     def phase(self) -> str:
@@ -173,7 +166,7 @@ def seconds() -> float:
     "begins",
     [
         lambda stage: stage.tell(ACTIVE),
-        lambda stage: stage.tell(TurnSeen("t", "started")),
+        lambda stage: stage.tell(TurnChanged("t", "started")),
         lambda stage: stage.tell(Standing(Phase.BLOCKED, "waitingOnApproval")),
         lambda stage: stage.driver.feed(WORKING),
         lambda stage: stage.record("t"),
@@ -403,7 +396,7 @@ def test_a_question_is_told_when_the_screen_shows_it_too() -> None:
 
     async def script(stage: LinkedStage) -> None:
         await stage.working()
-        stage.tell(ItemSeen("t", "m", AgentMessage("I will look."), partial=False))
+        stage.tell(ItemChanged("t", "m", AgentMessage("I will look."), partial=False))
         stage.paint("› hi", "", "• I will look.")
         stage.tell(Asked(QUESTION.dialog), Standing(Phase.BLOCKED, "waitingOnApproval"))
         assert stage.phase == "working"

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from agentapi.logs import INTERVAL, Seldom
+from agentapi.daemon.logs import INTERVAL, Seldom
 
 
 def record(

@@ -7,6 +7,8 @@ import logging
 import sys
 from datetime import UTC, datetime
 
+from agentapi.model.encoding import rfc3339
+
 
 class _TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
@@ -18,7 +20,7 @@ class _TextFormatter(logging.Formatter):
 class _JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         entry = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z"),
+            "time": rfc3339(datetime.fromtimestamp(record.created, UTC)),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
@@ -28,10 +30,9 @@ class _JsonFormatter(logging.Formatter):
         return json.dumps(entry)
 
 
-SELDOM = {"seldom": True}
-"""`extra` of a record of a condition that may come up a thousand times a second."""
 INTERVAL = 60.0
-"""Seconds between two records of such a condition."""
+"""Seconds between two records of a condition that may come up a thousand times a second: those that
+are logged with `extra={"seldom": True}`."""
 _LIBRARIES = ("asyncio", "aiohttp")
 """Their records, which may have a traceback each, count as seldom."""
 _MOST_KINDS = 1000
