@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import difflib
 import logging
-import shlex
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,6 +24,7 @@ from agentapi import __version__
 from agentapi.agents.acp.permission import Option, Question
 from agentapi.agents.acp.text import Chunk, Operation, Plan, Remark, Tool
 from agentapi.agents.acp.wire import AgentRefused, LineTransport, LoginNeeded, Message
+from agentapi.agents.shell import command_line
 
 log = logging.getLogger(__name__)
 
@@ -290,15 +290,8 @@ def _pick(raw: dict[str, Any], keys: Iterable[str]) -> str:
         if isinstance(value, str) and value:
             return value
         if isinstance(value, list) and value and all(isinstance(word, str) for word in value):
-            return _command_line(value)
+            return command_line(value)
     return ""
-
-
-def _command_line(words: list[str]) -> str:
-    """A command as a user would type it, without the shell that only wraps it."""
-    if len(words) == 3 and words[0].endswith("sh") and words[1] in ("-c", "-lc"):
-        return words[2]
-    return shlex.join(words)
 
 
 def _said(content: Iterable[object]) -> str:

@@ -12,10 +12,11 @@ from collections.abc import Callable, Mapping
 
 from agentapi.agents.codex.json_values import Json, as_text
 from agentapi.agents.codex.link.forms import elicitation, user_input
-from agentapi.agents.codex.link.items import changes_text, shell_words
+from agentapi.agents.codex.link.items import changes_text
 from agentapi.agents.codex.link.question import Question, Result, asking
 from agentapi.agents.codex.link.rpc import RequestId
 from agentapi.agents.codex.screen.dialogs import RULE
+from agentapi.agents.shell import unwrapped
 
 _REFUSE = "No, and tell Codex what to do differently"
 _LABELS = {
@@ -53,7 +54,7 @@ def question(request: RequestId, method: str, params: Json, item: Json) -> Quest
 
 
 def _command(request: RequestId, params: Json) -> Question:
-    command, reason = shell_words(params.get("command")), as_text(params.get("reason"))
+    command, reason = unwrapped(as_text(params.get("command"))), as_text(params.get("reason"))
     kind, title, labels = "command", "Would you like to run the following command?", _LABELS
     network = params.get("networkApprovalContext")
     if isinstance(network, dict):

@@ -7,11 +7,11 @@ Codex sends and this file does not know becomes `Other`, as it was.
 from __future__ import annotations
 
 import json
-import shlex
 from dataclasses import dataclass, field, replace
 
 from agentapi.agents.codex.json_values import Json, as_object, as_objects, as_text, as_texts
 from agentapi.agents.codex.rollout import tools
+from agentapi.agents.shell import unwrapped
 from agentapi.model.items import (
     AgentMessage,
     Item,
@@ -81,16 +81,6 @@ def plan_update(params: Json) -> Plan:
     return Plan(as_text(params.get("explanation")), steps)
 
 
-def shell_words(command: object) -> str:
-    """The command without the shell around it, as Codex's own screen shows it."""
-    text = as_text(command)
-    try:
-        words = shlex.split(text)
-    except ValueError:
-        return text
-    return words[2] if len(words) == 3 and words[1] in ("-c", "-lc") else text
-
-
 def changes_text(changes: object) -> str:
     """A patch as text: each file's name with what becomes of it, then its lines."""
     parts = []
@@ -142,7 +132,7 @@ def _command(raw: Json) -> ToolCall:
     code, duration = raw.get("exitCode"), raw.get("durationMs")
     return ToolCall(
         tools.SHELL,
-        command=shell_words(raw.get("command")),
+        command=unwrapped(as_text(raw.get("command"))),
         output=as_text(raw.get("aggregatedOutput")),
         exit_code=code if isinstance(code, int) else None,
         duration_ms=duration if isinstance(duration, int) else None,

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from agentapi.agents import shell
 from agentapi.agents.codex.rollout.quick_json import loads
 from agentapi.model.items import ToolCall
 
@@ -64,13 +64,10 @@ def escalation(arguments: str) -> str | None:
 
 
 def command_line(command: object) -> str:
-    """A command as somebody would type it: the script of `bash -lc SCRIPT`, else the words."""
+    """A command, in whichever of its forms, as somebody would type it."""
     if not isinstance(command, list):
         return str(command)
-    words = [str(word) for word in command]
-    if len(words) == 3 and words[1] in ("-c", "-lc"):
-        return words[2]
-    return shlex.join(words)
+    return shell.command_line([str(word) for word in command])
 
 
 def answered(call: ToolCall, output: object) -> ToolCall:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from agentapi.agents.codex.link.command import CodexCommand
 from agentapi.agents.codex.link.events import LinkEvent, Standing
-from agentapi.agents.codex.link.items import GrowingItem, shell_words, thread_item
+from agentapi.agents.codex.link.items import GrowingItem, thread_item
 from agentapi.agents.codex.link.link import CodexLink
 from agentapi.agents.codex.link.rpc import RpcError
 from agentapi.agents.codex.link.thread import FollowedThread
@@ -82,8 +82,6 @@ def test_items() -> None:
     said = {"type": "userMessage", "content": [{"type": "text", "text": "a"}, {"type": "image"}]}
     assert thread_item(said) == UserMessage("a")
     assert thread_item({"type": "new", "x": 1}) == Other("new", {"type": "new", "x": 1})
-    assert shell_words("/bin/bash -lc 'ls -l'") == "ls -l"
-    assert shell_words("git 'unclosed") == "git 'unclosed"
 
 
 def test_an_item_grows() -> None:
