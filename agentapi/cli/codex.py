@@ -16,7 +16,7 @@ from agentapi.agents.codex.driver import CodexDriver
 from agentapi.agents.codex.launch import INLINE, known_flags
 from agentapi.agents.codex.options import CodexSettings
 from agentapi.agents.codex.processes import open_for_writing, wait_for_end
-from agentapi.agents.codex.resume.driver import Plan, ResumingDriver
+from agentapi.agents.codex.resume.driver import ResumingDriver, RunPlan
 from agentapi.agents.codex.resume.past import Past
 from agentapi.agents.codex.resume.recall import known, recall
 from agentapi.agents.codex.resume.session_files import (
@@ -95,8 +95,8 @@ class CodexRun:
 
     # -- running -----------------------------------------------------------------------------
 
-    def _plan(self, resume: bool) -> Plan:
-        return Plan(
+    def _plan(self, resume: bool) -> RunPlan:
+        return RunPlan(
             make=self._make,
             resume=resume,
             free=self._free,

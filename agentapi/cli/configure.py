@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from agentapi.agents.codex.config.config import Plan
+    from agentapi.agents.codex.config.config import ConfigPlan
 
 _FILE = click.Path(path_type=Path, dir_okay=False, allow_dash=False)
 _FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -126,7 +126,7 @@ def _api_key(file: Path | None) -> str:
     return (read_given(file) if file else os.environ.get("OPENAI_API_KEY", "")).strip()
 
 
-def _report(plan: Plan, dry_run: bool) -> Iterator[str]:
+def _report(plan: ConfigPlan, dry_run: bool) -> Iterator[str]:
     for change in plan.changes:
         state = "unchanged" if not change.needed else "would be written" if dry_run else "written"
         yield f"{change.path}: {state}"

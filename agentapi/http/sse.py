@@ -23,7 +23,7 @@ HEADERS = {
 PING = b": ping\n\n"
 
 
-class Frames(Protocol):
+class EventStream(Protocol):
     """What a stream is written from: `agentapi.session.events.Subscription` and its like."""
 
     on_overflow: Callable[[], None] | None
@@ -35,7 +35,7 @@ class Frames(Protocol):
         """Take no more."""
 
 
-async def stream(request: web.Request, subscription: Frames) -> web.StreamResponse:
+async def stream(request: web.Request, subscription: EventStream) -> web.StreamResponse:
     """Write what the subscription gives, a comment where it gives nothing for a while.
 
     A client that went away cancels this; one that reads too slowly has its connection cut, even
@@ -47,7 +47,7 @@ async def stream(request: web.Request, subscription: Frames) -> web.StreamRespon
         subscription.close()
 
 
-async def _write(request: web.Request, subscription: Frames) -> web.StreamResponse:
+async def _write(request: web.Request, subscription: EventStream) -> web.StreamResponse:
     response = web.StreamResponse(headers=HEADERS)
     transport = request.transport
     if transport is not None:
@@ -61,7 +61,7 @@ async def _write(request: web.Request, subscription: Frames) -> web.StreamRespon
     return response
 
 
-async def _next(subscription: Frames, patience: float) -> bytes:
+async def _next(subscription: EventStream, patience: float) -> bytes:
     try:
         async with asyncio.timeout(patience):
             return await subscription.take()

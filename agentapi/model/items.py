@@ -29,7 +29,7 @@ class Kind(StrEnum):
     OTHER = "other"
 
 
-class Source(StrEnum):
+class ItemSource(StrEnum):
     """Where an item comes from, the most exact first."""
 
     LINK = "link"
@@ -136,7 +136,7 @@ class Error:
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class NoticeItem:
     """Something that happened beside the conversation."""
 
     kind: ClassVar[Kind] = Kind.NOTICE
@@ -164,7 +164,7 @@ Item = (
     | Usage
     | Turn
     | Error
-    | Notice
+    | NoticeItem
     | Other
 )
 

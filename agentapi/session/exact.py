@@ -17,15 +17,15 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from agentapi.agents.acp import text as acp_text
+from agentapi.conversation.turn_text import Chunk, PlanPart, ToolPart, TurnText
 from agentapi.model.comparison import squeeze
 from agentapi.model.conversation import Message, PhaseState, Role
 from agentapi.model.items import (
     AgentMessage,
     Error,
-    Notice,
+    ItemSource,
+    NoticeItem,
     Plan,
-    Source,
     ToolCall,
     Turn,
     UserMessage,
@@ -83,7 +83,7 @@ class ExactMessages:
             return True
         self._transcript.flush()
         items = self._answer(self._questions[-1])
-        if self._transcript.recorded and any(item.source is Source.LINK for item in items):
+        if self._transcript.recorded and any(item.source is ItemSource.LINK for item in items):
             return False
         return _ended(items) or _ends_with_text(items)
 
@@ -153,7 +153,11 @@ class ExactMessages:
         told of that stays as it is."""
         for number in ids:
             item = self._transcript.find(number)
-            if item is not None and isinstance(item.item, Notice) and item.item.event == "rollback":
+            if (
+                item is not None
+                and isinstance(item.item, NoticeItem)
+                and item.item.event == "rollback"
+            ):
                 for question in self._questions:
                     if question.item >= number:
                         question.item, question.settled = 0, True
@@ -192,7 +196,7 @@ class ExactMessages:
         found = dict(self._match(place, after))
         for number in range(place, len(self._questions)):
             question, item = self._questions[number], found.get(number)
-            question.settled = item is not None and item.source is not Source.LINK
+            question.settled = item is not None and item.source is not ItemSource.LINK
             before, question.item = question.item, item.id if item is not None else 0
             if question.item != before:
                 yield number
@@ -210,7 +214,7 @@ class ExactMessages:
                     break
 
     def _is_news(self, item: TranscriptItem) -> bool:
-        told = item.source is not Source.SCREEN
+        told = item.source is not ItemSource.SCREEN
         return told and (item.time is None or item.time >= self._since)
 
     def _answer(self, question: _Question) -> list[TranscriptItem]:
@@ -225,7 +229,7 @@ class ExactMessages:
                 begins = item.item.event == "started"
             elif isinstance(item.item, UserMessage) and (begins or not last):
                 break
-            if last or item.source is not Source.SCREEN:
+            if last or item.source is not ItemSource.SCREEN:
                 found.append(item)
         return found
 
@@ -235,11 +239,11 @@ class ExactMessages:
         last = question is self._questions[-1]
         ended = _ended(items)
         if ended:  # what the screen has beyond is only painted otherwise
-            items = [item for item in items if item.source is not Source.SCREEN]
+            items = [item for item in items if item.source is not ItemSource.SCREEN]
         text = ""
         if ended or (last and self._working) or _ends_with_text(items):
             text = answer_text(items)
-        question.exact = bool(text) and any(i.source is not Source.SCREEN for i in _said(items))
+        question.exact = bool(text) and any(i.source is not ItemSource.SCREEN for i in _said(items))
         if not last:
             if question.exact:
                 self._history.replace(question.number + 1, text)
@@ -254,26 +258,26 @@ def answer_text(items: Iterable[TranscriptItem]) -> str:
     line for each tool that it used and the list of its plan between them.
 
     An error that nothing came after is its end."""
-    turn = acp_text.TurnText()
+    turn = TurnText()
     error = ""
     for entry in items:
         key, item = str(entry.id), entry.item
         match item:
             case AgentMessage(text):
-                turn.apply(acp_text.Chunk(text, key))
+                turn.apply(Chunk(text, key))
                 error = ""
             case ToolCall():
-                turn.apply(acp_text.Tool(key, tool_title(item), _status(item)))
+                turn.apply(ToolPart(key, tool_title(item), _status(item)))
                 error = ""
             case Plan():
                 steps = tuple((step["status"], step["step"]) for step in item.steps)
-                turn.apply(acp_text.Plan("plan", steps, item.text))
+                turn.apply(PlanPart("plan", steps, item.text))
             case Error(text):
                 error = f"■ {text}"
             case Turn(event="aborted"):
                 error = error or INTERRUPTED
     if error:
-        turn.apply(acp_text.Chunk(error, "error"))
+        turn.apply(Chunk(error, "error"))
     return turn.text()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 
-from agentapi.storage.state import State
+from agentapi.storage.state import SavedState
 
 BLANK = " \t\n\r\f\v"
 """What is trimmed off both ends of a user message."""
@@ -17,7 +17,7 @@ BLANK = " \t\n\r\f\v"
 class InitialPrompt:
     """The initial prompt on its way: not known yet, waiting, being sent, sent or given up."""
 
-    def __init__(self, given: str | Awaitable[str | None] | None, history: State) -> None:
+    def __init__(self, given: str | Awaitable[str | None] | None, history: SavedState) -> None:
         self._history = history
         self.coming: Awaitable[str | None] | None = None
         self.text = ""

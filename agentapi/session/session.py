@@ -43,7 +43,7 @@ from agentapi.model.events import (
     ScreenChanged,
     UserText,
 )
-from agentapi.model.items import Source
+from agentapi.model.items import ItemSource
 from agentapi.session.events import EventHub, Subscription, status_event
 from agentapi.session.exact import ExactMessages
 from agentapi.session.history import History
@@ -54,7 +54,7 @@ from agentapi.session.queue import MessageQueue, Queued
 from agentapi.session.screen_feed import ScreenFeed
 from agentapi.session.stats import SessionStats
 from agentapi.session.transcript_events import tell_live
-from agentapi.storage.state import NullStore, RestoredState, State, Store
+from agentapi.storage.state import NullStore, RestoredState, SavedState, Store
 from agentapi.transcript.transcript import Transcript
 
 INTERRUPT_LIMIT = 10.0
@@ -68,7 +68,7 @@ __all__ = [
     "EmptyMessage",
     "NullStore",
     "RestoredState",
-    "State",
+    "SavedState",
     "Store",
 ]
 
@@ -111,7 +111,7 @@ class AgentSession:
         self.resumed = bool(self._restored.messages)
         self._history = History(self.hub, clock, self._save)
         on_terminal = driver.transport == "pty"
-        source = Source.SCREEN if on_terminal else Source.ACP
+        source = ItemSource.SCREEN if on_terminal else ItemSource.ACP
         self.transcript = Transcript(opening=on_terminal, source=source)
         self._opening = True  # no user message yet in this run
         self._phase = PhaseState(Phase.STARTING, "not started yet")
@@ -187,11 +187,11 @@ class AgentSession:
         """The messages that wait for the agent to be idle."""
         return self._outbox.queue
 
-    def state(self) -> State:
+    def state(self) -> SavedState:
         """What must survive."""
         queue = self.queue.state()
         extra = self._restored.extra
-        return State(
+        return SavedState(
             messages=tuple(self._history.messages),
             initial_prompt=self._outbox.prompt.text,
             initial_prompt_sent=self._outbox.prompt.sent,

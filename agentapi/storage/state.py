@@ -11,7 +11,7 @@ from agentapi.model.conversation import Message
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class SavedState:
     """What must survive."""
 
     messages: Sequence[Message] = ()
@@ -22,7 +22,7 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
-class RestoredState(State):
+class RestoredState(SavedState):
     """The state that an earlier run left."""
 
     warnings: tuple[str, ...] = ()
@@ -32,7 +32,7 @@ class RestoredState(State):
 class Store(Protocol):
     """Where the state is kept."""
 
-    def save(self, state: State) -> None:
+    def save(self, state: SavedState) -> None:
         """Keep the state: written, though perhaps not yet synced, when this returns.
 
         Never raises: who cannot write says so by a notice, and the agent goes on."""
@@ -45,7 +45,7 @@ class Store(Protocol):
 class NullStore:
     """Keeps nothing."""
 
-    def save(self, state: State) -> None:
+    def save(self, state: SavedState) -> None:
         """Do nothing."""
 
     def set_aside(self) -> Path | None:

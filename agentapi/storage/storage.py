@@ -29,9 +29,9 @@ from agentapi.files import write_atomically
 from agentapi.model.conversation import Message, Role
 from agentapi.model.encoding import parse_rfc3339, rfc3339
 from agentapi.processes.locks import HeldFile, hold
-from agentapi.storage.state import RestoredState, State
+from agentapi.storage.state import RestoredState, SavedState
 
-__all__ = ["RestoredState", "State", "StateStore"]
+__all__ = ["RestoredState", "SavedState", "StateStore"]
 
 T = TypeVar("T")
 
@@ -92,7 +92,7 @@ class StateStore:
             warnings=warnings + more,
         )
 
-    def save(self, state: State) -> None:
+    def save(self, state: SavedState) -> None:
         """Write what changed; on return it is in the files. Trouble goes to `warn`, and the next
         save tries again."""
         if not self._saves:
@@ -138,7 +138,7 @@ class StateStore:
             self._held.remove()
             self._held = None
 
-    def _encode(self, state: State) -> bytes:
+    def _encode(self, state: SavedState) -> bytes:
         """The file's bytes; a message is encoded again only when it changed."""
         encoded = self._encoded
         parts: list[bytes] = []
@@ -282,7 +282,7 @@ def _keep(source: Path, name: Path) -> None:
         write_atomically(name, source.read_bytes())
 
 
-def parse_state(data: bytes) -> State:
+def parse_state(data: bytes) -> SavedState:
     """The state in the bytes of a state file. Raises `ValueError` saying what is wrong."""
     document = _object(data)
     version = document.get("version")
@@ -295,7 +295,7 @@ def parse_state(data: bytes) -> State:
     sent = document.get("initial_prompt_sent") or False
     if not isinstance(prompt, str) or not isinstance(sent, bool):
         raise ValueError("initial_prompt is not a text or initial_prompt_sent not a boolean")
-    return State(
+    return SavedState(
         messages=tuple(_message(number, item) for number, item in enumerate(items or ())),
         initial_prompt=_whole(prompt),
         initial_prompt_sent=sent,

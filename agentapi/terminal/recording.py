@@ -23,7 +23,7 @@ AGAIN = "started again"
 """The marker between two runs of a program in one recording."""
 
 
-class Event(NamedTuple):
+class RecordedEvent(NamedTuple):
     """One line of a recording."""
 
     seconds: float
@@ -146,7 +146,7 @@ class Recording:
 
     columns: int
     rows: int
-    events: tuple[Event, ...]
+    events: tuple[RecordedEvent, ...]
 
     def output(self) -> bytes:
         """All that the program wrote."""
@@ -198,12 +198,12 @@ def _header(path: Path, line: str) -> dict[str, int]:
     return dict(header)
 
 
-def _event(value: object) -> Event:
+def _event(value: object) -> RecordedEvent:
     match value:
         case [int() | float() as seconds, str() as kind, str() as data]:
             if kind == "r":
                 _size(data)
-            return Event(float(seconds), kind, data)
+            return RecordedEvent(float(seconds), kind, data)
     raise ValueError("expected [seconds, kind, text]")
 
 

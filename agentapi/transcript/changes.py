@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from agentapi.model.encoding import BATCH, encode, rfc3339
-from agentapi.model.items import Item, Source, body
+from agentapi.model.items import Item, ItemSource, body
 
 FRAMES_KEPT = 1 << 20
 """Bytes of encoded changes that are kept for the next subscriber, the last ones."""
@@ -31,7 +31,7 @@ class TranscriptItem:
     time: datetime | None
     item: Item
     partial: bool
-    source: Source
+    source: ItemSource
 
     def wire(self) -> dict[str, object]:
         """The item as `GET /transcript` has it."""
@@ -100,7 +100,7 @@ class Changes:
         self._ids = [item_id for _, item_id in kept]
 
 
-class Frames:
+class EncodedChanges:
     """The changes as server-sent events: each is encoded once for all that follow closely."""
 
     def __init__(self, find: Callable[[int], TranscriptItem | None]) -> None:
@@ -135,7 +135,7 @@ class TranscriptSubscription:
     def __init__(
         self,
         changes: Changes,
-        frames: Frames,
+        frames: EncodedChanges,
         after: int | None,
     ) -> None:
         self._changes = changes

@@ -29,10 +29,10 @@ from agentapi.model.items import (
     Approval,
     Entry,
     Item,
-    Notice,
+    ItemSource,
+    NoticeItem,
     Plan,
     Reasoning,
-    Source,
     ToolCall,
     Turn,
     Usage,
@@ -54,7 +54,7 @@ class Told:
     id: str
     item: Item
     partial: bool
-    source: Source
+    source: ItemSource
     time: datetime
     """When it was told first."""
     number: int | None = None
@@ -123,9 +123,9 @@ class Live:
         if turn == _NO_TURN or (total == self._total and number not in self._turns[turn].told):
             return  # the same again, as after an interrupt
         self._total = total
-        self.tell(Told(turn, number, Usage(usage), False, Source.LINK, time))
+        self.tell(Told(turn, number, Usage(usage), False, ItemSource.LINK, time))
 
-    def ask(self, dialog: Dialog | None, source: Source, time: datetime) -> bool:
+    def ask(self, dialog: Dialog | None, source: ItemSource, time: datetime) -> bool:
         """A dialog is open, still or newly; None: it was answered. Whether that is news."""
         known = self._dialog
         if known is None and dialog is None:
@@ -384,7 +384,7 @@ def _fits(exact: Item, told: Item) -> bool:
             return squeeze(exact.command) == squeeze(told.command)
         case (Usage(), Usage()):
             return _total(exact) == _total(told)
-        case (Notice(), Notice()):
+        case (NoticeItem(), NoticeItem()):
             return exact.event == told.event
     return False
 

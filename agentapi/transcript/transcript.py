@@ -33,12 +33,17 @@ from agentapi.model.items import (
     AgentMessage,
     Entry,
     Item,
-    Source,
+    ItemSource,
     Turn,
     UserMessage,
 )
 from agentapi.timing.throttle import Throttle
-from agentapi.transcript.changes import Changes, Frames, TranscriptItem, TranscriptSubscription
+from agentapi.transcript.changes import (
+    Changes,
+    EncodedChanges,
+    TranscriptItem,
+    TranscriptSubscription,
+)
 from agentapi.transcript.live import Live, Told, with_told
 from agentapi.transcript.tail import Tail
 
@@ -59,7 +64,7 @@ class TranscriptSource(Protocol):
 class Transcript:
     """The items, and the changes of them. Lives on one event loop."""
 
-    def __init__(self, *, opening: bool = False, source: Source = Source.SCREEN) -> None:
+    def __init__(self, *, opening: bool = False, source: ItemSource = ItemSource.SCREEN) -> None:
         """`opening`: the first message of the screen is the start-up screen, which is no item.
         `source` is where the conversation comes from as long as nothing exact tells it."""
         self.usage: dict[str, object] | None = None
@@ -82,7 +87,7 @@ class Transcript:
         self._messages: tuple[list[Message], bool] = ([], False)  # as they are shown
         self._working = False
         self._changes = Changes()
-        self._frames = Frames(self.find)
+        self._frames = EncodedChanges(self.find)
         self._growth = Throttle(INTERVAL, self._show)
 
     # -- reading -----------------------------------------------------------------------------
@@ -129,7 +134,7 @@ class Transcript:
 
     # -- exact sources -----------------------------------------------------------------------
 
-    def open(self, source: Source, again: Feed | None = None) -> Feed:
+    def open(self, source: ItemSource, again: Feed | None = None) -> Feed:
         """A source begins to tell of a session: its entries come behind all exact items so far.
         What the screen said until now is what the source is about to tell.
 
@@ -229,7 +234,7 @@ class Transcript:
         """The link tells how far an item has come, no more often than anybody can read; both ids
         are the agent's own."""
         self.linked()
-        self._live.tell(Told(turn, id, item, partial, Source.LINK, _now()))
+        self._live.tell(Told(turn, id, item, partial, ItemSource.LINK, _now()))
         self._growth.now()
 
     def live_usage(self, usage: Mapping[str, object]) -> None:
@@ -239,7 +244,7 @@ class Transcript:
 
     def ask(self, dialog: Dialog | None, *, idle: bool) -> None:
         """The dialog that is open now, if any; `idle` says that no turn is."""
-        source = Source.LINK if self._linked else self._source
+        source = ItemSource.LINK if self._linked else self._source
         if self._live.ask(dialog, source, _now()):
             self._growth.now()
         if idle and self._live.idle():
@@ -341,7 +346,7 @@ class Feed:
     """What one exact source tells of one session."""
 
     def __init__(
-        self, transcript: Transcript, source: Source, exact: int, again: Feed | None
+        self, transcript: Transcript, source: ItemSource, exact: int, again: Feed | None
     ) -> None:
         """`exact` is the number of exact items before."""
         turns = transcript._items[exact - 1].turn if exact else 0

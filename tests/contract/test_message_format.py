@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from agentapi.model.conversation import Choice, Dialog, Phase
-from agentapi.model.items import AgentMessage, Entry, Item, Source, Turn, UserMessage
+from agentapi.model.items import AgentMessage, Entry, Item, ItemSource, Turn, UserMessage
 from tests.support.live import serving
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -19,7 +19,7 @@ async def test_one_exchange_is_three_messages_with_the_exact_words() -> None:
         live.driver.idle()
         assert (await live.post("/message", {"content": "hi", "type": "user"})).status == 200
         live.driver.say("a bold word")
-        feed = live.session.transcript.open(Source.ROLLOUT)
+        feed = live.session.transcript.open(ItemSource.ROLLOUT)
         told: list[Item] = [Turn("started"), UserMessage("hi"), AgentMessage("a **bold** word  \n")]
         feed.put(Entry(n, 1, NOW, item) for n, item in enumerate([*told, Turn("completed")]))
         live.driver.idle()

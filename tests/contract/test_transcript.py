@@ -20,8 +20,8 @@ from agentapi.model.items import (
     Approval,
     Entry,
     Item,
+    ItemSource,
     Plan,
-    Source,
     ToolCall,
     Turn,
     UserMessage,
@@ -49,7 +49,7 @@ def told(*items: Item, first: int = 0, partial: bool = False) -> list[Entry]:
 async def exact(*items: Item, **options: Any) -> AsyncIterator[tuple[Live, Feed]]:
     """A server whose transcript comes from an exact source."""
     async with serving(HttpOptions(**options)) as live:
-        feed = live.session.transcript.open(Source.ROLLOUT)
+        feed = live.session.transcript.open(ItemSource.ROLLOUT)
         feed.put(told(*items))
         yield live, feed
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from agentapi.agents.codex.link.folder import PREFIX
-from agentapi.agents.codex.resume.sessions import Tracker
+from agentapi.agents.codex.resume.sessions import SessionTracker
 from agentapi.scripted import ScriptedModel
 from agentapi.terminal.recording import AGAIN, read_recording
 from tests.support.codex import codex_binary, pinned_version
@@ -47,7 +47,7 @@ async def lose_link(place: Workspace, server: Server) -> None:
 
 async def test_after_a_restart_everything_follows_the_new_process(place: Workspace) -> None:
     recording = place.home.home / "session.cast"
-    tracker = Tracker(place.session_file, place.home.workdir)
+    tracker = SessionTracker(place.session_file, place.home.workdir)
     async with place.daemon("--record", str(recording)) as server:
         await server.ready()
         await server.turn("echo before")

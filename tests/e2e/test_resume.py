@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from agentapi.agents.codex.resume.sessions import Tracker
+from agentapi.agents.codex.resume.sessions import SessionTracker
 from tests.support.codex import codex_binary
 from tests.support.lasting import Workspace, workspace
 from tests.support.server import Server, scratch_folder
@@ -169,7 +169,7 @@ async def test_a_second_server_in_the_folder_says_who_has_it(place: Workspace) -
                 and f"on port {first.port}" in notice
                 for notice in second.notices
             ), second.notices
-        state = Tracker(place.session_file, place.home.workdir).data_file("state.json")
+        state = SessionTracker(place.session_file, place.home.workdir).data_file("state.json")
         assert state.with_name(state.name + ".lock").exists()
         async with place.daemon("--state-file", str(state), wait=False) as third:
             assert await third.ended() == 2

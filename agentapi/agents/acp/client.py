@@ -21,10 +21,10 @@ from acp.exceptions import RequestError
 from pydantic import ValidationError
 
 from agentapi import __version__
-from agentapi.agents.acp.permission import Option, Question
-from agentapi.agents.acp.text import Chunk, Operation, Plan, Remark, Tool
+from agentapi.agents.acp.permission import PermissionOption, PermissionRequest
 from agentapi.agents.acp.wire import AgentRefused, LineTransport, LoginNeeded, Message
 from agentapi.agents.shell import command_line
+from agentapi.conversation.turn_text import Chunk, Operation, PlanPart, Remark, ToolPart
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class AgentLink:
         *,
         noise: Callable[[bytes], None],
         update: Callable[[Operation], None],
-        ask: Callable[[str, Question], Awaitable[str | None]],
+        ask: Callable[[str, PermissionRequest], Awaitable[str | None]],
         env: Mapping[str, str],
     ) -> None:
         """`update` gets what the agent reports, in its order; `ask` gets a permission request with
@@ -207,27 +207,29 @@ def to_operation(update: object) -> Operation | None:
         case schema.AgentMessageChunk():
             return _chunk(update)
         case schema.ToolCallStart() | schema.ToolCallProgress():
-            return Tool(update.tool_call_id, update.title, update.status)
+            return ToolPart(update.tool_call_id, update.title, update.status)
         case schema.AgentPlanUpdate():
-            return Plan(entries=_steps(update.entries))
+            return PlanPart(entries=_steps(update.entries))
         case schema.AgentPlanContentUpdate():
             return _plan(update.plan)
         case schema.AgentPlanRemovedUpdate():
-            return Plan(id=update.plan_id)
+            return PlanPart(id=update.plan_id)
     return None
 
 
-def to_question(request: schema.RequestPermissionRequest) -> Question:
+def to_question(request: schema.RequestPermissionRequest) -> PermissionRequest:
     """A permission request as a question for the user."""
     tool = request.tool_call
     raw = tool.raw_input if isinstance(tool.raw_input, dict) else {}
-    return Question(
+    return PermissionRequest(
         kind=DIALOG_KINDS.get(tool.kind or "", "permission"),
         title=(tool.title or "").strip(),
         reason=_pick(raw, REASON_KEYS) or _said(tool.content or ()),
         command=_pick(raw, COMMAND_KEYS),
         diff="\n".join(_diff(item) for item in tool.content or () if isinstance(item, schema.Diff)),
-        options=tuple(Option(one.option_id, one.name, one.kind) for one in request.options),
+        options=tuple(
+            PermissionOption(one.option_id, one.name, one.kind) for one in request.options
+        ),
     )
 
 
@@ -274,12 +276,12 @@ def _steps(entries: Iterable[schema.PlanEntry]) -> tuple[tuple[str, str], ...]:
     return tuple((entry.status, entry.content) for entry in entries)
 
 
-def _plan(plan: object) -> Plan | None:
+def _plan(plan: object) -> PlanPart | None:
     match plan:
         case schema.PlanUpdateItems():
-            return Plan(plan.plan_id, _steps(plan.entries))
+            return PlanPart(plan.plan_id, _steps(plan.entries))
         case schema.PlanUpdateMarkdown():
-            return Plan(plan.plan_id, markdown=plan.content)
+            return PlanPart(plan.plan_id, markdown=plan.content)
     return None
 
 

@@ -21,13 +21,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agentapi.agents.acp.permission import PermissionDesk, Question
+from agentapi.agents.acp.permission import PermissionDesk, PermissionRequest
 from agentapi.agents.acp.process import Ending, StdioProcess
-from agentapi.agents.acp.text import Chunk, Operation, Plan, Remark, Tool, TurnText
 from agentapi.agents.acp.wire import AgentRefused
 from agentapi.agents.driver import Sink
 from agentapi.agents.generic.evidence import ProtocolLog, SourceSaid
 from agentapi.conversation.question import question_text
+from agentapi.conversation.turn_text import Chunk, Operation, PlanPart, Remark, ToolPart, TurnText
 from agentapi.model.conversation import Dialog, Level, Phase, PhaseState
 from agentapi.model.errors import Busy, DialogOpen, SendError
 from agentapi.model.events import AgentText, DriverEvent, Exited, Noticed, PhaseChanged, UserText
@@ -307,7 +307,7 @@ class AcpDriver:
             # Over ACP there is no start-up message.
             self._remark(operation.text.strip())
 
-    def _grow(self, operation: Chunk | Tool | Plan) -> None:
+    def _grow(self, operation: Chunk | ToolPart | PlanPart) -> None:
         if self._turn is not None:
             self._heard.note(UPDATE, Phase.WORKING, type(operation).__name__.lower())
         self._text.apply(operation)
@@ -336,7 +336,7 @@ class AcpDriver:
             self._process.tail.feed(line + b"\n")
         log.info("acp: not a message, ignored: %.200r", line)
 
-    async def _ask(self, tool_id: str, question: Question) -> str | None:
+    async def _ask(self, tool_id: str, question: PermissionRequest) -> str | None:
         if self._cancelling or self._over:
             return None
         return await self._desk.ask(question.titled(self._text.title(tool_id)))

@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from agentapi.model.conversation import Choice, Dialog, dialog_ids
 
 REFUSALS = ("reject_once", "reject_always")
-"""Option kinds that refuse, the mildest first."""
+"""The kinds of options that refuse, the mildest first."""
 
 
 @dataclass(frozen=True, slots=True)
-class Option:
+class PermissionOption:
     """One answer that the agent takes. Ids are the agent's own; only `kind` means the same for
     all: `allow_once`, `allow_always`, `reject_once`, `reject_always`."""
 
@@ -28,7 +28,7 @@ class Option:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class PermissionRequest:
     """One permission request."""
 
     kind: str
@@ -37,16 +37,16 @@ class Question:
     reason: str = ""
     command: str = ""
     diff: str = ""
-    options: tuple[Option, ...] = ()
+    options: tuple[PermissionOption, ...] = ()
 
-    def titled(self, known: str) -> Question:
+    def titled(self, known: str) -> PermissionRequest:
         """The same question with a title in any case: its own, else the tool call's `known` one,
         else what it is about."""
         title = self.title or known or self.command or "permission"
         return replace(self, title=title)
 
 
-def choices(options: tuple[Option, ...]) -> tuple[Choice, ...]:
+def choices(options: tuple[PermissionOption, ...]) -> tuple[Choice, ...]:
     """The options as choices that are called alike for every agent: by kind, a second one of its
     kind `allow_once-2`, … Their keys are the digits from 1 on, as far as there are digits."""
     seen: Counter[str] = Counter()
@@ -59,7 +59,7 @@ def choices(options: tuple[Option, ...]) -> tuple[Choice, ...]:
     return tuple(found)
 
 
-def refusal(options: tuple[Option, ...]) -> Option | None:
+def refusal(options: tuple[PermissionOption, ...]) -> PermissionOption | None:
     """The option that refuses most mildly; None when the agent offers none."""
     for kind in REFUSALS:
         for option in options:
@@ -71,7 +71,7 @@ def refusal(options: tuple[Option, ...]) -> Option | None:
 @dataclass(slots=True, eq=False)
 class _Entry:
     dialog: Dialog
-    options: tuple[Option, ...]
+    options: tuple[PermissionOption, ...]
     answer: asyncio.Future[str | None]
     timer: asyncio.TimerHandle | None = None
 
@@ -99,7 +99,7 @@ class PermissionDesk:
         """The dialog on show."""
         return self._line[0].dialog if self._line else None
 
-    async def ask(self, question: Question) -> str | None:
+    async def ask(self, question: PermissionRequest) -> str | None:
         """The id of the option chosen for `question`; None when it was called off."""
         dialog = Dialog(
             id=next(self._ids),

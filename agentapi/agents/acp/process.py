@@ -42,7 +42,7 @@ class Ending:
         return f"signal {self.signal} ({signal.strsignal(self.signal) or 'unknown'})"
 
 
-class Tail:
+class LastLines:
     """The last lines of a program's output, bounded in number and in length."""
 
     def __init__(self) -> None:
@@ -109,7 +109,7 @@ class StdioProcess:
         return self._child.pid
 
     @property
-    def tail(self) -> Tail:
+    def tail(self) -> LastLines:
         """The last lines of stderr, and of whatever else the owner feeds into it."""
         return self._errors.tail
 
@@ -212,7 +212,7 @@ class _TailProtocol(asyncio.Protocol):
     """Keeps the tail of a stream that nobody else reads."""
 
     def __init__(self) -> None:
-        self.tail = Tail()
+        self.tail = LastLines()
         self.ended = asyncio.Event()
 
     def data_received(self, data: bytes) -> None:

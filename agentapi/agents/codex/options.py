@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from agentapi.agents.codex.resume.session_files import SESSION_ID
-from agentapi.agents.codex.resume.sessions import Tracker
+from agentapi.agents.codex.resume.sessions import SessionTracker
 from agentapi.settings import values
 from agentapi.settings.settings import (
     OPTIONS,
@@ -137,7 +137,7 @@ def codex_settings(
     workdir = Path(os.path.realpath(found["workdir"] or Path.cwd()))
     session_file = _absolute(found["session_file"] or Path(DEFAULT_SESSION_FILE).expanduser())
     defaults = _DEFAULTS | {
-        "state-file": str(Tracker(session_file, workdir).data_file("state.json"))
+        "state-file": str(SessionTracker(session_file, workdir).data_file("state.json"))
     }
     missing = _missing(defaults, flags, environment)
     flags = {**flags, **{name: defaults[name] for name in missing}, "type": "codex"}

@@ -59,7 +59,7 @@ HEAD = 30
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ScreenQuestion:
     """A question on a screen."""
 
     top: int
@@ -78,7 +78,7 @@ class _Option:
     marked: bool
 
 
-def answers_in_line(frame: Frame) -> Asked | None:
+def answers_in_line(frame: Frame) -> ScreenQuestion | None:
     """A question whose line names its answers, with the cursor behind it."""
     row = frame.cursor[1]
     line = left_of_cursor(frame).strip(BLANKS)
@@ -93,10 +93,10 @@ def answers_in_line(frame: Frame) -> Asked | None:
     marked = next((one.id for one in choices if one.key == typed), "")
     kind = _kind(f"{above}\n{title}")
     text = "\n".join([*frame.lines[top:row], title])
-    return Asked(top, Dialog("", kind, title, above, choices=choices), text, marked)
+    return ScreenQuestion(top, Dialog("", kind, title, above, choices=choices), text, marked)
 
 
-def list_of_choices(frame: Frame, below: int | None) -> Asked | None:
+def list_of_choices(frame: Frame, below: int | None) -> ScreenQuestion | None:
     """A list with a marker before one of its choices; `below` is the row of the prompt that the
     cursor stands in, which must not stand below it. One above it proves nothing: a hidden cursor
     stands wherever something was painted last."""
@@ -120,7 +120,7 @@ def list_of_choices(frame: Frame, below: int | None) -> Asked | None:
     return None
 
 
-def named_keys(frame: Frame, prompt: Prompt | None) -> Asked | None:
+def named_keys(frame: Frame, prompt: Prompt | None) -> ScreenQuestion | None:
     """A screen that ends with a line of keys, and nothing else that we can read. Below a prompt
     it may be the prompt's own; but not two keys of a question below words that were sent."""
     inner = [_inside(line) for line in frame.lines]
@@ -133,12 +133,14 @@ def named_keys(frame: Frame, prompt: Prompt | None) -> Asked | None:
     return _asked(frame, inner, [], last, row)
 
 
-def whole_screen(frame: Frame, why: str) -> Asked:
+def whole_screen(frame: Frame, why: str) -> ScreenQuestion:
     """The program says that it is blocked, and nothing shows by what: the end of its screen."""
     last = _last(frame.lines)
     top = max(0, last - HEAD)
     text = "\n".join(frame.lines[top : last + 1]).strip("\n")
-    return Asked(top, Dialog("", _kind(why), why or "the program waits for an answer"), text)
+    return ScreenQuestion(
+        top, Dialog("", _kind(why), why or "the program waits for an answer"), text
+    )
 
 
 def _last(lines: Sequence[str]) -> int:
@@ -220,7 +222,7 @@ def _keys_line(inner: Sequence[str], last: int) -> int | None:
 
 def _asked(
     frame: Frame, inner: Sequence[str], options: Sequence[_Option], last: int, foot: int = -1
-) -> Asked:
+) -> ScreenQuestion:
     first = options[0].row if options else foot
     top = _top(frame.lines, inner, first)
     head = [line for line in inner[top:first] if not _RULE.match(line.strip())]
@@ -235,7 +237,7 @@ def _asked(
     dialog = Dialog("", kind, title or keys.strip(), reason, choices=_choices(options, keys))
     text = "\n".join(line.rstrip() for line in frame.lines[top : last + 1])
     marked = next((str(n) for n, option in enumerate(options, 1) if option.marked), "")
-    return Asked(top, dialog, text, marked)
+    return ScreenQuestion(top, dialog, text, marked)
 
 
 def _choices(options: Sequence[_Option], keys: str) -> tuple[Choice, ...]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from agentapi.agents.generic.dialog import (
-    Asked,
+    ScreenQuestion,
     answers_in_line,
     list_of_choices,
     named_keys,
@@ -131,7 +131,7 @@ def _last_gap(lines: Sequence[str]) -> tuple[int, int] | None:
     return None
 
 
-def _asked(frame: Frame, prompt: Prompt | None) -> Asked | None:
+def _asked(frame: Frame, prompt: Prompt | None) -> ScreenQuestion | None:
     if (asked := answers_in_line(frame)) is not None:
         return asked
     if (asked := list_of_choices(frame, prompt.row if prompt else None)) is not None:

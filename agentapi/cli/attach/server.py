@@ -23,7 +23,7 @@ class AttachError(Exception):
     """Why there is nothing to be seen (any more); the text is for the user."""
 
 
-class Screen(Protocol):
+class Display(Protocol):
     """Where a server's output goes."""
 
     @property
@@ -40,7 +40,7 @@ class Screen(Protocol):
 class Server(Protocol):
     """A server that we are attached to."""
 
-    async def show(self, screen: Screen) -> None:
+    async def show(self, screen: Display) -> None:
         """Show the agent's screen until the server ends it. Raises `AttachError`."""
 
     async def send(self, keys: bytes) -> None:
@@ -101,7 +101,7 @@ class TerminalServer:
         self._url = url
         self._filter = QuestionFilter()
 
-    async def show(self, screen: Screen) -> None:
+    async def show(self, screen: Display) -> None:
         """Pass the agent's bytes on, without its questions."""
         async for message in self._socket:
             if message.type is aiohttp.WSMsgType.BINARY:
@@ -142,7 +142,7 @@ class TextServer:
         self._text = ""
         self._repaint: Callable[[], None] = lambda: None
 
-    async def show(self, screen: Screen) -> None:
+    async def show(self, screen: Display) -> None:
         """Paint each screen that comes."""
 
         def repaint() -> None:

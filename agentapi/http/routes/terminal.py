@@ -49,7 +49,7 @@ async def _attach(request: web.Request, socket: web.WebSocketResponse) -> web.St
     session = request.app[SESSION]
     await socket.prepare(request)
     request.app[SOCKETS].add(socket)
-    feed = Feed(session)
+    feed = OutputFeed(session)
     writer = asyncio.create_task(_write(socket, feed))
     try:
         await _read(socket, session)
@@ -69,7 +69,7 @@ async def _restore_size(request: web.Request) -> None:
         await request.app[SESSION].driver.resize(*size)
 
 
-class Feed:
+class OutputFeed:
     """The bytes that one client still needs."""
 
     def __init__(self, session: AgentSession) -> None:
@@ -112,7 +112,7 @@ class Feed:
         self._size = 0
 
 
-async def _write(socket: web.WebSocketResponse, feed: Feed) -> None:
+async def _write(socket: web.WebSocketResponse, feed: OutputFeed) -> None:
     while True:
         await socket.send_bytes(await feed.take())
 

@@ -7,7 +7,7 @@ import asyncio
 import aiohttp
 import pytest
 
-from agentapi.http.routes.terminal import BEHIND, Feed
+from agentapi.http.routes.terminal import BEHIND, OutputFeed
 from agentapi.session.session import AgentSession
 from tests.support.fixed_driver import FixedDriver
 from tests.support.live import PATIENCE, Live, serving, settle
@@ -84,7 +84,7 @@ async def test_a_slow_reader_gets_a_fresh_picture_instead_of_what_it_missed() ->
     driver = FixedDriver()
     session = AgentSession(driver, agent_type="codex")
     await session.start()
-    feed = Feed(session)
+    feed = OutputFeed(session)
     assert await feed.take() == driver.repaint()
     for _ in range(10):
         driver.paint("noise", b"x" * (BEHIND // 8))

@@ -22,10 +22,10 @@ from agentapi.model.items import (
     Entry,
     Error,
     Item,
-    Notice,
+    ItemSource,
+    NoticeItem,
     Plan,
     Reasoning,
-    Source,
     ToolCall,
     Turn,
     Usage,
@@ -34,7 +34,7 @@ from agentapi.model.items import (
 from agentapi.session import exact
 from agentapi.session.events import Subscription
 from agentapi.session.exact import answer_text, tool_title
-from agentapi.session.session import AgentSession, State
+from agentapi.session.session import AgentSession, SavedState
 from agentapi.transcript.changes import TranscriptItem
 from agentapi.transcript.transcript import Feed
 from tests.support.fixed_driver import FixedDriver
@@ -48,12 +48,12 @@ BEGUN, DONE = Turn("started"), Turn("completed")
 class Keeper:
     """A store that keeps the last state."""
 
-    state = State()
+    state = SavedState()
 
     def set_aside(self) -> Path | None:
         return None
 
-    def save(self, state: State) -> None:
+    def save(self, state: SavedState) -> None:
         self.state = state
 
 
@@ -88,7 +88,7 @@ async def talking(**options: Any) -> AsyncIterator[tuple[AgentSession, FixedDriv
     await session.start()
     driver.say("banner")
     driver.idle()
-    yield session, driver, Rollout(session.transcript.open(Source.ROLLOUT))
+    yield session, driver, Rollout(session.transcript.open(ItemSource.ROLLOUT))
     await session.stop()
 
 
@@ -124,7 +124,9 @@ async def told(subscription: Subscription) -> Iterator[tuple[str, Any]]:
 
 def items(*told: Item) -> list[TranscriptItem]:
     """Items of a transcript."""
-    return [TranscriptItem(n, 1, START, item, False, Source.ROLLOUT) for n, item in enumerate(told)]
+    return [
+        TranscriptItem(n, 1, START, item, False, ItemSource.ROLLOUT) for n, item in enumerate(told)
+    ]
 
 
 # -- one answer ----------------------------------------------------------------------------------
@@ -326,7 +328,7 @@ async def test_what_was_taken_back_stays_as_it_was_told() -> None:
         for seconds, again in enumerate(("two", "three")):
             time = START + timedelta(seconds=seconds)
             stays: list[Item] = [BEGUN, UserMessage("one"), AgentMessage("first"), DONE]
-            items = [*stays, Notice("rollback", "What came after this was taken back.")]
+            items = [*stays, NoticeItem("rollback", "What came after this was taken back.")]
             rollout._feed.replace([Entry(n, 1, time, item) for n, item in enumerate(items)])
             rollout._count = len(items)
             driver.emit(UserText(again))

@@ -19,7 +19,7 @@ from agentapi.model.errors import Busy, DialogOpen, SendError
 from agentapi.session import queue as module
 from agentapi.session.queue import UNKNOWN, BeingSent, MessageQueue, QueueFull, Step
 from agentapi.session.session import AgentEnded, AgentSession, EmptyMessage
-from agentapi.storage.state import RestoredState, State
+from agentapi.storage.state import RestoredState, SavedState
 from tests.support.fixed_driver import FixedDriver
 from tests.support.live import settle
 
@@ -177,12 +177,12 @@ class Disk:
     """A store whose every state a killed daemon could have left."""
 
     def __init__(self) -> None:
-        self.states: list[State] = []
+        self.states: list[SavedState] = []
 
     def set_aside(self) -> Path | None:
         return None
 
-    def save(self, state: State) -> None:
+    def save(self, state: SavedState) -> None:
         self.states.append(state)
 
     @property

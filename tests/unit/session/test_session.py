@@ -27,7 +27,7 @@ from agentapi.model.conversation import (
 )
 from agentapi.model.errors import Busy, DialogOpen, SendError
 from agentapi.model.events import Forgot, Noticed, QuestionPainted, UserText
-from agentapi.model.items import Entry, Item, Source, ToolCall, Turn, UserMessage
+from agentapi.model.items import Entry, Item, ItemSource, ToolCall, Turn, UserMessage
 from agentapi.session.events import Subscription
 from agentapi.session.history import NOTICES_KEPT
 from agentapi.session.session import (
@@ -35,7 +35,7 @@ from agentapi.session.session import (
     EmptyMessage,
     NullStore,
     RestoredState,
-    State,
+    SavedState,
 )
 from tests.support.fixed_driver import FixedDriver
 from tests.support.live import settle
@@ -50,13 +50,13 @@ class Keeper:
     """A store that remembers every state it was given."""
 
     def __init__(self) -> None:
-        self.states: list[State] = []
+        self.states: list[SavedState] = []
         self.on_save: Callable[[], None] = lambda: None
 
     def set_aside(self) -> Path | None:
         return None
 
-    def save(self, state: State) -> None:
+    def save(self, state: SavedState) -> None:
         self.states.append(state)
         self.on_save()
 
@@ -392,7 +392,7 @@ async def test_a_patch_is_as_it_is_recorded_whenever_that_comes() -> None:
         driver.emit(QuestionPainted("  Edit?"))
         driver.phase(Phase.BLOCKED, dialog=PATCH)
         assert session.dialog == PATCH
-        feed = session.transcript.open(Source.ROLLOUT)
+        feed = session.transcript.open(ItemSource.ROLLOUT)
         call = ToolCall("apply_patch", status="running", command=WHOLE)
         items: list[Item] = [Turn("started"), UserMessage("hi"), call]
         feed.put(Entry(n, 1, START, item) for n, item in enumerate(items))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from agentapi.files import write_atomically
 from agentapi.model.conversation import Message, Role
-from agentapi.storage.state import State
+from agentapi.storage.state import SavedState
 from agentapi.storage.storage import StateStore, parse_state
 
 TIME = datetime(2026, 3, 1, 12, 30, 15, 123456, tzinfo=UTC)
@@ -63,7 +63,7 @@ def test_what_upstream_saved_is_loaded(file: Path) -> None:
 
 
 def test_what_is_saved_has_upstreams_form(file: Path) -> None:
-    state = State((message(0, "é\x1b\ud800"), message(1, "hi", Role.USER)), "hi", True)
+    state = SavedState((message(0, "é\x1b\ud800"), message(1, "hi", Role.USER)), "hi", True)
     StateStore(file).save(state)
     assert saved(file) == {
         "version": 1,
@@ -82,7 +82,7 @@ def test_what_is_saved_has_upstreams_form(file: Path) -> None:
 
 
 def test_upstream_writes_null_for_no_messages() -> None:
-    assert parse_state(b'{"version":1,"messages":null}') == State()
+    assert parse_state(b'{"version":1,"messages":null}') == SavedState()
 
 
 def test_nothing_there_is_an_empty_state(file: Path) -> None:
@@ -92,7 +92,7 @@ def test_nothing_there_is_an_empty_state(file: Path) -> None:
 
 def test_files_are_private_and_so_are_the_folders_that_are_made(tmp_path: Path) -> None:
     file = tmp_path / "made" / "here" / "state.json"
-    StateStore(file).save(State(extra={"queue": []}))
+    StateStore(file).save(SavedState(extra={"queue": []}))
     for path in (file, file.with_name("state.json.extra.json")):
         assert path.stat().st_mode & 0o777 == 0o600
     for folder in (file.parent, file.parent.parent):
@@ -105,25 +105,25 @@ def test_files_are_private_and_so_are_the_folders_that_are_made(tmp_path: Path) 
 
 def test_a_growing_message_is_saved_again(file: Path) -> None:
     store = StateStore(file)
-    store.save(State((message(0, "a"), message(1, "b"))))
-    store.save(State((message(0, "a"), message(1, "b c"))))
+    store.save(SavedState((message(0, "a"), message(1, "b"))))
+    store.save(SavedState((message(0, "a"), message(1, "b c"))))
     assert [m.content for m in StateStore(file).load().messages] == ["a", "b c"]
 
 
 def test_a_link_stays_one(tmp_path: Path, file: Path) -> None:
     link = tmp_path / "link.json"
     link.symlink_to(file)
-    StateStore(link).save(State((message(0, "a"),)))
+    StateStore(link).save(SavedState((message(0, "a"),)))
     assert link.is_symlink()
     assert saved(file)["version"] == 1
 
 
 def test_what_upstream_has_no_place_for_is_beside_it(file: Path) -> None:
-    StateStore(file).save(State((message(0, "a"),), extra={"queue": [{"id": "q1"}]}))
+    StateStore(file).save(SavedState((message(0, "a"),), extra={"queue": [{"id": "q1"}]}))
     assert set(saved(file)) == {"version", "messages", "initial_prompt", "initial_prompt_sent"}
     store = StateStore(file)
     assert store.load().extra == {"queue": [{"id": "q1"}]}
-    store.save(State((message(0, "a"),)))
+    store.save(SavedState((message(0, "a"),)))
     assert StateStore(file).load().extra == {}
 
 
@@ -154,7 +154,7 @@ def test_a_file_that_cannot_be_read_is_left_alone(file: Path, content: bytes, re
     (warning,) = state.warnings
     assert str(file) in warning
     assert reason in warning
-    store.save(State((message(0, "new"),)))
+    store.save(SavedState((message(0, "new"),)))
     assert file.read_bytes() == content
 
 
@@ -162,12 +162,12 @@ def test_the_conversation_goes_on_beside_a_file_that_cannot_be_read(file: Path) 
     file.write_bytes(b"{")
     store = StateStore(file)
     store.load()
-    store.save(State((message(0, "one"),)))
+    store.save(SavedState((message(0, "one"),)))
     again = StateStore(file)
     state = again.load()
     assert [m.content for m in state.messages] == ["one"]
     assert "continued from" in state.warnings[0]
-    again.save(State((*state.messages, message(1, "two"))))
+    again.save(SavedState((*state.messages, message(1, "two"))))
     assert file.read_bytes() == b"{"
     assert len(StateStore(file).load().messages) == 2
 
@@ -176,7 +176,7 @@ def test_a_repaired_file_is_used_again(file: Path) -> None:
     file.write_bytes(b"{")
     store = StateStore(file)
     store.load()
-    store.save(State((message(0, "beside"),)))
+    store.save(SavedState((message(0, "beside"),)))
     file.write_text(UPSTREAM)
     assert len(StateStore(file).load().messages) == 2
     os.utime(file, (2e9, 2e9))
@@ -192,7 +192,7 @@ def test_with_neither_readable_nothing_is_written(file: Path) -> None:
     store = StateStore(file)
     (warning,) = store.load().warnings
     assert "not saved" in warning
-    store.save(State((message(0, "new"),)))
+    store.save(SavedState((message(0, "new"),)))
     assert (file.read_bytes(), recovery.read_bytes()) == (b"{", b"[")
 
 
@@ -201,7 +201,7 @@ def test_an_empty_file_holds_nothing_to_lose(file: Path) -> None:
     store = StateStore(file)
     (warning,) = store.load().warnings
     assert "empty" in warning
-    store.save(State((message(0, "new"),)))
+    store.save(SavedState((message(0, "new"),)))
     assert StateStore(file).load().messages[0].content == "new"
 
 
@@ -210,7 +210,7 @@ def test_a_folder_in_its_place_is_explained(file: Path) -> None:
     store = StateStore(file)
     (warning,) = store.load().warnings
     assert "not a regular file" in warning
-    store.save(State((message(0, "new"),)))
+    store.save(SavedState((message(0, "new"),)))
     assert list(file.iterdir()) == []
 
 
@@ -223,22 +223,22 @@ def test_unwritable_is_said_once_and_tried_again(tmp_path: Path, warnings: list[
     blocker = tmp_path / "folder"
     blocker.write_text("a file where the folder should be")
     store = StateStore(blocker / "state.json", warn=warnings.append)
-    store.save(State((message(0, "a"),)))
-    store.save(State((message(0, "b"),)))
+    store.save(SavedState((message(0, "a"),)))
+    store.save(SavedState((message(0, "b"),)))
     assert len(warnings) == 1
     assert "cannot be saved" in warnings[0]
     blocker.unlink()
-    store.save(State((message(0, "c"),)))
+    store.save(SavedState((message(0, "c"),)))
     assert StateStore(blocker / "state.json").load().messages[0].content == "c"
 
 
 def test_a_folder_that_vanished_is_made_again(tmp_path: Path) -> None:
     file = tmp_path / "folder" / "state.json"
     store = StateStore(file)
-    store.save(State((message(0, "a"),)))
+    store.save(SavedState((message(0, "a"),)))
     file.unlink()
     file.parent.rmdir()
-    store.save(State((message(0, "b"),)))
+    store.save(SavedState((message(0, "b"),)))
     assert StateStore(file).load().messages[0].content == "b"
 
 
@@ -247,16 +247,16 @@ import resource, signal, sys
 from datetime import datetime, UTC
 from pathlib import Path
 from agentapi.model.conversation import Message, Role
-from agentapi.storage.state import State
+from agentapi.storage.state import SavedState
 from agentapi.storage.storage import StateStore
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 warned = []
 store = StateStore(Path(sys.argv[1]), warn=warned.append)
 old = Message(0, Role.AGENT, "old", datetime.now(UTC))
-store.save(State((old,)))
+store.save(SavedState((old,)))
 assert not warned
-store.save(State((old, Message(1, Role.USER, "x" * 8192, datetime.now(UTC)))))
+store.save(SavedState((old, Message(1, Role.USER, "x" * 8192, datetime.now(UTC)))))
 print(warned)
 """
 
@@ -277,12 +277,12 @@ import sys
 from datetime import datetime, UTC
 from pathlib import Path
 from agentapi.model.conversation import Message, Role
-from agentapi.storage.state import State
+from agentapi.storage.state import SavedState
 from agentapi.storage.storage import StateStore
 store, messages = StateStore(Path(sys.argv[1])), []
 while True:
     messages.append(Message(len(messages), Role.USER, "x" * 5000, datetime.now(UTC)))
-    store.save(State(tuple(messages)))
+    store.save(SavedState(tuple(messages)))
     print(len(messages), flush=True)
 """
 
@@ -304,7 +304,7 @@ def test_kill_9_at_any_moment_leaves_a_whole_file(file: Path, told: int) -> None
 def test_load_and_save_can_each_be_off(file: Path) -> None:
     file.write_text(UPSTREAM)
     assert StateStore(file, load=False).load().messages == ()
-    StateStore(file, save=False).save(State((message(0, "new"),)))
+    StateStore(file, save=False).save(SavedState((message(0, "new"),)))
     assert file.read_text() == UPSTREAM
 
 
@@ -320,7 +320,7 @@ async def test_close_brings_everything_to_the_disk(
 
     monkeypatch.setattr(os, "fsync", noting)
     store = StateStore(file)
-    store.save(State((message(0, "a"),)))
+    store.save(SavedState((message(0, "a"),)))
     assert synced == []  # not while a client waits
     await store.close()
     assert synced == [str(file), str(file.parent)]
@@ -353,7 +353,7 @@ def test_any_files_are_loaded_or_warned_of_and_never_overwritten(
     recovery.write_bytes(beside)
     store = StateStore(file)
     assert store.load().warnings
-    store.save(State((message(0, "new"),)))
+    store.save(SavedState((message(0, "new"),)))
     assert file.read_bytes() == content or not content.strip()
     assert recovery.read_bytes() == beside or not beside.strip()
 
@@ -407,7 +407,7 @@ def test_what_was_saved_comes_back(
     tmp_path_factory: pytest.TempPathFactory, contents: list[str], prompt: str, sent: bool
 ) -> None:
     file = tmp_path_factory.mktemp("state") / "state.json"
-    state = State(
+    state = SavedState(
         tuple(message(number, text) for number, text in enumerate(contents)), prompt, sent
     )
     StateStore(file).save(state)
@@ -422,12 +422,12 @@ def test_what_was_saved_comes_back(
 def test_what_is_set_aside_stays_when_the_file_is_written_anew(file: Path) -> None:
     store = StateStore(file)
     assert store.set_aside() is None
-    store.save(State((message(0, "old"),), extra={"queue": 1}))
+    store.save(SavedState((message(0, "old"),), extra={"queue": 1}))
     aside = store.set_aside()
     assert aside is not None
     assert aside.parent == file.parent
     assert store.set_aside() == aside  # once is enough
-    store.save(State((message(0, "new"),), extra={}))
+    store.save(SavedState((message(0, "new"),), extra={}))
     again = store.set_aside()
     assert again not in (None, aside)
     assert [m.content for m in parse_state(aside.read_bytes()).messages] == ["old"]
@@ -441,7 +441,7 @@ def test_without_links_a_copy_is_set_aside(file: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(Path, "hardlink_to", refuse)
     store = StateStore(file)
-    store.save(State((message(0, "old"),)))
+    store.save(SavedState((message(0, "old"),)))
     aside = store.set_aside()
     assert aside is not None
     assert aside.read_bytes() == file.read_bytes()

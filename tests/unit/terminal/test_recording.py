@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agentapi.terminal import Emulator
-from agentapi.terminal.recording import AGAIN, RESET, Event, Recorder, Tape, read_recording
+from agentapi.terminal.recording import AGAIN, RESET, RecordedEvent, Recorder, Tape, read_recording
 
 
 class Clock:
@@ -54,9 +54,9 @@ def test_round_trip(tmp_path: Path) -> None:
     assert (read.columns, read.rows) == (80, 24)
     assert json.loads(path.read_text().split("\n")[0])["env"] == {"TERM": "xterm-256color"}
     assert read.events == (
-        Event(0, "o", "漢字\x1b[31m\r\n"),
-        Event(1.5, "r", "100x30"),
-        Event(1.5, "o", "after"),
+        RecordedEvent(0, "o", "漢字\x1b[31m\r\n"),
+        RecordedEvent(1.5, "r", "100x30"),
+        RecordedEvent(1.5, "o", "after"),
     )
     assert read.output() == "漢字\x1b[31m\r\nafter".encode()
     assert list(read.segments()) == [
@@ -135,11 +135,11 @@ def test_runs_of_one_tape_follow_each_other_on_one_time_line(tmp_path: Path) -> 
     read = read_recording(path)
     assert (read.columns, read.rows) == (80, 24)
     assert read.events == (
-        Event(1, "o", "one"),
-        Event(11, "m", AGAIN),
-        Event(11, "r", "90x24"),
-        Event(11, "o", RESET),
-        Event(13, "o", "two"),
+        RecordedEvent(1, "o", "one"),
+        RecordedEvent(11, "m", AGAIN),
+        RecordedEvent(11, "r", "90x24"),
+        RecordedEvent(11, "o", RESET),
+        RecordedEvent(13, "o", "two"),
     )
 
 

@@ -20,10 +20,10 @@ from agentapi.model.items import (
     Entry,
     Error,
     Item,
-    Notice,
+    ItemSource,
+    NoticeItem,
     Plan,
     Reasoning,
-    Source,
     ToolCall,
     Turn,
     Usage,
@@ -47,7 +47,7 @@ class Rollout:
     """An exact source that a test tells what to say."""
 
     def __init__(self, transcript: Transcript, feed: Feed | None = None) -> None:
-        self.feed = feed or transcript.open(Source.ROLLOUT)
+        self.feed = feed or transcript.open(ItemSource.ROLLOUT)
         self.entries: list[Entry] = []
         self._turn = 0
         self._places: dict[str, int] = {}
@@ -185,7 +185,7 @@ async def test_a_text_that_turns_out_to_be_another_one(
         (UserMessage("steer"), UserMessage("steer [image]")),
         (Reasoning("**One**\n\n**Two**"), Reasoning("**One**")),
         (Plan("why", [{"step": "a", "status": "pending"}]),) * 2,
-        (Notice("compaction", ""), Notice("compaction", "The context was compacted.")),
+        (NoticeItem("compaction", ""), NoticeItem("compaction", "The context was compacted.")),
     ],
 )
 async def test_items_without_a_common_id(
@@ -221,7 +221,7 @@ async def test_a_turn_that_is_not_recorded_yet_stands_alone(transcript: Transcri
     told += [Turn("aborted", "interrupted", 7), BEGUN, UserMessage("more")]
     assert [item for _, item, _, _ in shown(transcript, 0)] == told
     assert [item.turn for item in transcript.behind(0)] == [1, 1, 1, 1, 2, 2]
-    assert {item.source for item in transcript.behind(0)} == {Source.LINK}
+    assert {item.source for item in transcript.behind(0)} == {ItemSource.LINK}
     rollout = Rollout(transcript)
     rollout.tell(BEGUN, "t")
     assert [item for _, item, _, _ in shown(transcript, 0)] == told
@@ -553,7 +553,7 @@ def test_any_interleaving_ends_in_what_is_recorded(
                 (i.item.kind.value, i.partial, i.source.value) for i in page
             ]
         assert [item.item for item in transcript.behind(0)] == [e.item for e in rollout.entries]
-        assert {item.source for item in transcript.behind(0)} == {Source.ROLLOUT}
+        assert {item.source for item in transcript.behind(0)} == {ItemSource.ROLLOUT}
         transcript.close()
 
     asyncio.run(play())

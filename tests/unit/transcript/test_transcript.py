@@ -17,13 +17,13 @@ from agentapi.model.items import (
     AgentMessage,
     Entry,
     Item,
-    Source,
+    ItemSource,
     ToolCall,
     Turn,
     UserMessage,
 )
 from agentapi.transcript import changes as transcript_changes
-from agentapi.transcript.changes import FRAMES_KEPT, Changes, Frames, TranscriptSubscription
+from agentapi.transcript.changes import FRAMES_KEPT, Changes, EncodedChanges, TranscriptSubscription
 from agentapi.transcript.tail import Tail
 from agentapi.transcript.transcript import Transcript
 
@@ -105,7 +105,7 @@ async def test_a_restored_conversation_has_the_ids_that_it_had(transcript: Trans
 
 async def test_an_exact_source_takes_the_place_of_the_screen(transcript: Transcript) -> None:
     transcript.screen(conversation("hi", "• hello"), working=True, now=True)
-    feed = transcript.open(Source.ROLLOUT)
+    feed = transcript.open(ItemSource.ROLLOUT)
     feed.put(entries(Turn("started"), UserMessage("hi"), AgentMessage("**hello**")))
     assert shown(transcript) == [
         (1, "turn", "", False, "rollout"),
@@ -117,7 +117,7 @@ async def test_an_exact_source_takes_the_place_of_the_screen(transcript: Transcr
 async def test_what_the_screen_shows_beyond_is_partial_and_keeps_its_id(
     transcript: Transcript,
 ) -> None:
-    feed = transcript.open(Source.ROLLOUT)
+    feed = transcript.open(ItemSource.ROLLOUT)
     feed.put(entries(Turn("started"), UserMessage("hi")))
     transcript.screen(conversation("hi", "• one"), working=True, now=True)
     assert shown(transcript)[-1] == (3, "agent_message", "• one", True, "screen")
@@ -129,7 +129,7 @@ async def test_what_the_screen_shows_beyond_is_partial_and_keeps_its_id(
 async def test_partial_text_moves_behind_an_item_that_is_no_message(
     transcript: Transcript,
 ) -> None:
-    feed = transcript.open(Source.ROLLOUT)
+    feed = transcript.open(ItemSource.ROLLOUT)
     feed.put(entries(Turn("started"), UserMessage("hi")))
     text = "• Ran ls\n  └ file.txt\n\n• Here is"
     transcript.screen(conversation("hi", text), working=True, now=True)
@@ -141,7 +141,7 @@ async def test_partial_text_moves_behind_an_item_that_is_no_message(
 
 
 async def test_partial_text_is_withdrawn_when_the_turn_is_over(transcript: Transcript) -> None:
-    feed = transcript.open(Source.ROLLOUT)
+    feed = transcript.open(ItemSource.ROLLOUT)
     feed.put(entries(UserMessage("hi")))
     transcript.screen(conversation("hi", "half"), working=True, now=True)
     since = transcript.subscribe()
@@ -154,7 +154,7 @@ async def test_partial_text_is_withdrawn_when_the_turn_is_over(transcript: Trans
 
 async def test_the_same_again_changes_nothing(transcript: Transcript) -> None:
     told = entries(UserMessage("hi"), AgentMessage("hello"))
-    feed = transcript.open(Source.ROLLOUT)
+    feed = transcript.open(ItemSource.ROLLOUT)
     feed.put(told)
     subscription = transcript.subscribe()
     assert len(changed(await subscription.take())) == 2
@@ -164,18 +164,18 @@ async def test_the_same_again_changes_nothing(transcript: Transcript) -> None:
 
 
 async def test_a_second_session_goes_on_with_ids_and_turns(transcript: Transcript) -> None:
-    transcript.open(Source.ROLLOUT).put(entries(UserMessage("one"), AgentMessage("1")))
-    transcript.open(Source.ROLLOUT).put(entries(UserMessage("two")))
+    transcript.open(ItemSource.ROLLOUT).put(entries(UserMessage("one"), AgentMessage("1")))
+    transcript.open(ItemSource.ROLLOUT).put(entries(UserMessage("two")))
     assert [(item.id, item.turn) for item in transcript.behind(0)] == [(1, 1), (2, 1), (3, 2)]
 
 
 async def test_back_in_a_session_only_what_is_new_is_told(transcript: Transcript) -> None:
     first = entries(UserMessage("one"), AgentMessage("1"))
-    feed = transcript.open(Source.ROLLOUT)
+    feed = transcript.open(ItemSource.ROLLOUT)
     feed.put(first)
-    transcript.open(Source.ROLLOUT).put(entries(UserMessage("two")))
+    transcript.open(ItemSource.ROLLOUT).put(entries(UserMessage("two")))
     for number in (3, 4):  # there and back, twice
-        feed = transcript.open(Source.ROLLOUT, feed)
+        feed = transcript.open(ItemSource.ROLLOUT, feed)
         first.append(Entry(len(first), number - 1, NOW, UserMessage(f"more {number}")))
         feed.put(first[:1])
         feed.put(first[1:])
@@ -194,20 +194,20 @@ async def test_what_still_ran_when_a_session_was_left_ends_where_it_stands(
         *entries(UserMessage("one")),
         *entries(running, running, first=1, partial=True),
     ]
-    feed = transcript.open(Source.ROLLOUT)
+    feed = transcript.open(ItemSource.ROLLOUT)
     feed.put(begun)
-    transcript.open(Source.ROLLOUT).put(entries(UserMessage("two")))
+    transcript.open(ItemSource.ROLLOUT).put(entries(UserMessage("two")))
     assert [(i.item, i.partial) for i in transcript.behind(0)[1:3]] == [(running, False)] * 2
     assert not transcript._growing
-    feed = transcript.open(Source.ROLLOUT, feed)  # back, and its record is read again
+    feed = transcript.open(ItemSource.ROLLOUT, feed)  # back, and its record is read again
     feed.put([*begun, *entries(ended, first=1)])
     assert [(i.item, i.partial) for i in transcript.behind(0)[1:3]] == [
         (ended, False),
         (running, True),
     ]
     assert [i.turn for i in transcript.behind(0)] == [1, 1, 1, 2]
-    transcript.open(Source.ROLLOUT).put(entries(UserMessage("three")))
-    feed = transcript.open(Source.ROLLOUT, feed)
+    transcript.open(ItemSource.ROLLOUT).put(entries(UserMessage("three")))
+    feed = transcript.open(ItemSource.ROLLOUT, feed)
     feed.put([*begun, *entries(ended, ended, UserMessage("four"), first=1)])
     assert [(i.item, i.partial) for i in transcript.behind(0)[1:3]] == [(ended, False)] * 2
     assert [i[2] for i in shown(transcript)] == ["one", "", "", "two", "three", "four"]
@@ -217,7 +217,7 @@ async def test_what_still_ran_when_a_session_was_left_ends_where_it_stands(
 
 
 async def test_a_source_that_begins_anew(transcript: Transcript) -> None:
-    feed = transcript.open(Source.ROLLOUT)
+    feed = transcript.open(ItemSource.ROLLOUT)
     feed.put(entries(UserMessage("one"), AgentMessage("1"), UserMessage("two")))
     feed.replace(())
     feed.put(entries(UserMessage("other")))
@@ -228,7 +228,7 @@ async def test_a_source_that_begins_anew(transcript: Transcript) -> None:
 
 
 async def test_pages(transcript: Transcript) -> None:
-    transcript.open(Source.ROLLOUT).put(entries(*(AgentMessage(str(n)) for n in range(5))))
+    transcript.open(ItemSource.ROLLOUT).put(entries(*(AgentMessage(str(n)) for n in range(5))))
     page, following = transcript.page(1, 2)
     assert ([item.id for item in page], following) == ([2, 3], 3)
     assert transcript.page(5, 2) == ([], 5)
@@ -238,7 +238,7 @@ async def test_pages(transcript: Transcript) -> None:
 async def test_a_replay_sends_what_changed_since_also_what_became_exact(
     transcript: Transcript,
 ) -> None:
-    feed = transcript.open(Source.ROLLOUT)
+    feed = transcript.open(ItemSource.ROLLOUT)
     feed.put(entries(UserMessage("hi")))
     transcript.screen(conversation("hi", "hel"), working=True, now=True)
     feed.put(entries(ToolCall("shell", "ls"), first=1, partial=True))
@@ -254,12 +254,12 @@ async def test_a_replay_sends_what_changed_since_also_what_became_exact(
 
 @pytest.mark.parametrize("number", [0, 1, 10**18])
 async def test_a_number_of_another_run_gets_everything(transcript: Transcript, number: int) -> None:
-    transcript.open(Source.ROLLOUT).put(entries(UserMessage("hi"), AgentMessage("hello")))
+    transcript.open(ItemSource.ROLLOUT).put(entries(UserMessage("hi"), AgentMessage("hello")))
     assert len(changed(await transcript.subscribe(number).take())) == 2
 
 
 async def test_a_slow_subscriber_gets_the_newest_state_only(transcript: Transcript) -> None:
-    feed = transcript.open(Source.ROLLOUT)
+    feed = transcript.open(ItemSource.ROLLOUT)
     subscription = transcript.subscribe()
     for number in range(10_000):
         feed.put(entries(AgentMessage(f"text {number}"), partial=number < 9_999))
@@ -268,7 +268,9 @@ async def test_a_slow_subscriber_gets_the_newest_state_only(transcript: Transcri
 
 
 async def test_a_long_transcript_comes_in_parts(transcript: Transcript) -> None:
-    transcript.open(Source.ROLLOUT).put(entries(*(AgentMessage("x" * 1000) for _ in range(100))))
+    transcript.open(ItemSource.ROLLOUT).put(
+        entries(*(AgentMessage("x" * 1000) for _ in range(100)))
+    )
     subscription = transcript.subscribe()
     ids: list[int] = []
     while len(ids) < 100:
@@ -283,7 +285,7 @@ async def test_a_subscriber_waits_and_ends(transcript: Transcript) -> None:
     waiting = asyncio.create_task(subscription.take())
     await asyncio.sleep(0)
     assert not waiting.done()
-    transcript.open(Source.ROLLOUT).put(entries(UserMessage("hi")))
+    transcript.open(ItemSource.ROLLOUT).put(entries(UserMessage("hi")))
     assert len(changed(await waiting)) == 1
     last = asyncio.create_task(subscription.take())
     await asyncio.sleep(0)
@@ -302,7 +304,7 @@ async def test_a_change_is_encoded_once_for_all_subscribers(
 
     monkeypatch.setattr(transcript_changes, "encode", encode)
     readers = [transcript.subscribe() for _ in range(3)]
-    feed = transcript.open(Source.ROLLOUT)
+    feed = transcript.open(ItemSource.ROLLOUT)
     for text in ("hel", "hello"):
         feed.put(entries(UserMessage("hi"), AgentMessage(text), partial=True))
         taken = {await reader.take() for reader in readers}
@@ -315,7 +317,7 @@ async def test_a_change_is_encoded_once_for_all_subscribers(
 
 
 async def test_of_the_encoded_changes_the_last_are_kept(transcript: Transcript) -> None:
-    feed = transcript.open(Source.ROLLOUT)
+    feed = transcript.open(ItemSource.ROLLOUT)
     reader = transcript.subscribe()
     for number in range(40):
         feed.put(entries(AgentMessage("x" * (FRAMES_KEPT // 10)), first=number))
@@ -350,7 +352,7 @@ def test_the_log_of_changes_stays_small() -> None:
 
 
 def test_a_subscription_needs_no_loop_until_it_waits() -> None:
-    subscription = TranscriptSubscription(Changes(), Frames(lambda _: None), None)
+    subscription = TranscriptSubscription(Changes(), EncodedChanges(lambda _: None), None)
     subscription.close()
     assert asyncio.run(subscription.take()) == b""
 

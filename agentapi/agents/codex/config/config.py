@@ -50,8 +50,8 @@ __all__ = [
     "CodexProgram",
     "ConfigError",
     "ConfigOptions",
+    "ConfigPlan",
     "Fault",
-    "Plan",
     "check_home",
     "find_codex",
     "plan_config",
@@ -79,7 +79,7 @@ class Change:
 
 
 @dataclass
-class Plan:
+class ConfigPlan:
     """What a run would do."""
 
     home: Path
@@ -125,7 +125,7 @@ def plan_config(
     codex: CodexProgram | None = None,
     check: bool = True,
     api_key: str = "",
-) -> Plan:
+) -> ConfigPlan:
     """What to write for `options`.
 
     `codex` decides the form of profiles and, with `check`, whether the result will do (None: the
@@ -134,7 +134,7 @@ def plan_config(
     Codex would refuse."""
     home = options.codex_home
     known = config_ledger.load(home)
-    plan = Plan(home, ledger_before=known)
+    plan = ConfigPlan(home, ledger_before=known)
     _plan_toml(plan, options, codex.profile_form if codex else "file")
     _plan_instructions(plan, options)
     if api_key and not options.gateway and not options.gateway_config:
@@ -146,7 +146,7 @@ def plan_config(
     return plan
 
 
-def _plan_toml(plan: Plan, options: ConfigOptions, form: ProfileForm) -> None:
+def _plan_toml(plan: ConfigPlan, options: ConfigOptions, form: ProfileForm) -> None:
     wanted, profiles, notes = split_profiles(wanted_config(options), form)
     plan.notes += notes
     _yield_to_permissions(plan, wanted)
@@ -167,7 +167,7 @@ def _check_profile_name(name: str) -> None:
 
 
 def _plan_document(
-    plan: Plan, options: ConfigOptions, name: str, wanted: dict[str, Any], base: str = ""
+    plan: ConfigPlan, options: ConfigOptions, name: str, wanted: dict[str, Any], base: str = ""
 ) -> None:
     """One TOML file. A new one starts as the text of `base`, comments and all."""
     path = plan.home / name
@@ -187,7 +187,7 @@ def _plan_document(
     plan.ledger[name] = merged.owned
 
 
-def _known(plan: Plan, name: str, before: str | None) -> Owned | None:
+def _known(plan: ConfigPlan, name: str, before: str | None) -> Owned | None:
     """What is ours in a file: nothing when the file is gone, its marks when the list is."""
     if before is None:
         return Owned()
@@ -201,7 +201,7 @@ def _kept(path: Path, merged: Merged) -> Iterator[str]:
         yield f"{path.name}: kept your {dotted(key)} (--overwrite takes the one asked for)"
 
 
-def _yield_to_permissions(plan: Plan, wanted: dict[str, Any]) -> None:
+def _yield_to_permissions(plan: ConfigPlan, wanted: dict[str, Any]) -> None:
     """Any `sandbox_mode` switches Codex's permission profiles off: a user who has them keeps
     them."""
     path = plan.home / MAIN
@@ -216,7 +216,7 @@ def _yield_to_permissions(plan: Plan, wanted: dict[str, Any]) -> None:
             )
 
 
-def _warn_of_old_profiles(plan: Plan, names: set[str]) -> None:
+def _warn_of_old_profiles(plan: ConfigPlan, names: set[str]) -> None:
     for change in plan.changes:
         if change.path.name == MAIN:
             theirs = parse_toml(change.after, str(change.path)).get("profiles", {})
@@ -227,7 +227,7 @@ def _warn_of_old_profiles(plan: Plan, names: set[str]) -> None:
             ]
 
 
-def _plan_instructions(plan: Plan, options: ConfigOptions) -> None:
+def _plan_instructions(plan: ConfigPlan, options: ConfigOptions) -> None:
     path = plan.home / INSTRUCTIONS
     before = read_text(path)
     wanted = read_given(options.instructions) if options.instructions else ""
@@ -247,7 +247,7 @@ def _plan_instructions(plan: Plan, options: ConfigOptions) -> None:
     plan.ledger[INSTRUCTIONS] = ours
 
 
-def _plan_auth(plan: Plan, options: ConfigOptions, api_key: str) -> None:
+def _plan_auth(plan: ConfigPlan, options: ConfigOptions, api_key: str) -> None:
     path = plan.home / AUTH
     before = read_text(path)
     owned = _known(plan, AUTH, before) or Owned()
@@ -260,7 +260,7 @@ def _plan_auth(plan: Plan, options: ConfigOptions, api_key: str) -> None:
     plan.ledger[AUTH] = ours
 
 
-def _check(plan: Plan, codex: CodexProgram) -> None:
+def _check(plan: ConfigPlan, codex: CodexProgram) -> None:
     files = {
         change.path.name: change.after for change in plan.changes if change.path.suffix == ".toml"
     }

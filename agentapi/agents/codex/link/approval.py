@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from agentapi.agents.codex.json_values import Json, as_text
 from agentapi.agents.codex.link.forms import elicitation, user_input
 from agentapi.agents.codex.link.items import changes_text
-from agentapi.agents.codex.link.question import Question, Result, asking
+from agentapi.agents.codex.link.question import LinkQuestion, Result, asking
 from agentapi.agents.codex.link.rpc import RequestId
 from agentapi.agents.codex.screen.dialogs import RULE
 from agentapi.agents.shell import unwrapped
@@ -43,7 +43,7 @@ _PERMISSIONS: tuple[tuple[str, bool, Json], ...] = (
 _TERMINAL = re.compile(r"^write_stdin --session-id (\d+)\b")
 
 
-def question(request: RequestId, method: str, params: Json, item: Json) -> Question | None:
+def question(request: RequestId, method: str, params: Json, item: Json) -> LinkQuestion | None:
     """What a request asks; `item` is the thread item that it is about, as far as it is known.
 
     None for what this program does not know, and for what is answered in the terminal only."""
@@ -53,7 +53,7 @@ def question(request: RequestId, method: str, params: Json, item: Json) -> Quest
     return asks(request, params) if asks is not None else None
 
 
-def _command(request: RequestId, params: Json) -> Question:
+def _command(request: RequestId, params: Json) -> LinkQuestion:
     command, reason = unwrapped(as_text(params.get("command"))), as_text(params.get("reason"))
     kind, title, labels = "command", "Would you like to run the following command?", _LABELS
     network = params.get("networkApprovalContext")
@@ -70,7 +70,7 @@ def _command(request: RequestId, params: Json) -> Question:
     return asking(request, choices, kind=kind, title=title, reason=reason, command=command)
 
 
-def _patch(request: RequestId, params: Json, item: Json) -> Question:
+def _patch(request: RequestId, params: Json, item: Json) -> LinkQuestion:
     choices: list[tuple[str, Result]] = [
         ("Yes, proceed", {"decision": "accept"}),
         ("Yes, and don't ask again for these files", {"decision": "acceptForSession"}),
@@ -86,7 +86,7 @@ def _patch(request: RequestId, params: Json, item: Json) -> Question:
     )
 
 
-def _permissions(request: RequestId, params: Json) -> Question:
+def _permissions(request: RequestId, params: Json) -> LinkQuestion:
     wanted = params.get("permissions")
     choices: list[tuple[str, Result]] = [
         (label, {"permissions": wanted if grants else {}, **more})
@@ -153,7 +153,7 @@ def _label(decision: object, labels: Mapping[str, str]) -> str:
     return next(iter(decision), "")
 
 
-_QUESTIONS: Mapping[str, Callable[[RequestId, Json], Question | None]] = {
+_QUESTIONS: Mapping[str, Callable[[RequestId, Json], LinkQuestion | None]] = {
     "item/commandExecution/requestApproval": _command,
     "item/permissions/requestApproval": _permissions,
     "item/tool/requestUserInput": user_input,

@@ -12,19 +12,19 @@ from dataclasses import replace
 from functools import partial
 
 from agentapi.agents.codex.json_values import Json, as_list, as_object, as_objects, as_text
-from agentapi.agents.codex.link.question import Question, Result, asking
+from agentapi.agents.codex.link.question import LinkQuestion, Result, asking
 from agentapi.agents.codex.link.rpc import RequestId
 from agentapi.agents.codex.screen.dialogs import CANCEL, form_reason
 from agentapi.model.conversation import Choice
 
-Outcome = Result | Callable[[], Question]
+Outcome = Result | Callable[[], LinkQuestion]
 
 _OTHER = "None of the above"
 """What Codex's screen adds to the options of a question that takes others, too."""
 _PERSIST = {"session": "Allow for this session", "always": "Always allow"}
 
 
-def user_input(request: RequestId, params: Json) -> Question | None:
+def user_input(request: RequestId, params: Json) -> LinkQuestion | None:
     """The model's questions to the user (`item/tool/requestUserInput`)."""
     questions = as_objects(params.get("questions"))
     if not questions or not all(as_objects(one.get("options")) for one in questions):
@@ -32,7 +32,7 @@ def user_input(request: RequestId, params: Json) -> Question | None:
     return _ask(request, questions, {})
 
 
-def _ask(request: RequestId, questions: Sequence[Json], given: Json) -> Question:
+def _ask(request: RequestId, questions: Sequence[Json], given: Json) -> LinkQuestion:
     """The next question that is not answered yet."""
     place = len(given)
     one = questions[place]
@@ -58,7 +58,7 @@ def _ask(request: RequestId, questions: Sequence[Json], given: Json) -> Question
     )
 
 
-def elicitation(request: RequestId, params: Json) -> Question | None:
+def elicitation(request: RequestId, params: Json) -> LinkQuestion | None:
     """What an MCP server asks of the user, or what Codex asks before it calls a server's tool."""
     meta = as_object(params.get("_meta"))
     schema = as_object(params.get("requestedSchema"))
@@ -83,7 +83,7 @@ def elicitation(request: RequestId, params: Json) -> Question | None:
     )
 
 
-def _tool(request: RequestId, params: Json, meta: Json) -> Question:
+def _tool(request: RequestId, params: Json, meta: Json) -> LinkQuestion:
     """Leave to call a tool, once or for longer."""
     persist = meta.get("persist")
     longer = [persist] if isinstance(persist, str) else as_list(persist)
@@ -103,7 +103,7 @@ def _tool(request: RequestId, params: Json, meta: Json) -> Question:
     )
 
 
-def _page(request: RequestId, params: Json) -> Question:
+def _page(request: RequestId, params: Json) -> LinkQuestion:
     """A page to open; only its user knows when it is done."""
     return asking(
         request,
@@ -119,7 +119,7 @@ def _page(request: RequestId, params: Json) -> Question:
 
 def _fill_in(
     request: RequestId, params: Json, fields: Sequence[tuple[str, Json]], given: Json
-) -> Question:
+) -> LinkQuestion:
     """The next field of a server's form."""
     place = len(given)
     name, field = fields[place]

@@ -15,7 +15,7 @@ from agentapi.agents.shell import unwrapped
 from agentapi.model.items import (
     AgentMessage,
     Item,
-    Notice,
+    NoticeItem,
     Other,
     Plan,
     Reasoning,
@@ -59,7 +59,7 @@ def thread_item(raw: Json) -> Item:
         case "mcpToolCall":
             return _mcp_call(raw)
         case "contextCompaction":
-            return Notice("compaction", "")
+            return NoticeItem("compaction", "")
     return Other(as_text(raw.get("type")), dict(raw))
 
 

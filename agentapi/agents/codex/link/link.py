@@ -25,7 +25,7 @@ from agentapi.agents.codex.link.command import CodexCommand
 from agentapi.agents.codex.link.events import QUIET, Asked, Failure, LinkEvent, Lost, Standing
 from agentapi.agents.codex.link.growth import Growth
 from agentapi.agents.codex.link.items import GROWING, plan_update, thread_item
-from agentapi.agents.codex.link.question import OpenQuestions, Question
+from agentapi.agents.codex.link.question import LinkQuestion, OpenQuestions
 from agentapi.agents.codex.link.rpc import RequestId, RpcConnection, RpcError, RpcLost
 from agentapi.agents.codex.link.server import AppServer
 from agentapi.agents.codex.link.silence import Silence
@@ -156,18 +156,18 @@ class CodexLink:
             log.info("codex link: %s", error)  # it ended in the meantime
         return True
 
-    def asks(self, dialog_id: str) -> Question | None:
+    def asks(self, dialog_id: str) -> LinkQuestion | None:
         """The open question with this id."""
         return self._questions.find(dialog_id)
 
-    async def answer(self, asked: Question, choice: str) -> None:
+    async def answer(self, asked: LinkQuestion, choice: str) -> None:
         """Answer a question; a form goes on with its next one, and is answered with its last.
 
         Raises `LookupError` for a choice that it does not have, `RpcLost`."""
         outcome = asked.choose(choice)
         if self._rpc is None or self._questions.find(asked.dialog.id) is None:
             raise LookupError(f"no dialog {asked.dialog.id!r} is open")
-        if isinstance(outcome, Question):
+        if isinstance(outcome, LinkQuestion):
             self._questions.put(outcome)
             self._tell_question()
         else:

@@ -14,16 +14,16 @@ Result = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class LinkQuestion:
     """One request, or one step of it: a form asks one thing after the other."""
 
     request: RequestId
     dialog: Dialog
     """It gets its id when it is put among the open ones."""
-    outcomes: Mapping[str, Result | Callable[[], Question]]
+    outcomes: Mapping[str, Result | Callable[[], LinkQuestion]]
     """By the id of the choice: the answer, or how the form goes on."""
 
-    def choose(self, choice: str) -> Result | Question:
+    def choose(self, choice: str) -> Result | LinkQuestion:
         """Where a choice leads. Raises `LookupError` with the choices that there are."""
         outcome = self.outcomes.get(choice)
         if outcome is None:
@@ -33,9 +33,9 @@ class Question:
 
 def asking(
     request: RequestId,
-    choices: Sequence[tuple[str | Choice, Result | Callable[[], Question]]],
+    choices: Sequence[tuple[str | Choice, Result | Callable[[], LinkQuestion]]],
     **about: str,
-) -> Question:
+) -> LinkQuestion:
     """A question with these choices, each with what it leads to. They are numbered as on the
     screen; one that has an id of its own keeps it."""
     named = [
@@ -44,7 +44,7 @@ def asking(
     ]
     dialog = Dialog(id="", choices=tuple(named), **about)
     outcomes = {one.id: outcome for one, (_, outcome) in zip(named, choices, strict=True)}
-    return Question(request, dialog, outcomes)
+    return LinkQuestion(request, dialog, outcomes)
 
 
 class OpenQuestions:
@@ -56,19 +56,19 @@ class OpenQuestions:
 
     def __init__(self, ids: Iterator[str] | None = None) -> None:
         self._ids = ids or dialog_ids()
-        self._open: dict[RequestId, Question] = {}
+        self._open: dict[RequestId, LinkQuestion] = {}
         self._shown: RequestId | None = None
 
     @property
-    def shown(self) -> Question | None:
+    def shown(self) -> LinkQuestion | None:
         """The question to answer next."""
         return self._open.get(self._shown) if self._shown is not None else None
 
-    def find(self, dialog_id: str) -> Question | None:
+    def find(self, dialog_id: str) -> LinkQuestion | None:
         """The open question with this id."""
         return next((one for one in self._open.values() if one.dialog.id == dialog_id), None)
 
-    def put(self, question: Question) -> None:
+    def put(self, question: LinkQuestion) -> None:
         """A question was asked, or goes on. One that is only told again keeps its id."""
         known = self._open.get(question.request)
         again = known is not None and known.dialog.asks_the_same(question.dialog)

@@ -63,7 +63,7 @@ class Program(Driver, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RunPlan:
     """What to run, and whom to tell."""
 
     make: Callable[[bool], Awaitable[Program]]
@@ -96,7 +96,7 @@ class ResumingDriver:
 
     transport = "pty"
 
-    def __init__(self, plan: Plan, idle: Program) -> None:
+    def __init__(self, plan: RunPlan, idle: Program) -> None:
         """`idle` is a driver that was never started: it stands in until the first run."""
         self._plan = plan
         self._program = idle

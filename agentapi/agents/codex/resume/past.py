@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from agentapi.agents.codex.options import CodexSettings
-from agentapi.agents.codex.resume.recall import Merged, Said, known, merge, recall
+from agentapi.agents.codex.resume.recall import MergedHistory, Utterance, known, merge, recall
 from agentapi.agents.codex.resume.session_files import (
     SessionMeta,
     all_rollouts,
@@ -22,7 +22,7 @@ from agentapi.agents.codex.resume.session_files import (
     find_rollout,
     read_meta,
 )
-from agentapi.agents.codex.resume.sessions import Tracker
+from agentapi.agents.codex.resume.sessions import SessionTracker
 from agentapi.model.conversation import Role
 from agentapi.processes.identity import Process
 from agentapi.settings.settings import SettingsError
@@ -51,7 +51,7 @@ class Past:
         self._warnings: list[str] = []
         self._trouble = ""
         """Why a session is not resumed."""
-        self.tracker = Tracker(settings.session_file, settings.workdir)
+        self.tracker = SessionTracker(settings.session_file, settings.workdir)
         self._owns = self._own()
         self.store = self._open_store()
         self._kept = self.store.load() if self.store is not None else RestoredState()
@@ -59,7 +59,7 @@ class Past:
         self._extra = self._kept.extra
         self.rollout: Path | None = None
         """Codex's record of the session that goes on."""
-        self.recalled: list[Said] = []
+        self.recalled: list[Utterance] = []
         """What it says."""
         self.prompt_after_resume = ""
         """What is still to be sent in a resumed session."""
@@ -218,7 +218,7 @@ class Past:
 
     # -- which messages ----------------------------------------------------------------------
 
-    def _merged(self) -> Merged:
+    def _merged(self) -> MergedHistory:
         since = None
         with contextlib.suppress(OSError):
             since = begun(self.rollout) if self.rollout is not None else None

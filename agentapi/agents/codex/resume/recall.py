@@ -29,7 +29,7 @@ _TELLS = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Utterance:
     """What one side said at once."""
 
     role: Role
@@ -39,24 +39,24 @@ class Said:
     """Whether it was taken back: the agent does not know it any more."""
 
 
-def recall(rollout: Path) -> list[Said]:
+def recall(rollout: Path) -> list[Utterance]:
     """All that was said in the session that goes on in this file, whatever the files that it is
     in: user and agent by turns of at least one message each way.
 
     Lines that are broken or unknown are passed over. Raises `OSError`."""
-    said: list[Said] = []
+    said: list[Utterance] = []
     for line, taken in history(rollout):
         for role, text, time in _spoken(line, said):
-            _add(said, Said(role, text, time, taken))
+            _add(said, Utterance(role, text, time, taken))
     return said
 
 
-def known(said: Sequence[Said]) -> list[Said]:
+def known(said: Sequence[Utterance]) -> list[Utterance]:
     """What the agent knows of it."""
     return [one for one in said if not one.taken]
 
 
-def _add(said: list[Said], one: Said) -> None:
+def _add(said: list[Utterance], one: Utterance) -> None:
     last = said[-1] if said else None
     follows = last is not None and last.role is Role.AGENT and last.taken == one.taken
     if one.role is Role.AGENT and last is not None and follows:
@@ -66,7 +66,7 @@ def _add(said: list[Said], one: Said) -> None:
         said.append(one)
 
 
-def _spoken(line: bytes, said: list[Said]) -> Iterator[tuple[Role, str, datetime]]:
+def _spoken(line: bytes, said: list[Utterance]) -> Iterator[tuple[Role, str, datetime]]:
     """What a line of the rollout says; a rollback takes back what was said."""
     if b'"event_msg"' not in line or not _TELLS.search(line):
         return
@@ -98,7 +98,7 @@ def _text(item: dict[str, Any]) -> str:
     return "".join(text for text in texts if isinstance(text, str)).strip()
 
 
-def _roll_back(said: list[Said], turns: object) -> None:
+def _roll_back(said: list[Utterance], turns: object) -> None:
     left = turns if isinstance(turns, int) else 0
     for number in range(len(said) - 1, -1, -1):
         if left <= 0:
@@ -117,7 +117,7 @@ def _time(text: object) -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
-class Merged:
+class MergedHistory:
     """The conversation to go on with."""
 
     messages: tuple[Message, ...]
@@ -129,7 +129,9 @@ class Merged:
     """Whether the state has messages of an earlier session, too, which are left out."""
 
 
-def merge(kept: Sequence[Message], said: Sequence[Said], begun: datetime | None = None) -> Merged:
+def merge(
+    kept: Sequence[Message], said: Sequence[Utterance], begun: datetime | None = None
+) -> MergedHistory:
     """The state's messages, and what the rollout has beyond them: what the agent knows.
 
     `begun` is when the session began: what was said before and is not in it is another's."""
@@ -139,7 +141,7 @@ def merge(kept: Sequence[Message], said: Sequence[Said], begun: datetime | None 
 
 
 def _still_known(
-    kept: Sequence[Message], said: Sequence[Said], begun: datetime | None
+    kept: Sequence[Message], said: Sequence[Utterance], begun: datetime | None
 ) -> tuple[list[Message], bool]:
     """The state without what was taken back and what an earlier session said; whether there was
     any of the latter."""
@@ -169,21 +171,21 @@ def _pairs(users: Sequence[str], recorded: Sequence[str]) -> dict[int, int]:
     return {block.a + n: block.b + n for block in found for n in range(block.size)}
 
 
-def _merge(kept: Sequence[Message], said: Sequence[Said]) -> Merged:
+def _merge(kept: Sequence[Message], said: Sequence[Utterance]) -> MergedHistory:
     users = [_plain(message.content) for message in kept if message.role is Role.USER]
     recorded = [_plain(one.text) for one in said if one.role is Role.USER]
     if not users:
         opening = kept[:1] or (Message(0, Role.AGENT, "", _start(said)),)
-        return Merged(_numbered([*opening, *_messages(said)]))
+        return MergedHistory(_numbered([*opening, *_messages(said)]))
     place = _place(users, recorded)
     if place is None:
         opening = (Message(0, Role.AGENT, "", _start(said)),)
-        return Merged(_numbered([*opening, *_messages(said)]), belongs=False)
+        return MergedHistory(_numbered([*opening, *_messages(said)]), belongs=False)
     common, unrecorded = place
     rest = _after(said, common)
     if unrecorded and not _begins_with_user(rest):
         rest = []  # an answer cannot be put before the questions that follow it
-    return Merged(_numbered([*_answered(kept, rest, unrecorded)]), unrecorded=unrecorded)
+    return MergedHistory(_numbered([*_answered(kept, rest, unrecorded)]), unrecorded=unrecorded)
 
 
 def _place(users: Sequence[str], recorded: Sequence[str]) -> tuple[int, int] | None:
@@ -213,7 +215,7 @@ def _common_end(one: Sequence[str], other: Sequence[str]) -> int:
     return count
 
 
-def _after(said: Sequence[Said], users: int) -> list[Said]:
+def _after(said: Sequence[Utterance], users: int) -> list[Utterance]:
     """What follows the user message of this number, its answer included."""
     for index, one in enumerate(said):
         users -= one.role is Role.USER
@@ -222,11 +224,11 @@ def _after(said: Sequence[Said], users: int) -> list[Said]:
     return []
 
 
-def _begins_with_user(said: Sequence[Said]) -> bool:
+def _begins_with_user(said: Sequence[Utterance]) -> bool:
     return bool(said) and said[0].role is Role.USER
 
 
-def _answered(kept: Sequence[Message], rest: list[Said], unrecorded: int) -> list[Message]:
+def _answered(kept: Sequence[Message], rest: list[Utterance], unrecorded: int) -> list[Message]:
     """The kept messages, then the rest; the answer to the last one counts only if it is missing,
     for the state has it as the screen showed it."""
     if rest and rest[0].role is Role.AGENT and not unrecorded:
@@ -239,7 +241,7 @@ def _answered(kept: Sequence[Message], rest: list[Said], unrecorded: int) -> lis
     return [*kept, *_messages(rest)]
 
 
-def _messages(said: Sequence[Said]) -> list[Message]:
+def _messages(said: Sequence[Utterance]) -> list[Message]:
     return [Message(0, one.role, one.text, one.time) for one in said]
 
 
@@ -247,7 +249,7 @@ def _numbered(messages: Sequence[Message]) -> tuple[Message, ...]:
     return tuple(replace(message, id=number) for number, message in enumerate(messages))
 
 
-def _start(said: Sequence[Said]) -> datetime:
+def _start(said: Sequence[Utterance]) -> datetime:
     return said[0].time if said else datetime.now(UTC)
 
 

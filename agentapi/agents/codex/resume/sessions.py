@@ -37,7 +37,7 @@ def session_in_exit_text(screen: str) -> str | None:
     return found[-1] if found else None
 
 
-class Tracker:
+class SessionTracker:
     """The mapping of one directory in the tracking file."""
 
     def __init__(self, file: Path, workdir: Path) -> None:

@@ -17,7 +17,7 @@ from typing import Protocol
 from agentapi.agents.codex.resume.session_files import SessionMeta, unpacked
 from agentapi.agents.codex.resume.watch import SessionWatch
 from agentapi.agents.codex.rollout.rollout import Batch, RolloutFollower
-from agentapi.model.items import AgentMessage, Entry, Source, Turn
+from agentapi.model.items import AgentMessage, Entry, ItemSource, Turn
 from agentapi.transcript.transcript import Feed, Transcript
 
 _log = logging.getLogger(__name__)
@@ -122,7 +122,7 @@ class RolloutFeed:
 
     def _open(self, transcript: Transcript, path: Path) -> Feed:
         again = self._feeds.get(path)  # as by `/resume`, back from another session
-        return transcript.open(Source.ROLLOUT, again)
+        return transcript.open(ItemSource.ROLLOUT, again)
 
 
 class WatchedRolloutFeed(RolloutFeed):

@@ -29,7 +29,7 @@ from agentapi.model.items import (
     Entry,
     Error,
     Item,
-    Notice,
+    NoticeItem,
     Other,
     Plan,
     Reasoning,
@@ -109,7 +109,7 @@ class RolloutParser:
         self.session_id = str(payload.get("id") or payload.get("session_id") or "") or None
         self.version = str(payload.get("cli_version") or "") or None
         if before is not None and before == self.session_id:
-            self._add(Notice("rollback", "What came after this was taken back."))
+            self._add(NoticeItem("rollback", "What came after this was taken back."))
 
     def _on_context(self, payload: Payload) -> None:
         if isinstance(model := payload.get("model"), str):
@@ -275,16 +275,16 @@ class RolloutParser:
         self._add(Error(error_text(payload)))
 
     def _on_warning(self, payload: Payload) -> None:
-        self._add(Notice("warning", str(payload.get("message", ""))))
+        self._add(NoticeItem("warning", str(payload.get("message", ""))))
 
     def _on_compaction(self, _: Payload) -> None:
         if not self._compacted:
             self._compacted = True
-            self._add(Notice("compaction", "The context was compacted to make room."))
+            self._add(NoticeItem("compaction", "The context was compacted to make room."))
 
     def _on_rollback(self, payload: Payload) -> None:
         turns = payload.get("num_turns")
-        self._add(Notice("rollback", f"The last {turns} turns were taken back."))
+        self._add(NoticeItem("rollback", f"The last {turns} turns were taken back."))
 
 
 class _Call:

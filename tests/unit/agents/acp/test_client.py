@@ -18,8 +18,8 @@ from agentapi.agents.acp.client import (
     to_question,
     unattended_method,
 )
-from agentapi.agents.acp.permission import Option, Question
-from agentapi.agents.acp.text import Chunk, Operation, Plan, Remark, Tool
+from agentapi.agents.acp.permission import PermissionOption, PermissionRequest
+from agentapi.conversation.turn_text import Chunk, Operation, PlanPart, Remark, ToolPart
 
 WARNING = "Warning: Model metadata is missing.\n\n"
 
@@ -46,27 +46,27 @@ def text(words: str) -> dict[str, Any]:
         ),
         (
             {"sessionUpdate": "tool_call", "toolCallId": "t", "title": "ls"},
-            Tool("t", "ls", None),
+            ToolPart("t", "ls", None),
         ),
         (
             {"sessionUpdate": "tool_call_update", "toolCallId": "t", "status": "failed"},
-            Tool("t", None, "failed"),
+            ToolPart("t", None, "failed"),
         ),
         (
             {
                 "sessionUpdate": "plan",
                 "entries": [{"content": "act", "priority": "low", "status": "pending"}],
             },
-            Plan(entries=(("pending", "act"),)),
+            PlanPart(entries=(("pending", "act"),)),
         ),
         (
             {
                 "sessionUpdate": "plan_update",
                 "plan": {"type": "markdown", "planId": "p", "content": "1. act"},
             },
-            Plan("p", markdown="1. act"),
+            PlanPart("p", markdown="1. act"),
         ),
-        ({"sessionUpdate": "plan_removed", "planId": "p"}, Plan("p")),
+        ({"sessionUpdate": "plan_removed", "planId": "p"}, PlanPart("p")),
         ({"sessionUpdate": "agent_thought_chunk", "content": text("hm")}, None),
         ({"sessionUpdate": "user_message_chunk", "content": text("hi")}, None),
         ({"sessionUpdate": "usage_update", "used": 1, "size": 2}, None),
@@ -77,7 +77,7 @@ def test_updates(update: dict[str, Any], expected: Operation | None) -> None:
     assert to_operation(note.update) == expected
 
 
-def question(**tool: Any) -> Question:
+def question(**tool: Any) -> PermissionRequest:
     return to_question(
         schema.RequestPermissionRequest.model_validate(
             {
@@ -95,12 +95,12 @@ def test_a_command_is_shown_with_its_reason() -> None:
         kind="execute",
         rawInput={"command": ["rm", "-r", "x"], "description": "it is old"},
     )
-    assert asked == Question(
+    assert asked == PermissionRequest(
         kind="command",
         title="Run rm",
         reason="it is old",
         command="rm -r x",
-        options=(Option("o", "Yes", "allow_once"),),
+        options=(PermissionOption("o", "Yes", "allow_once"),),
     )
 
 
@@ -181,9 +181,9 @@ async def test_a_permission_is_about_what_was_told_of_its_tool_call() -> None:
         {"toolCallId": "t", "content": [{"type": "content", "content": text("instead")}]},
         {"toolCallId": "other"},
     ]
-    asked: list[Question] = []
+    asked: list[PermissionRequest] = []
 
-    async def ask(tool_id: str, question: Question) -> str | None:
+    async def ask(tool_id: str, question: PermissionRequest) -> str | None:
         asked.append(question)
         return None
 
@@ -260,7 +260,7 @@ async def _hear(messages: list[object]) -> list[Operation]:
     async def write(data: bytes) -> None:
         pass
 
-    async def ask(tool_id: str, question: Question) -> str | None:
+    async def ask(tool_id: str, question: PermissionRequest) -> str | None:
         return None
 
     def update(operation: Operation) -> None:

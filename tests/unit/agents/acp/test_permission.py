@@ -6,14 +6,20 @@ import asyncio
 
 import pytest
 
-from agentapi.agents.acp.permission import Option, PermissionDesk, Question, choices, refusal
+from agentapi.agents.acp.permission import (
+    PermissionDesk,
+    PermissionOption,
+    PermissionRequest,
+    choices,
+    refusal,
+)
 from agentapi.model.conversation import Dialog
 
-ALLOW = Option("proceed_once", "Yes", "allow_once")
-ALWAYS = Option("amend:0", "Yes, for ever", "allow_always")
-ALWAYS_TOO = Option("amend:1", "Yes, for this host", "allow_always")
-NEVER = Option("x", "Never", "reject_always")
-REJECT = Option("cancel", "No", "reject_once")
+ALLOW = PermissionOption("proceed_once", "Yes", "allow_once")
+ALWAYS = PermissionOption("amend:0", "Yes, for ever", "allow_always")
+ALWAYS_TOO = PermissionOption("amend:1", "Yes, for this host", "allow_always")
+NEVER = PermissionOption("x", "Never", "reject_always")
+REJECT = PermissionOption("cancel", "No", "reject_once")
 
 
 def test_choices_are_called_by_kind_whatever_the_agent_calls_them() -> None:
@@ -44,7 +50,7 @@ def test_a_tenth_choice_has_no_key() -> None:
     ],
 )
 def test_refusal_is_the_mildest_and_never_an_allowing_option(
-    options: tuple[Option, ...], expected: Option | None
+    options: tuple[PermissionOption, ...], expected: PermissionOption | None
 ) -> None:
     assert refusal(options) == expected
 
@@ -63,8 +69,10 @@ class Desk:
     def _expired(self, dialog: Dialog) -> None:
         self.expired.append(dialog.title)
 
-    def ask(self, title: str, *options: Option) -> asyncio.Task[str | None]:
-        return asyncio.create_task(self.desk.ask(Question("permission", title, options=options)))
+    def ask(self, title: str, *options: PermissionOption) -> asyncio.Task[str | None]:
+        return asyncio.create_task(
+            self.desk.ask(PermissionRequest("permission", title, options=options))
+        )
 
 
 async def test_questions_wait_in_line() -> None:
@@ -137,7 +145,7 @@ async def test_an_answered_question_does_not_expire() -> None:
 
 
 def test_a_question_has_a_title_in_any_case() -> None:
-    assert Question("command", "own", command="ls").titled("known").title == "own"
-    assert Question("command", "", command="ls").titled("known").title == "known"
-    assert Question("command", "", command="ls").titled("").title == "ls"
-    assert Question("permission", "").titled("").title == "permission"
+    assert PermissionRequest("command", "own", command="ls").titled("known").title == "own"
+    assert PermissionRequest("command", "", command="ls").titled("known").title == "known"
+    assert PermissionRequest("command", "", command="ls").titled("").title == "ls"
+    assert PermissionRequest("permission", "").titled("").title == "permission"

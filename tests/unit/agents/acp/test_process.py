@@ -15,8 +15,8 @@ from agentapi.agents.acp.process import (
     TAIL_LINE_LENGTH,
     TAIL_LINES,
     Ending,
+    LastLines,
     StdioProcess,
-    Tail,
 )
 from tests.support.acp_watch import gone
 
@@ -117,7 +117,7 @@ async def test_what_cannot_be_started_is_an_os_error(argv: list[str]) -> None:
 
 @given(st.lists(st.binary(max_size=50), max_size=50))
 def test_tail_is_bounded_however_it_is_fed(pieces: list[bytes]) -> None:
-    tail = Tail()
+    tail = LastLines()
     for piece in pieces:
         tail.feed(piece * 200)
     lines = tail.text().split("\n")
@@ -126,7 +126,7 @@ def test_tail_is_bounded_however_it_is_fed(pieces: list[bytes]) -> None:
 
 
 def test_tail_keeps_the_last_lines_and_an_open_one() -> None:
-    tail = Tail()
+    tail = LastLines()
     tail.feed(b"\none\r\ntw")
     tail.feed(b"o \n\x1b[1;31mthr\xff\x1b[0m")
     assert tail.text() == "one\ntwo\nthr\ufffd"

@@ -19,7 +19,7 @@ from agentapi.agents.codex.config.config import (
     CodexProgram,
     ConfigError,
     ConfigOptions,
-    Plan,
+    ConfigPlan,
     plan_config,
 )
 from agentapi.agents.codex.config.text import BEGIN, END, merge_instructions
@@ -33,7 +33,7 @@ def options(tmp_path: Path) -> ConfigOptions:
     return ConfigOptions(codex_home=tmp_path / "codex home")
 
 
-def _write(options: ConfigOptions, **how: Any) -> Plan:
+def _write(options: ConfigOptions, **how: Any) -> ConfigPlan:
     plan = plan_config(options, check=False, **how)
     plan.write()
     return plan

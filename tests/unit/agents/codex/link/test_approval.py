@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentapi.agents.codex.link.approval import KNOWN, permission_rule, question
-from agentapi.agents.codex.link.question import OpenQuestions, Question
+from agentapi.agents.codex.link.question import LinkQuestion, OpenQuestions
 
 FOLDER = Path(__file__).parent / "requests"
 VERSIONS = sorted(path.stem for path in FOLDER.glob("*.json"))
@@ -28,17 +28,17 @@ def version(request: pytest.FixtureRequest) -> str:
     return found
 
 
-def captured(version: str, name: str) -> Question | None:
+def captured(version: str, name: str) -> LinkQuestion | None:
     request = json.loads((FOLDER / f"{version}.json").read_text())[name]
     return question(request["id"], request["method"], request["params"], request.get("item", {}))
 
 
-def sure(asked: object) -> Question:
-    assert isinstance(asked, Question)
+def sure(asked: object) -> LinkQuestion:
+    assert isinstance(asked, LinkQuestion)
     return asked
 
 
-def labels(asked: Question) -> list[tuple[str, str]]:
+def labels(asked: LinkQuestion) -> list[tuple[str, str]]:
     return [(choice.id, choice.label) for choice in asked.dialog.choices]
 
 
@@ -259,13 +259,13 @@ def test_no_parameters_break_it(method: str, params: dict[str, Any]) -> None:
     asked = question(1, method, params, {})
     for choice in asked.dialog.choices if asked is not None else ():
         assert asked is not None
-        assert isinstance(asked.choose(choice.id), dict | Question)
+        assert isinstance(asked.choose(choice.id), dict | LinkQuestion)
 
 
 # -- several at once -------------------------------------------------------------------------------
 
 
-def asks(request: int) -> Question:
+def asks(request: int) -> LinkQuestion:
     params = {"command": f"touch {request}"}
     return sure(question(request, "item/commandExecution/requestApproval", params, {}))
 

@@ -14,7 +14,7 @@ import pytest
 from agentapi.agents import profile_for
 from agentapi.agents.codex.link.events import Asked, LinkEvent, Lost, Standing
 from agentapi.agents.codex.link.link import CodexLink
-from agentapi.agents.codex.link.question import Question, asking
+from agentapi.agents.codex.link.question import LinkQuestion, asking
 from agentapi.agents.codex.link.rpc import RpcError, RpcLost
 from agentapi.agents.codex.link.tui import BEGIN_LIMIT, END_LIMIT, OPEN_LIMIT, LinkedTui
 from agentapi.agents.codex.screen.completeness import PAINT_LIMIT, STALL_LIMIT
@@ -49,7 +49,7 @@ class FixedLink:
         """Whether Codex has answered `turn/start`."""
         self.taken.set()
         self.turn_known = True
-        self.question: Question | None = None
+        self.question: LinkQuestion | None = None
 
     async def send(self, text: str) -> str:
         """`turn/start`."""
@@ -66,12 +66,12 @@ class FixedLink:
             raise self.outcome
         return self.turn_known
 
-    def asks(self, dialog_id: str) -> Question | None:
+    def asks(self, dialog_id: str) -> LinkQuestion | None:
         """The open question."""
         asked = self.question
         return asked if asked is not None and asked.dialog.id == dialog_id else None
 
-    async def answer(self, asked: Question, choice: str) -> None:
+    async def answer(self, asked: LinkQuestion, choice: str) -> None:
         """Answer a request."""
         self.calls.append(f"answer {choice}")
         asked.choose(choice)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from agentapi.agents.codex.resume import driver as resuming
-from agentapi.agents.codex.resume.driver import Plan, ResumingDriver
+from agentapi.agents.codex.resume.driver import ResumingDriver, RunPlan
 from agentapi.agents.driver import Sink, TakesRecord
 from agentapi.agents.generic.evidence import SourceSaid
 from agentapi.model.conversation import Phase, PhaseState
@@ -108,7 +108,7 @@ class Story:
         self.release = asyncio.Event()
         self.release.set()
         self.started = asyncio.Event()
-        plan = Plan(
+        plan = RunPlan(
             make=self.make,
             resume=resume,
             free=self.free,

@@ -17,7 +17,7 @@ from agentapi.model.conversation import Message, Role
 from agentapi.model.events import Forgot
 from agentapi.session.session import AgentSession
 from agentapi.storage import storage
-from agentapi.storage.state import State
+from agentapi.storage.state import SavedState
 from agentapi.storage.storage import StateStore
 from tests.support.fixed_driver import FixedDriver
 from tests.support.rollout_files import BEGIN, cut, end_after, pack, write_rollout
@@ -65,7 +65,7 @@ class Place:
             for n, (role, text) in enumerate(zip(roles, ["banner", *texts], strict=True))
         ]
         extra = {"folder": str(folder)} if folder is not None else {}
-        StateStore(self.state_file).save(State(messages, extra=extra))
+        StateStore(self.state_file).save(SavedState(messages, extra=extra))
 
     def rollout(self, session: str, *said: str, **more: object) -> Path:
         folder = str(self.settings.workdir)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentapi.agents.codex.resume.recall import INTERRUPTED, Said, known, merge, recall
+from agentapi.agents.codex.resume.recall import INTERRUPTED, Utterance, known, merge, recall
 from agentapi.model.conversation import Message, Role
 from tests.support.codex import PROJECT
 
@@ -23,9 +23,9 @@ def kept(*texts: str) -> list[Message]:
     return [Message(n, roles[n], text, THEN) for n, text in enumerate(("banner", *texts))]
 
 
-def said(*texts: str) -> list[Said]:
+def said(*texts: str) -> list[Utterance]:
     roles = [Role.USER, Role.AGENT] * len(texts)
-    return [Said(roles[n], text, THEN) for n, text in enumerate(texts)]
+    return [Utterance(roles[n], text, THEN) for n, text in enumerate(texts)]
 
 
 def texts(messages: tuple[Message, ...]) -> list[str]:
@@ -102,8 +102,8 @@ def exchanges(letters: str) -> list[str]:
     return [text for letter in letters for text in (letter, letter.upper())]
 
 
-def recorded(letters: str) -> list[Said]:
-    found: list[Said] = []
+def recorded(letters: str) -> list[Utterance]:
+    found: list[Utterance] = []
     taken = False
     for letter in letters:
         if letter != "-":
@@ -148,7 +148,7 @@ def test_every_versions_rollout_is_understood(version: str) -> None:
     found = recall(ROLLOUTS / version / "turns.jsonl")
     assert found[0].role is Role.USER
     assert found[0].text.startswith("echo héllo wörld")
-    assert found[1] == Said(Role.AGENT, found[0].text[5:], found[1].time) or (
+    assert found[1] == Utterance(Role.AGENT, found[0].text[5:], found[1].time) or (
         found[1].text == found[0].text
     )
     users = [one.text for one in found if one.role is Role.USER]

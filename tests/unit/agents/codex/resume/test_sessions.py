@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentapi.agents.codex.resume.session_files import find_rollout, read_meta
-from agentapi.agents.codex.resume.sessions import Tracker, session_in_exit_text
+from agentapi.agents.codex.resume.sessions import SessionTracker, session_in_exit_text
 
 ONE, TWO, THREE = (f"01a1fddc-2eb3-7532-99ae-a2decbc73a2{digit}" for digit in "abc")
 
@@ -21,9 +21,9 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "module/.codex-task-session"
 
 
-def tracker(file: Path, folder: Path) -> Tracker:
+def tracker(file: Path, folder: Path) -> SessionTracker:
     folder.mkdir(parents=True, exist_ok=True)
-    return Tracker(file, folder)
+    return SessionTracker(file, folder)
 
 
 @pytest.mark.parametrize("name", ["plain", "a b", "a|b", "[a-z]*.$^", "|", "ünï", "a|" + ONE])
@@ -45,8 +45,8 @@ def test_links_and_slashes_lead_to_the_same_line(file: Path, tmp_path: Path) -> 
     link.symlink_to(folder)
     file.parent.mkdir()
     file.write_text(f"{link}/|{ONE}\n")
-    assert Tracker(file, folder).known() == ONE
-    Tracker(file, link).remember(TWO)
+    assert SessionTracker(file, folder).known() == ONE
+    SessionTracker(file, link).remember(TWO)
     assert file.read_text() == f"{folder}|{TWO}\n"
 
 
@@ -86,7 +86,7 @@ def test_lines_that_are_not_ours_stay_to_the_byte(file: Path, tmp_path: Path) ->
 def test_an_unusable_id_counts_as_none(file: Path, tmp_path: Path) -> None:
     file.parent.mkdir()
     file.write_text(f"{tmp_path}|; rm -rf /\n")
-    assert Tracker(file, tmp_path).known() is None
+    assert SessionTracker(file, tmp_path).known() is None
 
 
 def test_a_line_break_cannot_be_kept(file: Path, tmp_path: Path) -> None:
@@ -98,8 +98,8 @@ def test_a_line_break_cannot_be_kept(file: Path, tmp_path: Path) -> None:
 def test_many_daemons_lose_no_line(file: Path, tmp_path: Path) -> None:
     work = (
         "import sys; from pathlib import Path;"
-        "from agentapi.agents.codex.resume.sessions import Tracker;"
-        "t = Tracker(Path(sys.argv[1]), Path(sys.argv[2])); t.own() or sys.exit(1);"
+        "from agentapi.agents.codex.resume.sessions import SessionTracker;"
+        "t = SessionTracker(Path(sys.argv[1]), Path(sys.argv[2])); t.own() or sys.exit(1);"
         "[t.remember(f'01a1fddc-2eb3-7532-99ae-a2decbc7{n:04x}') for n in range(40)]"
     )
     folders = [tmp_path / f"f{n}" for n in range(4)]
@@ -134,7 +134,10 @@ def test_the_last_agent_is_known_while_it_lives(file: Path, tmp_path: Path) -> N
 
 
 def test_data_files_of_folders_differ(file: Path, tmp_path: Path) -> None:
-    names = {Tracker(file, tmp_path / name).data_file("state.json") for name in ("a/b", "c/b", "…")}
+    names = {
+        SessionTracker(file, tmp_path / name).data_file("state.json")
+        for name in ("a/b", "c/b", "…")
+    }
     assert len(names) == 3
     assert all(re.fullmatch(r"[\w.-]+", path.name, re.ASCII) for path in names)
 
@@ -146,7 +149,7 @@ def test_no_text_in_the_file_breaks_the_reading(
     folder = tmp_path_factory.mktemp("t")
     file = folder / "sessions"
     file.write_text(f"{text}\n")
-    ours = Tracker(file, folder)
+    ours = SessionTracker(file, folder)
     ours.remember(ONE)
     assert ours.known() == ONE
     assert file.read_text().startswith(f"{text}\n" if text else "")
@@ -219,4 +222,4 @@ def test_a_place_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     in_the_way = tmp_path / "file"
     in_the_way.write_text("")
     with pytest.raises(OSError, match=re.escape(os.strerror(20))):
-        Tracker(in_the_way / "sessions", tmp_path).own()
+        SessionTracker(in_the_way / "sessions", tmp_path).own()

@@ -12,7 +12,7 @@ import pytest
 
 from agentapi.agents.codex.rollout.feed import COPYING, RolloutFeed
 from agentapi.agents.codex.rollout.rollout import read_rollout
-from agentapi.model.items import AgentMessage, Entry, Notice, Turn, UserMessage
+from agentapi.model.items import AgentMessage, Entry, NoticeItem, Turn, UserMessage
 from agentapi.transcript.transcript import Transcript
 from tests.support.codex import PROJECT
 from tests.support.rollout_files import BEGIN as BEGUN
@@ -161,7 +161,7 @@ async def test_a_rewind_goes_on_where_it_leads_to(told: Told) -> None:
     expected = [(2, "one"), (3, "ONE"), (5, "two"), (6, "TWO"), (9, "four"), (10, "FOUR")]
     assert shown(told) == expected
     notice = told.transcript.behind(0)[6]
-    assert (notice.id, notice.item) == (7, Notice("rollback", NOTICE))
+    assert (notice.id, notice.item) == (7, NoticeItem("rollback", NOTICE))
     changes = (await subscription.take()).decode()
     assert [f'"id":{number},' in changes for number in range(5, 10)] == [False, False, *[True] * 3]
     # Another one, behind the first exchange; and what a new run tells is the same.

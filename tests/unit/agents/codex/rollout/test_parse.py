@@ -19,7 +19,7 @@ from agentapi.model.items import (
     Entry,
     Error,
     Item,
-    Notice,
+    NoticeItem,
     Other,
     Plan,
     Reasoning,
@@ -132,7 +132,7 @@ def test_approvals_asked_and_given(version: str) -> None:
 
 
 def test_a_compaction_is_one_notice_and_its_summary_is_no_message(version: str) -> None:
-    assert [i.event for i in items(version, "endings", Notice)] == ["compaction"]  # type: ignore[union-attr]
+    assert [i.event for i in items(version, "endings", NoticeItem)] == ["compaction"]  # type: ignore[union-attr]
     texts = [i.text for i in items(version, "endings", AgentMessage)]  # type: ignore[union-attr]
     assert not any("CONTEXT" in text for text in texts)
     assert items(version, "endings", UserMessage)[-1] == UserMessage("hello again")

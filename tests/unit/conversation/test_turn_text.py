@@ -5,10 +5,17 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentapi.agents.acp.text import TITLE_LENGTH, Chunk, Plan, Tool, TurnText, one_line
+from agentapi.conversation.turn_text import (
+    TITLE_LENGTH,
+    Chunk,
+    PlanPart,
+    ToolPart,
+    TurnText,
+    one_line,
+)
 
 
-def text_of(*operations: Chunk | Tool | Plan) -> str:
+def text_of(*operations: Chunk | ToolPart | PlanPart) -> str:
     turn = TurnText()
     for operation in operations:
         turn.apply(operation)
@@ -33,41 +40,41 @@ def test_an_empty_chunk_begins_nothing() -> None:
 
 
 def test_a_tool_call_keeps_its_place_and_only_changes_what_was_told() -> None:
-    operations: list[Chunk | Tool | Plan] = [
+    operations: list[Chunk | ToolPart | PlanPart] = [
         Chunk("before", "1"),
-        Tool("t", "Terminal", "pending"),
+        ToolPart("t", "Terminal", "pending"),
         Chunk("after", "1"),
-        Tool("t", None, "in_progress"),
-        Tool("t", "`ls`", None),
+        ToolPart("t", None, "in_progress"),
+        ToolPart("t", "`ls`", None),
     ]
     assert text_of(*operations) == "before\n\n- … `ls`\n\nafter"
-    assert text_of(*operations, Tool("t", " ", "completed")) == "before\n\n- ✓ `ls`\n\nafter"
+    assert text_of(*operations, ToolPart("t", " ", "completed")) == "before\n\n- ✓ `ls`\n\nafter"
 
 
 def test_tool_calls_stand_line_by_line() -> None:
-    assert text_of(Tool("1", "one", "completed"), Tool("2", "two", "failed"), Tool("3")) == (
-        "- ✓ one\n- ✗ two\n- … tool call"
-    )
+    assert text_of(
+        ToolPart("1", "one", "completed"), ToolPart("2", "two", "failed"), ToolPart("3")
+    ) == ("- ✓ one\n- ✗ two\n- … tool call")
 
 
 def test_a_tool_call_that_comes_twice_is_one_line() -> None:
-    assert text_of(Tool("1", "one"), Tool("1", "one", "completed")) == "- ✓ one"
+    assert text_of(ToolPart("1", "one"), ToolPart("1", "one", "completed")) == "- ✓ one"
 
 
 def test_a_plan_is_replaced_where_it_stands() -> None:
-    first = Plan(entries=(("pending", "look"), ("pending", "act")))
-    second = Plan(entries=(("completed", "look"), ("in_progress", "act")))
+    first = PlanPart(entries=(("pending", "look"), ("pending", "act")))
+    second = PlanPart(entries=(("completed", "look"), ("in_progress", "act")))
     assert text_of(first, Chunk("text"), second) == "- [x] look\n- [ ] → act\n\ntext"
 
 
 def test_a_plan_may_be_markdown_and_may_be_removed() -> None:
-    assert text_of(Plan("p", markdown="1. look\n"), Chunk("text")) == "1. look\n\ntext"
-    assert text_of(Plan("p", markdown="1. look\n"), Chunk("text"), Plan("p")) == "text"
+    assert text_of(PlanPart("p", markdown="1. look\n"), Chunk("text")) == "1. look\n\ntext"
+    assert text_of(PlanPart("p", markdown="1. look\n"), Chunk("text"), PlanPart("p")) == "text"
 
 
 def test_title_knows_the_tools_of_the_turn() -> None:
     turn = TurnText()
-    turn.apply(Tool("t", "`ls`"))
+    turn.apply(ToolPart("t", "`ls`"))
     assert (turn.title("t"), turn.title("other")) == ("`ls`", "")
 
 

@@ -1,4 +1,4 @@
-"""What an ACP agent reports in a turn, as operations, and the one message they add up to.
+"""What an agent said and did in a turn, as operations, and the one message they add up to.
 
 Text stands as it came. A tool call is one line and the plan a short list, each at the place where
 it first appeared, brought up to date where it stands:
@@ -30,7 +30,7 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
-class Tool:
+class ToolPart:
     """A tool call began or changed; None is what did not change."""
 
     id: str
@@ -39,7 +39,7 @@ class Tool:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PlanPart:
     """The whole plan: (status, content) pairs, or the agent's own Markdown; empty removes it."""
 
     id: str = ""
@@ -54,7 +54,7 @@ class Remark:
     text: str
 
 
-Operation = Chunk | Tool | Plan | Remark
+Operation = Chunk | ToolPart | PlanPart | Remark
 
 
 @dataclass(slots=True)
@@ -79,14 +79,14 @@ class TurnText:
     _tools: dict[str, _Block] = field(default_factory=dict)
     _plans: dict[str, _Block] = field(default_factory=dict)
 
-    def apply(self, operation: Chunk | Tool | Plan) -> None:
+    def apply(self, operation: Chunk | ToolPart | PlanPart) -> None:
         """Take one more operation in."""
         match operation:
             case Chunk():
                 self._chunk(operation)
-            case Tool():
+            case ToolPart():
                 self._tool(operation)
-            case Plan():
+            case PlanPart():
                 self._plan(operation)
 
     def text(self) -> str:
@@ -116,7 +116,7 @@ class TurnText:
             self._blocks.append(last)
         last.text += chunk.text
 
-    def _tool(self, tool: Tool) -> None:
+    def _tool(self, tool: ToolPart) -> None:
         block = self._tools.get(tool.id)
         if block is None:
             block = self._tools[tool.id] = _Block("tool", "tool call")
@@ -126,7 +126,7 @@ class TurnText:
         if tool.status:
             block.status = tool.status
 
-    def _plan(self, plan: Plan) -> None:
+    def _plan(self, plan: PlanPart) -> None:
         block = self._plans.get(plan.id)
         if block is None:
             block = self._plans[plan.id] = _Block("plan")
