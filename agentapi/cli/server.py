@@ -22,11 +22,11 @@ from agentapi.daemon.signals import Signals
 from agentapi.daemon.sockets import beyond_loopback, urls
 from agentapi.http.app import HttpOptions, create_app
 from agentapi.http.server import HttpServer
-from agentapi.model.events import Exited
 from agentapi.processes.callers import Callers, cannot_tell
 from agentapi.processes.orphans import Orphans
 from agentapi.processes.strays import is_shared
 from agentapi.processes.tree import Family
+from agentapi.session.info import failure
 from agentapi.session.session import AgentSession
 from agentapi.settings.settings import ServerSettings
 from agentapi.storage.open import open_store
@@ -153,7 +153,7 @@ async def _run_agent(session: AgentSession, signals: Signals) -> str:
         if signalled.done():
             _log.info("ending on a signal")
             return ""
-        return _failure(ended.result())
+        return ended.result()
     except OSError as error:
         reason = error.strerror or str(error)
         return f"Error: the agent could not be started: {reason}"
@@ -163,18 +163,9 @@ async def _run_agent(session: AgentSession, signals: Signals) -> str:
         await asyncio.gather(signalled, ended, return_exceptions=True)
 
 
-async def _start_and_wait(session: AgentSession) -> Exited:
+async def _start_and_wait(session: AgentSession) -> str:
     await session.start()
-    return await session.wait()
-
-
-def _failure(ending: Exited) -> str:
-    """How the agent failed, below its last screen; empty when it did not."""
-    if not ending.failed:
-        return ""
-    how = f"signal {ending.signal}" if ending.code is None else f"status {ending.code}"
-    lines = [line.rstrip() for line in ending.screen.strip("\n").rstrip().split("\n")]
-    return "\n".join(["=" * 8, *lines, "=" * 8, f"Error: the agent ended with {how}."])
+    return failure(await session.wait())
 
 
 def _parts(settings: ServerSettings) -> Parts:

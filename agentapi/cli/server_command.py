@@ -17,7 +17,6 @@ from agentapi.daemon import logs
 from agentapi.daemon.pidfile import PidFile, PidFileError
 from agentapi.daemon.signals import Signals
 from agentapi.daemon.sockets import ListenError, close_all, listen
-from agentapi.files import open_private
 from agentapi.processes import descriptors
 from agentapi.processes.secrecy import keep_secret
 from agentapi.settings.settings import OPTIONS, ServerSettings, SettingsError, server_settings
@@ -84,8 +83,10 @@ def _check_writable(flag: str, file: Path | None) -> None:
     """Raise `SettingsError` when the file cannot be written; it stays as it is, or gets made."""
     if file is None:
         return
+    from agentapi.terminal.recording import check_writable
+
     try:
-        os.close(open_private(file, os.O_WRONLY | os.O_APPEND))
+        check_writable(file)
     except OSError as error:
         raise SettingsError(f"{flag}: cannot write {str(file)!r}: {error.strerror}") from error
 

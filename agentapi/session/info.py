@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from agentapi.agents.driver import Driver
 from agentapi.agents.generic.evidence import TellsEvidence
 from agentapi.model.conversation import Status
+from agentapi.model.events import Exited
 
 if TYPE_CHECKING:
     from agentapi.session.session import AgentSession
@@ -55,3 +56,12 @@ def _evidence(driver: Driver) -> list[dict[str, object]] | None:
         }
         for said in driver.evidence()
     ]
+
+
+def failure(ending: Exited) -> str:
+    """How the agent failed, below its last screen; empty when it did not."""
+    if not ending.failed:
+        return ""
+    how = f"signal {ending.signal}" if ending.code is None else f"status {ending.code}"
+    lines = [line.rstrip() for line in ending.screen.strip("\n").rstrip().split("\n")]
+    return "\n".join(["=" * 8, *lines, "=" * 8, f"Error: the agent ended with {how}."])

@@ -23,6 +23,12 @@ AGAIN = "started again"
 """The marker between two runs of a program in one recording."""
 
 
+def check_writable(path: Path) -> None:
+    """Raise `OSError` when no recording can be written there; the file stays as it is, or is
+    made."""
+    os.close(open_private(path, os.O_WRONLY | os.O_APPEND))
+
+
 class RecordedEvent(NamedTuple):
     """One line of a recording."""
 
