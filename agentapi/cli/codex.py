@@ -15,7 +15,6 @@ from agentapi.agents import profile_for
 from agentapi.agents.codex.driver import CodexDriver
 from agentapi.agents.codex.launch import INLINE, known_flags
 from agentapi.agents.codex.options import CodexSettings
-from agentapi.agents.codex.processes import open_for_writing, wait_for_end
 from agentapi.agents.codex.resume.driver import ResumingDriver, RunPlan
 from agentapi.agents.codex.resume.past import Past
 from agentapi.agents.codex.resume.recall import known, recall
@@ -32,6 +31,7 @@ from agentapi.agents.generic.tui import TuiDriver
 from agentapi.cli.server import NO_LINK, Parts
 from agentapi.cli.stdin_prompt import read_prompt, stdin_may_hold_prompt
 from agentapi.model.events import Exited
+from agentapi.processes.open_files import open_for_writing, wait_for_end
 from agentapi.terminal import child_environment
 from agentapi.terminal.recording import Tape
 

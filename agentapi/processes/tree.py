@@ -21,6 +21,8 @@ class Stat:
     started: int
     """Clock ticks from the boot: with the pid, this names a process for good."""
     parent: int = field(compare=False)
+    session: int = field(compare=False)
+    """The pid of the session's leader."""
     name: str = field(compare=False)
     state: str = field(compare=False)
     """`Z`: it has ended, and waits for its parent to ask how."""
@@ -36,6 +38,7 @@ def parse_stat(text: bytes) -> Stat:
             pid=int(pid),
             started=int(fields[19]),
             parent=int(fields[1]),
+            session=int(fields[3]),
             name=name.decode("utf-8", "replace"),
             state=fields[0].decode("ascii"),
         )
@@ -142,6 +145,19 @@ def descendants(
             if not left_out(child):
                 yield child
                 waiting.append(child.pid)
+
+
+def family(root: int) -> set[int]:
+    """The process `root`, what runs in the session that it leads, and all that descend from
+    these."""
+    found = [stat for pid in pids() if (stat := stat_of(pid)) is not None]
+    members = {root} | {stat.pid for stat in found if stat.session == root}
+    grew = True
+    while grew:
+        more = {stat.pid for stat in found if stat.parent in members} - members
+        members |= more
+        grew = bool(more)
+    return members
 
 
 def _user_of(pid: int, proc: Path) -> int | None:

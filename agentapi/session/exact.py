@@ -11,7 +11,6 @@ answer. Until there is any of it the screen's text stands, and whatever comes la
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from agentapi.model.items import (
     UserMessage,
 )
 from agentapi.session.history import History
+from agentapi.timing.timer import Timer
 from agentapi.transcript.changes import TranscriptItem
 from agentapi.transcript.transcript import Transcript
 
@@ -69,7 +69,7 @@ class ExactMessages:
         self._questions: list[_Question] = []
         self._working = False
         self._held: Callable[[], None] | None = None
-        self._limit: asyncio.TimerHandle | None = None
+        self._limit = Timer(WAIT, self.release)
         self.screen: list[Message] = []
         """The conversation as the screen shows it: what the transcript is to be told."""
         transcript.watch(self._changed)
@@ -123,15 +123,13 @@ class ExactMessages:
         """Tell this phase when the last answer is complete, at the latest after `WAIT`."""
         self.release()
         self._held = lambda: tell(state)
-        self._limit = asyncio.get_running_loop().call_later(WAIT, self.release)
+        self._limit.start()
         self._release_complete()
 
     def release(self) -> None:
         """Tell now what is held, if anything."""
         held, self._held = self._held, None
-        if self._limit is not None:
-            self._limit.cancel()
-            self._limit = None
+        self._limit.cancel()
         if held is not None:
             held()
 

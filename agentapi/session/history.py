@@ -15,10 +15,8 @@ from datetime import datetime
 
 from agentapi.model.conversation import Level, Message, Notice, Role
 from agentapi.session.events import Event, EventHub, message_event, notice_event
-from agentapi.timing.throttle import Throttle
+from agentapi.timing.throttle import EVENT_INTERVAL, Throttle
 
-TEXT_INTERVAL = 0.025
-"""Seconds between two events of one growing message."""
 SAVE_INTERVAL = 1.0
 """Seconds that the kept state may lag behind a growing message."""
 NOTICES_KEPT = 100
@@ -42,7 +40,7 @@ class History:
         self._events: list[Event] = []
         self._question = ""
         self._question_id = ""
-        self._growth = Throttle(TEXT_INTERVAL, self._publish_last)
+        self._growth = Throttle(EVENT_INTERVAL, self._publish_last)
         self._saving = Throttle(SAVE_INTERVAL, save)
 
     @property

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from agentapi.session.events import EventHub, Subscription, screen_event
-from agentapi.timing.throttle import Throttle
-
-INTERVAL = 0.025
-"""Seconds between two screens."""
+from agentapi.timing.throttle import EVENT_INTERVAL, Throttle
 
 
 class ScreenFeed:
@@ -18,7 +15,7 @@ class ScreenFeed:
         """`read` gives the screen as text."""
         self._read = read
         self._hub = EventHub()
-        self._changes = Throttle(INTERVAL, self._publish)
+        self._changes = Throttle(EVENT_INTERVAL, self._publish)
         self._shown = ""
 
     def __len__(self) -> int:

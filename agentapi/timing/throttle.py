@@ -5,6 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+EVENT_INTERVAL = 0.025
+"""Seconds between two versions of anything that grows or changes before a reader's eyes: forty a
+second are as many as anybody can tell apart."""
+
 
 class Throttle:
     """Calls `action` at once when asked, then at most once per `interval` seconds.

@@ -37,7 +37,7 @@ from agentapi.model.items import (
     Turn,
     UserMessage,
 )
-from agentapi.timing.throttle import Throttle
+from agentapi.timing.throttle import EVENT_INTERVAL, Throttle
 from agentapi.transcript.changes import (
     Changes,
     EncodedChanges,
@@ -46,9 +46,6 @@ from agentapi.transcript.changes import (
 )
 from agentapi.transcript.live import Live, Told, with_told
 from agentapi.transcript.tail import Tail
-
-INTERVAL = 0.025
-"""Seconds between two changes of a partial item."""
 
 
 class TranscriptSource(Protocol):
@@ -88,7 +85,7 @@ class Transcript:
         self._working = False
         self._changes = Changes()
         self._frames = EncodedChanges(self.find)
-        self._growth = Throttle(INTERVAL, self._show)
+        self._growth = Throttle(EVENT_INTERVAL, self._show)
 
     # -- reading -----------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import aiohttp
 import pytest
 
-from agentapi.agents.codex.processes import family
+from agentapi.processes.tree import family
 from tests.support.codex import codex_binary
 from tests.support.lasting import Workspace, kill, workspace
 from tests.support.server import PATIENCE, Server, scratch_folder

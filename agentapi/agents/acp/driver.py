@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_UPDATES = {Chunk: "chunk", ToolPart: "tool", PlanPart: "plan"}
+"""What the evidence calls the pieces of a turn."""
 PERMISSION_TIMEOUT = 600.0
 START_TIMEOUT = 60.0
 GIVE_UP_GRACE = 2.0
@@ -309,7 +311,7 @@ class AcpDriver:
 
     def _grow(self, operation: Chunk | ToolPart | PlanPart) -> None:
         if self._turn is not None:
-            self._heard.note(UPDATE, Phase.WORKING, type(operation).__name__.lower())
+            self._heard.note(UPDATE, Phase.WORKING, _UPDATES[type(operation)])
         self._text.apply(operation)
         if self._flush_due is None:
             # Once for all updates that came in one piece, still in this turn of the loop.

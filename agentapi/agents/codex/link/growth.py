@@ -12,10 +12,8 @@ from typing import Any
 from agentapi.agents.codex.link.items import GrowingItem
 from agentapi.model.events import ItemChanged
 from agentapi.model.items import AgentMessage, Item
-from agentapi.timing.throttle import Throttle
+from agentapi.timing.throttle import EVENT_INTERVAL, Throttle
 
-INTERVAL = 0.025
-"""Seconds between two versions of a growing item."""
 LONG = 64 * 1024
 """From so many characters on the interval is longer, as the text is: at 1 MiB, 0.4 s."""
 
@@ -30,7 +28,7 @@ class Growth:
         self._growing: dict[str, GrowingItem] = {}
         self._raw: dict[str, Json] = {}
         self._changed: dict[str, None] = {}
-        self._throttle = Throttle(INTERVAL, self._tell_changed)
+        self._throttle = Throttle(EVENT_INTERVAL, self._tell_changed)
 
     def begin(self, turn: str, raw: Json, item: Item) -> None:
         """An item has begun; `raw` is the app-server's own description."""
@@ -63,7 +61,7 @@ class Growth:
         growing.grow(delta)
         self._changed[number] = None
         size = sum(self._growing[changed].size for changed in self._changed)
-        self._throttle.interval = INTERVAL * max(1.0, size / LONG)
+        self._throttle.interval = EVENT_INTERVAL * max(1.0, size / LONG)
         self._throttle.call()
         return True
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from agentapi.agents.codex.link.rpc import ALIVE, RpcError, RpcLost
+from agentapi.timing.timer import Timer
 
 SILENCE_LIMIT = 30.0
 """Seconds without a word in a turn after which the server is asked whether it lives."""
@@ -23,21 +24,18 @@ class Silence:
         self, ask: Callable[[str, dict[str, Any]], Awaitable[Any]], works: Callable[[], bool]
     ) -> None:
         self._ask, self._works = ask, works
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer = Timer(SILENCE_LIMIT, self._check)
         self._asking: asyncio.Task[None] | None = None
 
     def broken(self) -> None:
         """The server said something: put off the question."""
         self.rest()
         if self._works():
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(SILENCE_LIMIT, self._check)
+            self._timer.start()
 
     def rest(self) -> None:
         """Nothing is waited for."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._timer.cancel()
 
     def stop(self) -> None:
         """Ask nothing any more."""

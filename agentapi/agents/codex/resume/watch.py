@@ -16,13 +16,14 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from agentapi.agents.codex.processes import family, open_for_writing
 from agentapi.agents.codex.resume.session_files import (
     SessionMeta,
     all_rollouts,
     parse_name,
     read_meta,
 )
+from agentapi.processes.open_files import open_for_writing
+from agentapi.processes.tree import family
 
 _USER_MARKS = (b'"user_message"', b'"UserMessage"')
 _DOUBTS = 20

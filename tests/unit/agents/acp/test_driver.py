@@ -14,6 +14,7 @@ import pytest
 
 from agentapi.agents.acp.driver import STOP_REASONS, AcpDriver
 from agentapi.agents.generic.evidence import TellsEvidence
+from agentapi.conversation.turn_text import Chunk, Operation, PlanPart, ToolPart
 from agentapi.model.conversation import Phase
 from agentapi.model.errors import Busy, DialogOpen, SendError
 from agentapi.model.events import AgentText, Noticed, PhaseChanged, UserText
@@ -473,6 +474,19 @@ class TestEvidence:
         await driver.interrupt()
         await watch.idle()
         assert ("acp prompt", "idle", "cancelled", True) in told(driver)
+
+    @pytest.mark.parametrize(
+        ("operation", "what"),
+        [(Chunk("a"), "chunk"), (ToolPart("t", "ls"), "tool"), (PlanPart("p"), "plan")],
+    )
+    async def test_it_says_what_the_update_told(
+        self, agent: tuple[AcpDriver, Watch], operation: Operation, what: str
+    ) -> None:
+        driver, watch = agent
+        await driver.send("hold")
+        await watch.until(lambda: watch.text == "I wait")
+        driver._update(operation)
+        assert ("acp update", "working", what, True) in told(driver)
 
     async def test_a_prompt_that_failed_says_so(self, agent: tuple[AcpDriver, Watch]) -> None:
         driver, watch = agent

@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from agentapi.agents.codex.link.growth import INTERVAL, LONG, Growth
+from agentapi.agents.codex.link.growth import LONG, Growth
 from agentapi.agents.codex.link.items import OUTPUT_KEPT, GrowingItem, thread_item
 from agentapi.model.items import AgentMessage, ToolCall
+from agentapi.timing.throttle import EVENT_INTERVAL
 from tests.support.replay import run_virtual
 
 TEXT, OUTPUT = "item/agentMessage/delta", "item/commandExecution/outputDelta"
@@ -69,7 +70,7 @@ def test_a_flood_is_told_at_once_then_in_intervals_and_to_its_end() -> None:
     told = perform(script)
     assert told[0] == (0, "m", "x")
     assert told[-1][2] == "x" * 100
-    assert len(told) <= 0.1 / INTERVAL + 2
+    assert len(told) <= 0.1 / EVENT_INTERVAL + 2
 
 
 def test_of_a_long_output_the_end_is_told_and_no_more_is_held() -> None:
@@ -98,7 +99,7 @@ def test_a_long_message_is_told_whole_and_as_many_characters_a_second_as_a_short
 
     told = perform(script)
     assert told[-1][2] == piece * seconds * 1000
-    assert sum(len(text) for _, _, text in told) < (seconds + 1) * 1.5 * LONG / INTERVAL
+    assert sum(len(text) for _, _, text in told) < (seconds + 1) * 1.5 * LONG / EVENT_INTERVAL
 
 
 def test_what_comes_after_a_long_message_does_not_wait_for_its_interval() -> None:
@@ -111,7 +112,7 @@ def test_what_comes_after_a_long_message_does_not_wait_for_its_interval() -> Non
             grow(growth, "m", delta)
         await asyncio.sleep(1)
 
-    assert perform(script)[1:] == [(0, "m", "a"), (INTERVAL, "m", "ab")]
+    assert perform(script)[1:] == [(0, "m", "a"), (EVENT_INTERVAL, "m", "ab")]
 
 
 def test_items_grow_beside_one_another() -> None:

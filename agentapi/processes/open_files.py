@@ -1,30 +1,14 @@
-"""Who has a file open: read from /proc, for the agent's own processes and for all."""
+"""Who has a file open, as `/proc` tells it, and the wait until one of them has ended."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
-
-def family(root: int) -> set[int]:
-    """The process `root`, its descendants, and whatever else runs in the session that it leads."""
-    parents: dict[int, int] = {}
-    members = {root}
-    for pid in _pids():
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            parents[pid] = int(fields[1])
-            if int(fields[3]) == root:
-                members.add(pid)
-    grew = True
-    while grew:
-        more = {pid for pid, parent in parents.items() if parent in members} - members
-        members |= more
-        grew = bool(more)
-    return members
+from agentapi.processes.tree import pids as all_pids
 
 
 def open_for_writing(path: Path, pids: Iterable[int] | None = None) -> set[int]:
@@ -35,7 +19,7 @@ def open_for_writing(path: Path, pids: Iterable[int] | None = None) -> set[int]:
     except OSError:
         return set()
     wanted = (status.st_dev, status.st_ino)
-    return {pid for pid in (_pids() if pids is None else pids) if _has_open(pid, wanted)}
+    return {pid for pid in (all_pids() if pids is None else pids) if _has_open(pid, wanted)}
 
 
 async def wait_for_end(pids: Iterable[int]) -> None:
@@ -60,11 +44,6 @@ async def wait_for_end(pids: Iterable[int]) -> None:
         for descriptor in watched:
             loop.remove_reader(descriptor)
             os.close(descriptor)
-
-
-def _pids() -> Iterator[int]:
-    names = (entry.name for entry in Path("/proc").iterdir())
-    return (int(name) for name in names if name.isdigit())
 
 
 def _has_open(pid: int, wanted: tuple[int, int]) -> bool:
