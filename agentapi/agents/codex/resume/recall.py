@@ -12,10 +12,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from agentapi.agents.codex.resume.session_files import history
-from agentapi.agents.codex.rollout.quick_json import loads
+from agentapi.agents.codex.rollout.lines import Payload, Record, RolloutLines
 from agentapi.model.conversation import Message, Role
 from agentapi.model.encoding import parse_rfc3339
 
@@ -45,9 +44,14 @@ def recall(rollout: Path) -> list[Utterance]:
 
     Lines that are broken or unknown are passed over. Raises `OSError`."""
     said: list[Utterance] = []
+    reader = RolloutLines()
     for line, taken in history(rollout):
-        for role, text, time in _spoken(line, said):
-            _add(said, Utterance(role, text, time, taken))
+        if b'"event_msg"' not in line or not _TELLS.search(line):
+            continue
+        record = reader.record(line)
+        if record is not None:
+            for role, text in _spoken(record, said):
+                _add(said, Utterance(role, text, _time(record.time), taken))
     return said
 
 
@@ -66,31 +70,25 @@ def _add(said: list[Utterance], one: Utterance) -> None:
         said.append(one)
 
 
-def _spoken(line: bytes, said: list[Utterance]) -> Iterator[tuple[Role, str, datetime]]:
-    """What a line of the rollout says; a rollback takes back what was said."""
-    if b'"event_msg"' not in line or not _TELLS.search(line):
-        return
-    try:
-        record = loads(line)
-        payload, time = record["payload"], _time(record.get("timestamp"))
-        kind = payload["type"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return
-    if kind in ("user_message", "agent_message"):
-        role = Role.USER if kind == "user_message" else Role.AGENT
-        yield role, str(payload.get("message") or "").strip(), time
-    elif kind == "item_completed":
-        item = payload.get("item")
-        if isinstance(item, dict) and item.get("type") in ("UserMessage", "AgentMessage"):
-            role = Role.USER if item["type"] == "UserMessage" else Role.AGENT
-            yield role, _text(item), time
-    elif kind == "turn_aborted":
-        yield Role.AGENT, INTERRUPTED, time
-    elif kind == "thread_rolled_back":
-        _roll_back(said, payload.get("num_turns"))
+def _spoken(record: Record, said: list[Utterance]) -> Iterator[tuple[Role, str]]:
+    """What a record of the rollout says; a rollback takes back what was said."""
+    payload = record.payload
+    match record.name:
+        case "event_msg.user_message":
+            yield Role.USER, str(payload.get("message") or "").strip()
+        case "event_msg.agent_message":
+            yield Role.AGENT, str(payload.get("message") or "").strip()
+        case "item.UserMessage":
+            yield Role.USER, _text(payload)
+        case "item.AgentMessage":
+            yield Role.AGENT, _text(payload)
+        case "event_msg.turn_aborted":
+            yield Role.AGENT, INTERRUPTED
+        case "event_msg.thread_rolled_back":
+            _roll_back(said, payload.get("num_turns"))
 
 
-def _text(item: dict[str, Any]) -> str:
+def _text(item: Payload) -> str:
     parts = item.get("content")
     if not isinstance(parts, list):
         return ""

@@ -77,10 +77,11 @@ class RolloutLines:
             self._rest.clear()
         self._rest.append(rest)
         for line in lines:
-            if (record := self._record(line)) is not None:
+            if (record := self.record(line)) is not None:
                 yield record
 
-    def _record(self, line: bytes) -> Record | None:
+    def record(self, line: bytes) -> Record | None:
+        """What a whole line says; None when it says nothing that is of use."""
         if head := _HEAD.match(line):
             kind = head.lastgroup
             if kind == "useless":
