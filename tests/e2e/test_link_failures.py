@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from agentapi.agents import profile_for
 from agentapi.agents.codex.driver import CodexDriver
 from agentapi.agents.codex.link import rpc
 from agentapi.agents.driver import AgentText, Exited, SendError, UserText
+from agentapi.agents.registry import profile_for
 from agentapi.model.conversation import Phase
 from agentapi.scripted import ScriptedModel
 from tests.support.codex import codex_binary, codex_home

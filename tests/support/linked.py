@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from agentapi.agents import profile_for
 from agentapi.agents.codex.driver import CodexDriver
 from agentapi.agents.codex.link.tui import LinkedTui
 from agentapi.agents.driver import (
@@ -21,6 +20,7 @@ from agentapi.agents.driver import (
     PhaseChanged,
     UserText,
 )
+from agentapi.agents.registry import profile_for
 from agentapi.model.conversation import Dialog, Phase, PhaseState
 from agentapi.model.items import AgentMessage, Item, UserMessage
 from agentapi.scripted import Say, ScriptedModel

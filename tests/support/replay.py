@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from agentapi.agents import profile_for
 from agentapi.agents.driver import (
     AgentText,
     DriverEvent,
@@ -23,6 +22,7 @@ from agentapi.agents.driver import (
     UserText,
 )
 from agentapi.agents.generic.tui import STILL, TuiDriver
+from agentapi.agents.registry import profile_for
 from agentapi.conversation.profile import AgentProfile
 
 T = TypeVar("T")

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from agentapi.agents import profile_for
 from agentapi.agents.driver import AgentText, DriverEvent, PhaseChanged, UserText
 from agentapi.agents.generic.tui import TuiDriver
+from agentapi.agents.registry import profile_for
 from tests.support.replay import run_virtual
 
 BEGIN, END = b"\x1b[?2026h", b"\x1b[?2026l"

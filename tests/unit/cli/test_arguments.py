@@ -9,10 +9,12 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agentapi.agents.registry import agent_types, server_table
 from agentapi.cli import main
 from agentapi.cli.arguments import TableCommand, canonical
-from agentapi.settings.settings import OPTIONS, SettingsError, server_settings
+from agentapi.settings.settings import SettingsError, server_settings
 
+OPTIONS = server_table()
 FLAGS = [option for option in OPTIONS if option.flag]
 
 
@@ -132,7 +134,7 @@ def test_no_command_line_ends_in_a_traceback(words: list[str]) -> None:
     def probe(program: tuple[str, ...], **flags: object) -> None:
         given = {k.replace("_", "-"): v for k, v in flags.items() if v not in (None, ())}
         try:
-            server_settings(given, {}, program)  # type: ignore[arg-type]
+            server_settings(given, {}, program, agent_types())  # type: ignore[arg-type]
         except SettingsError as error:
             raise click.UsageError(str(error)) from error
 

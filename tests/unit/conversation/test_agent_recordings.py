@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from agentapi.agents import profile_for
 from agentapi.agents.driver import DialogOpen
+from agentapi.agents.registry import profile_for
 from agentapi.model.conversation import Phase
 from tests.support.codex import PROJECT
 from tests.support.replay import Replayed, replay

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agentapi.agents import profile_for
 from agentapi.agents.driver import PhaseChanged, UserText
+from agentapi.agents.registry import profile_for
 from agentapi.model.conversation import Phase
 from agentapi.terminal import Emulator
 from tests.support.agent_looks import LOOKS, composer_rows

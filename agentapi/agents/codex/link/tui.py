@@ -25,7 +25,6 @@ from agentapi.agents.codex.link.events import (
 )
 from agentapi.agents.codex.link.link import CodexLink
 from agentapi.agents.codex.link.rpc import RpcError, RpcLost
-from agentapi.agents.codex.screen.completeness import PAINT_LIMIT, STALL_LIMIT, Owed
 from agentapi.agents.driver import (
     Busy,
     DialogOpen,
@@ -35,6 +34,7 @@ from agentapi.agents.driver import (
     TurnChanged,
     UsageChanged,
 )
+from agentapi.agents.generic.completeness import PAINT_LIMIT, STALL_LIMIT, Owed
 from agentapi.agents.generic.stopper import INTERRUPT_AGAIN, INTERRUPT_LIMIT
 from agentapi.agents.generic.tui import ANSWER_LIMIT, TuiDriver
 from agentapi.conversation.profile import squeeze

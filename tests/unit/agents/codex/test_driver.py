@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from agentapi.agents import profile_for
 from agentapi.agents.codex.driver import CodexDriver
 from agentapi.agents.codex.link.command import CodexCommand
 from agentapi.agents.codex.link.events import Followed, LinkEvent, Lost
 from agentapi.agents.codex.link.tui import LinkedTui
 from agentapi.agents.driver import DriverEvent, Exited, SessionKnown
+from agentapi.agents.registry import profile_for
 
 LIMIT = 20.0
 """Seconds after which a test gives up waiting."""
