@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from agentapi.agents.codex.options import CODEX_OPTIONS, CodexSettings, codex_settings
 from agentapi.agents.offers.commands import Prepared, ServingCommand
-from agentapi.agents.offers.parts import Compose
 from agentapi.settings.settings import SettingsError
+
+if TYPE_CHECKING:
+    from agentapi.agents.offers.parts import Compose
 
 HELP = """Start Codex in a folder, go on with the folder's session, and serve its API.
 

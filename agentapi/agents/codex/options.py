@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from agentapi.agents.codex.home import DEFAULT_SESSION_FILE
 from agentapi.agents.codex.resume.session_files import SESSION_ID
 from agentapi.agents.codex.resume.sessions import Tracker
 from agentapi.agents.registry import agent_types, server_table
@@ -21,7 +22,6 @@ from agentapi.settings.settings import (
     server_settings,
 )
 
-DEFAULT_SESSION_FILE = "~/.codex-module/.codex-task-session"
 _DEFAULTS = {"term-width": "80", "term-height": "50", "codex-link": "auto"}
 """Other ones than the server's: in a terminal of 1,000 rows Codex gets slow, and scrolling loses
 nothing because it runs inline."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from agentapi.agents.offers.parts import Compose
 from agentapi.settings.settings import Option, ServerSettings
+
+if TYPE_CHECKING:
+    from agentapi.agents.offers.parts import Compose
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import click
+if TYPE_CHECKING:
+    import click
 
-from agentapi.model.finding import Finding
+    from agentapi.model.finding import Finding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
