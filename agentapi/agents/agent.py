@@ -38,11 +38,14 @@ class Agent:
 
     name: str
     """As `--type` and `GET /status` have it."""
+    title: str = ""
+    """As people call it; empty where there is no better word than "agent"."""
     programs: tuple[str, ...]
     """What its program may be called; `--type` takes these names too."""
     profile: Callable[[], AgentProfile]
     """How its terminal program looks."""
     driver: Callable[[Agent, ServerSettings], Driven]
+    """What drives it, made for one run."""
     place: int = LAST
     """Its place among the others, in the help and in errors."""
 
@@ -60,3 +63,4 @@ class Agent:
     configure: Callable[[], click.Command] | None = None
     """What `agentapi configure NAME` does."""
     doctor: Callable[[], Doctor] | None = None
+    """What `agentapi doctor` looks at."""

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from agentapi.agents.generic.drive import full_screen_agent
 
-AGENT = full_screen_agent("aider", place=30)
+AGENT = full_screen_agent("aider", title="Aider", place=30)

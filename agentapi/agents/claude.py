@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from agentapi.agents.generic.drive import full_screen_agent
 
-AGENT = full_screen_agent("claude", place=10)
+AGENT = full_screen_agent("claude", title="Claude Code", place=10)

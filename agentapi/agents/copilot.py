@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from agentapi.agents.generic.drive import full_screen_agent
 
-AGENT = full_screen_agent("copilot", place=60)
+AGENT = full_screen_agent("copilot", title="Copilot", place=60)

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from agentapi.agents.generic.drive import full_screen_agent
 
-AGENT = full_screen_agent("cursor", "cursor-agent", place=80)
+AGENT = full_screen_agent("cursor", "cursor-agent", title="Cursor", place=80)

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from agentapi.agents.generic.drive import full_screen_agent
 
-AGENT = full_screen_agent("gemini", place=50)
+AGENT = full_screen_agent("gemini", title="Gemini", place=50)

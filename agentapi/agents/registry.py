@@ -67,6 +67,11 @@ def server_table() -> tuple[Option, ...]:
     return server_options(agent_types())
 
 
+def titles() -> tuple[tuple[str, str], ...]:
+    """What people call the agents, by their types."""
+    return tuple((agent.name, agent.title) for agent in agents() if agent.title)
+
+
 def outlives(pid: int) -> bool:
     """Whether a process is one that an agent shares with other terminals."""
     return any(agent.outlives(pid) for agent in agents())

@@ -69,6 +69,7 @@ def _doctor() -> Doctor:
 
 AGENT = Agent(
     name=NAME,
+    title="Codex",
     programs=(NAME,),
     profile=_profile,
     driver=_drive,

@@ -19,10 +19,11 @@ FULL_SCREEN_QUIET = 1.5
 """The same for full-screen programs: their spinners stand still for up to a second."""
 
 
-def full_screen_agent(name: str, *other_programs: str, place: int = LAST) -> Agent:
+def full_screen_agent(name: str, *other_programs: str, title: str = "", place: int = LAST) -> Agent:
     """An agent whose full-screen program is read by what such programs have in common."""
     return Agent(
         name=name,
+        title=title,
         programs=(name, *other_programs),
         profile=looks(name, FULL_SCREEN_QUIET),
         driver=drive,

@@ -53,6 +53,16 @@ def test_every_type_has_a_profile_of_its_name(name: str) -> None:
     assert profile.name == name
 
 
+def test_every_agent_but_any_other_program_has_a_title() -> None:
+    assert set(dict(registry.titles())) == {agent.name for agent in registry.agents()} - {"custom"}
+
+
+def test_the_page_names_no_agent() -> None:
+    static = PACKAGE / "chat" / "static"
+    for file in (*static.glob("*.js"), *static.glob("views/*.js"), static / "index.html"):
+        assert not NAMED.search(file.read_text()), file
+
+
 def test_a_type_that_does_not_exist() -> None:
     with pytest.raises(KeyError):
         registry.agent_of("clippy")
@@ -105,7 +115,7 @@ FILES = [
 ]
 NAMES = [name for name in WIRE if name not in ("cursor", "custom", "q")]
 """Without words that have another meaning here."""
-NAMED = re.compile(rf"(?<![a-z])(?:{'|'.join(NAMES)})(?![a-z])", re.IGNORECASE)
+NAMED = re.compile(rf"(?<![a-z&])(?:{'|'.join(NAMES)})(?![a-z])", re.IGNORECASE)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
