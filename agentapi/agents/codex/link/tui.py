@@ -34,9 +34,9 @@ from agentapi.agents.driver import (
     TurnChanged,
     UsageChanged,
 )
-from agentapi.agents.generic.completeness import PAINT_LIMIT, STALL_LIMIT, Owed
 from agentapi.agents.generic.stopper import INTERRUPT_AGAIN, INTERRUPT_LIMIT
 from agentapi.agents.generic.tui import ANSWER_LIMIT, TuiDriver
+from agentapi.conversation.completeness import PAINT_LIMIT, STALL_LIMIT, Owed
 from agentapi.conversation.profile import squeeze
 from agentapi.conversation.status import Source
 from agentapi.conversation.tracker import Said, same_question

@@ -25,10 +25,10 @@ from agentapi.agents.codex.link.question import Question, asking
 from agentapi.agents.codex.link.rpc import RpcError, RpcLost
 from agentapi.agents.codex.link.tui import BEGIN_LIMIT, END_LIMIT, OPEN_LIMIT, LinkedTui
 from agentapi.agents.driver import Busy, DialogOpen, SendError
-from agentapi.agents.generic.completeness import PAINT_LIMIT, STALL_LIMIT
 from agentapi.agents.generic.stopper import INTERRUPT_LIMIT
 from agentapi.agents.generic.tui import DIALOG_REST, DRAIN
 from agentapi.agents.registry import profile_for
+from agentapi.conversation.completeness import PAINT_LIMIT, STALL_LIMIT
 from agentapi.model.conversation import Phase
 from agentapi.model.items import AgentMessage, Entry, Turn, UserMessage
 from tests.support.replay import run_virtual
