@@ -191,7 +191,7 @@ def _about(driven: Driven) -> dict[str, object]:
     names = ("session_id", "agent_version", "usage", "link")
     driver, transcript = driven.driver, driven.transcript
     known = {name: getattr(driver, name, None) or getattr(transcript, name, None) for name in names}
-    known |= driven.told
+    known |= driven.facts
     with contextlib.suppress(OSError):
         known["workdir"] = str(Path.cwd())
     return {name: value or None for name, value in known.items()}

@@ -348,7 +348,7 @@ class ServerSettings:
     record: Path | None
     verbatim: bool
     message_format: str
-    own: Mapping[str, Any]
+    agent_options: Mapping[str, Any]
     """The values of the agents' own options, by their fields."""
 
 
@@ -376,8 +376,8 @@ def server_settings(
     if found["experimental_acp"] and found["print_openapi"]:
         raise SettingsError("--experimental-acp and --print-openapi exclude each other")
     found["auth_token"] = _token(found.pop("auth_token_file"), found["auth_token"])
-    own = {option.field: found.pop(option.field) for option in types.options}
-    return ServerSettings(command=tuple(command), own=own, **found)
+    agent_options = {option.field: found.pop(option.field) for option in types.options}
+    return ServerSettings(command=tuple(command), agent_options=agent_options, **found)
 
 
 def option_values(

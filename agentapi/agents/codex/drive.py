@@ -31,7 +31,7 @@ def drive(agent: Agent, settings: ServerSettings) -> Driven:
         driver=driver,
         transcript=WatchedRolloutFeed(codex_home(), driver.recorded),
         outlives=outliving(settings),
-        told={"link": NO_LINK} if settings.verbatim else {},
+        facts={"link": NO_LINK} if settings.verbatim else {},
     )
 
 

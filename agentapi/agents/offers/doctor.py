@@ -31,5 +31,5 @@ class Doctor:
     options: Sequence[click.Option]
     examine: Callable[[Mapping[str, Any], Mapping[str, str], Path], Examination]
     """From the values of these options, the environment and the working directory."""
-    wanted: Callable[[Mapping[str, Any]], bool]
-    """Whether these options name a program to look at, which then is looked at in any case."""
+    names_program: Callable[[Mapping[str, Any]], bool]
+    """Whether these options name a program, which then is examined in any case."""

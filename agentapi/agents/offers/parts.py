@@ -20,8 +20,8 @@ class Driven:
     """What tells the transcript beside the screen."""
     outlives: Callable[[int], bool] = lambda pid: False
     """Whether a process, by its id, is left to others when the server ends."""
-    told: Mapping[str, object] = field(default_factory=dict)
-    """What `GET /session` tells of it besides what the driver and the transcript know."""
+    facts: Mapping[str, object] = field(default_factory=dict)
+    """What `GET /session` shows of it besides what the driver and the transcript know."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class Parts:
     history: RestoredState
     initial_prompt: str | Awaitable[str | None] | None
     about: Callable[[], dict[str, object]]
-    """What `GET /session` tells besides the session's own."""
+    """What `GET /session` shows besides the session's own."""
     transcript: TranscriptSource | None = None
     """What tells the transcript beside the screen."""
     outlives: Callable[[int], bool] = lambda pid: False

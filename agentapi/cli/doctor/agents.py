@@ -30,7 +30,7 @@ def chosen(given: Mapping[str, Any], environment: Mapping[str, str]) -> list[Doc
         if agent.doctor is not None:
             doctor = agent.doctor()
             matters = told in agent.programs if told else agent.name in there or not there
-            if matters or doctor.wanted(given):
+            if matters or doctor.names_program(given):
                 found.append(doctor)
     return found
 

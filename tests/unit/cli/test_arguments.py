@@ -113,13 +113,20 @@ def test_the_help_shows_every_option_with_its_variable() -> None:
         assert option.variable in output.replace("\n", "").replace(" ", "")
 
 
-@pytest.mark.parametrize("words", [["--version"], ["server", "--help"], ["--help"]])
+LATE = ("aiohttp", "asyncio", "pydantic", "pyte", "tomlkit")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--version"], ["--help"], *([name, "--help"] for name in ("server", "codex", "doctor"))],
+    ids=" ".join,
+)
 def test_small_answers_import_no_server(words: list[str]) -> None:
     """Start-up counts in milliseconds: `--version` is what scripts call first."""
     code = (
         "import sys\nfrom agentapi.cli import main\n"
         f"try: main({words!r}, prog_name='agentapi')\n"
-        "finally: print([m for m in ('aiohttp', 'asyncio', 'pydantic') if m in sys.modules])"
+        f"finally: print([m for m in {LATE!r} if m in sys.modules])"
     )
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
     assert output.splitlines()[-1] == "[]"

@@ -52,8 +52,8 @@ def test_every_option_has_its_field() -> None:
     fields = {field.name for field in dataclasses.fields(ServerSettings)}
     own = {option.field for option in TYPES.options}
     general = {option.field for option in OPTIONS} - own - {"auth_token_file"}
-    assert fields == general | {"command", "own"}
-    assert set(settings().own) == own
+    assert fields == general | {"command", "agent_options"}
+    assert set(settings().agent_options) == own
 
 
 def test_every_option_is_a_variable_and_the_flag_wins() -> None:

@@ -43,5 +43,5 @@ def _examine(
 DOCTOR = Doctor(
     options=_OPTIONS,
     examine=_examine,
-    wanted=lambda given: bool(given["codex"] != _PROGRAM),
+    names_program=lambda given: bool(given["codex"] != _PROGRAM),
 )

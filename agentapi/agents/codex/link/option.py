@@ -22,7 +22,7 @@ LINK = Option(
 
 def link_wanted(settings: ServerSettings) -> str:
     """`auto`, `on` or `off`."""
-    return str(settings.own[LINK.field])
+    return str(settings.agent_options[LINK.field])
 
 
 def check_link(found: Mapping[str, Any]) -> None:
