@@ -61,9 +61,11 @@ async def shared(request: pytest.FixtureRequest) -> AsyncIterator[Shared]:
 @pytest_asyncio.fixture(loop_scope="module")
 async def talk(shared: Shared) -> AsyncIterator[Shared]:
     """The shared agent, idle. Whatever a test that failed left open ends first."""
-    if await shared.server.phase() != "idle":
-        await shared.server.raw(shared.looks.stop)
-        await shared.server.until(lambda: shared.server.status_now == "stable", "stable")
+    server = shared.server
+    await server.until(lambda: server.status_now == "stable", "stable")
+    if await server.phase() != "idle":
+        await server.raw(shared.looks.stop)
+        await phase(server, "idle")
     yield shared
 
 
