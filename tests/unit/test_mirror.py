@@ -19,11 +19,13 @@ ELSEWHERE = {
     ),
     "contract/test_attach.py": "cli/attach/attach cli/attach/command cli/attach/server",
     "contract/test_cli.py": "__main__ cli/version",
-    "contract/test_lifecycle.py": "cli/server cli/server_command daemon/signals",
-    "e2e/test_configure.py": "agents/codex/ask cli/configure",
+    "contract/test_lifecycle.py": "agents/acp/drive cli/server cli/server_command daemon/signals",
+    "e2e/test_configure.py": "agents/codex/ask agents/codex/config/command cli/configure",
     "e2e/test_demo.py": "scripted/demo",
     "e2e/test_sessions_killed.py": "agents/codex/processes",
-    "e2e/test_sessions_scripts.py": "cli/codex cli/codex_command",
+    "e2e/test_sessions_scripts.py": (
+        "agents/codex/command agents/codex/run agents/offers/commands cli/agent_command"
+    ),
     "unit/agents/acp/test_process.py": "processes/descriptors",
     "unit/agents/codex/config/test_config.py": (
         "agents/codex/config/files agents/codex/config/text agents/codex/config/wanted"
@@ -41,12 +43,16 @@ ELSEWHERE = {
         "agents/codex/rollout/lines agents/codex/rollout/tools agents/codex/rollout/usage"
     ),
     "unit/agents/generic/test_tui.py": "agents/driver agents/generic/lag agents/generic/stopper",
+    "unit/agents/codex/doctor/test_doctor.py": (
+        "agents/codex/doctor/credentials agents/codex/doctor/examine agents/codex/doctor/node"
+        " agents/codex/doctor/program agents/codex/doctor/requirements agents/codex/doctor/sandbox"
+        " agents/codex/home"
+    ),
     "unit/agents/test_generic.py": (
         "agents/generic/dialog agents/generic/profile agents/generic/prompt"
     ),
     "unit/cli/doctor/test_doctor.py": (
-        "cli/doctor/codex cli/doctor/credentials cli/doctor/machine cli/doctor/report"
-        " cli/doctor/requirements cli/doctor/sandbox"
+        "agents/offers/doctor cli/doctor/agents cli/doctor/machine cli/doctor/report model/finding"
     ),
     "unit/conversation/test_extract.py": "conversation/plain conversation/profile",
     "unit/conversation/test_recordings.py": "agents/codex/screen/profile conversation/unknown",
@@ -62,7 +68,13 @@ ELSEWHERE = {
         "session/history session/info session/outbox session/prompt session/question"
         " session/screen_feed session/stats"
     ),
-    "unit/settings/test_settings.py": "settings/values",
+    "unit/agents/test_registry.py": (
+        "agents/agent agents/aider agents/amazonq agents/amp agents/auggie agents/claude"
+        " agents/codex/agent agents/codex/drive agents/codex/versions agents/copilot agents/cursor"
+        " agents/custom agents/gemini agents/generic/drive agents/goose agents/offers/parts"
+        " agents/opencode"
+    ),
+    "unit/settings/test_settings.py": "agents/codex/link/option settings/values",
     "unit/storage/test_storage.py": "storage/state",
     "unit/terminal/test_emulator.py": (
         "terminal/dump terminal/line terminal/modes terminal/signals terminal/stream terminal/style"
