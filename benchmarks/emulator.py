@@ -17,11 +17,12 @@ from typing import NamedTuple
 
 import pyte
 
+from agentapi.agents.codex.versions import TRIED
 from agentapi.terminal import Emulator
 from agentapi.terminal.recording import read_recording
 
 RECORDING = (
-    Path(__file__).parents[1] / "tests/recordings/codex/0.169.0/three-prompts-alt-80x50.cast"
+    Path(__file__).parents[1] / f"tests/recordings/codex/{TRIED[-1]}/three-prompts-alt-80x50.cast"
 )
 ROUNDS = 5
 READ = 4096

@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from agentapi.agents import profile_for
+from agentapi.agents.registry import profile_for
 from agentapi.model.frames import AgentState
 from agentapi.scripted import Reply, Request, Say, ScriptedModel
 from agentapi.terminal import Emulator, ExitStatus, PtyProcess

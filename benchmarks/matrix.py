@@ -19,14 +19,13 @@ from pathlib import Path
 
 import aiohttp
 
+from agentapi.agents.codex.versions import TRIED
 from agentapi.scripted import ScriptedModel
 from benchmarks.matrix_checks import FREE, GUARDED, RESUME, Check, Talk
 from benchmarks.matrix_page import NOT_REACHED, Column, page, table
-from tests.support.codex import PROJECT, codex_binary, pinned_version
+from tests.support.codex import PROJECT, codex_binary
 from tests.support.server import Server, codex_server
 
-VERSIONS = ("0.80.0", "0.107.0", "0.125.0", "0.142.0", "0.158.0")
-"""Those that each changed something; the pinned one comes on top."""
 PAGE = PROJECT / "docs/codex-versions.md"
 LINK = ("--codex-link", "on")
 UNABLE = re.compile(r"^Error: .*--codex-link on: (.*)$", re.MULTILINE)
@@ -136,7 +135,7 @@ def installed(version: str) -> None:
 
 def versions(more: Sequence[str]) -> list[str]:
     """All versions, the oldest first."""
-    wanted = {*VERSIONS, pinned_version(), *more}
+    wanted = {*TRIED, *more}
     return sorted(wanted, key=lambda version: tuple(int(part) for part in version.split(".")))
 
 

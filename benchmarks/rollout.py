@@ -21,9 +21,11 @@ import time
 from pathlib import Path
 
 from agentapi.agents.codex.rollout.rollout import Batch, RolloutFollower, read_rollout
+from agentapi.agents.codex.versions import TRIED
 
 RECORDINGS = Path(__file__).parents[1] / "tests/recordings/rollouts"
-VERSIONS = ("0.80.0", "0.125.0", "0.169.0")
+VERSIONS = (TRIED[0], TRIED[2], TRIED[-1])
+"""One of each form of record."""
 RUNS = 3
 
 

@@ -57,7 +57,10 @@ def pytest_runtest_makereport(
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Only a test of `MAY_BE_RETRIED` is tried again; the summary names each that was (`-rR`)."""
+    """Tests that wait for programs come first: the many quick ones fill the end, when some workers
+    would have nothing to do. Only a test of `MAY_BE_RETRIED` is tried again; the summary names each
+    that was (`-rR`)."""
+    items.sort(key=lambda item: item.nodeid.startswith("tests/unit/"))
     for item in items:
         if item.nodeid.partition("[")[0] in MAY_BE_RETRIED:
             item.add_marker(pytest.mark.flaky(reruns=2))

@@ -15,6 +15,7 @@ then. Every URL in the page is relative to `base`, so the same bytes work under 
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -35,12 +36,19 @@ differs from machine to machine. What is not here (licences) is `text/plain; cha
 
 
 @cache
-def page(base: str) -> str:
+def page(base: str, titles: tuple[tuple[str, str], ...] = ()) -> str:
     """The HTML of the chat page, for a URL from which `base` leads to `/chat/`.
 
-    `base` is a relative URL that ends with a slash: `../` for `/chat/embed/`.
+    `base` is a relative URL that ends with a slash: `../` for `/chat/embed/`. `titles` says what
+    people call the agents, by their types.
     """
     if not base.endswith("/"):
         raise ValueError(f"the base of the chat page must end with '/', not {base!r}")
     template = (STATIC / "index.html").read_text(encoding="utf-8")
-    return template.replace('<base href="./">', f'<base href="{escape(base)}">', 1)
+    names = escape(json.dumps(dict(titles)))
+    for empty, filled in (
+        ('<base href="./">', f'<base href="{escape(base)}">'),
+        ('<meta name="agents" content="{}">', f'<meta name="agents" content="{names}">'),
+    ):
+        template = template.replace(empty, filled, 1)
+    return template

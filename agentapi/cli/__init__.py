@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from agentapi import __version__
 
-_COMMANDS = {
+if TYPE_CHECKING:
+    from agentapi.agents.agent import Subcommand
+
+_FIRST = {
     "server": ("agentapi.cli.server_command:command", "Start an agent and serve its API."),
-    "codex": (
-        "agentapi.cli.codex_command:command",
-        "Start Codex, go on with the folder's session, and serve its API.",
-    ),
+}
+_LAST = {
     "attach": ("agentapi.cli.attach.command:command", "Show a running agent in this terminal."),
-    "configure": ("agentapi.cli.configure:configure", "Write an agent's configuration."),
+    "configure": ("agentapi.cli.configure:command", "Write an agent's configuration."),
     "doctor": ("agentapi.cli.doctor.doctor:command", "Say what is fine here and what is not."),
     "version": ("agentapi.cli.version:command", "Print the version."),
 }
-"""Each subcommand: where it is, and what the overview says of it (without importing it)."""
+"""Each subcommand: where it is, and what the overview says of it (without importing it). Those of
+the agents stand between the first and the last."""
 
 
 class LazyGroup(click.Group):
@@ -28,21 +31,41 @@ class LazyGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The subcommands' names, as the help shows them."""
-        return list(_COMMANDS)
+        return [name for name, _ in _overview()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The subcommand, imported; None when there is none of this name."""
-        if cmd_name not in _COMMANDS:
-            return None
-        module, _, attribute = _COMMANDS[cmd_name][0].partition(":")
-        command: Any = getattr(importlib.import_module(module), attribute)
-        assert isinstance(command, click.Command)
-        return command
+        if place := (_FIRST | _LAST).get(cmd_name):
+            module, _, attribute = place[0].partition(":")
+            command: Any = getattr(importlib.import_module(module), attribute)
+            assert isinstance(command, click.Command)
+            return command
+        for subcommand in _of_agents():
+            if subcommand.name == cmd_name:
+                from agentapi.cli.agent_command import make_command
+
+                return make_command(subcommand)
+        return None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The overview of the subcommands."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, summary) for name, (_, summary) in _COMMANDS.items()])
+            formatter.write_dl(_overview())
+
+
+def _overview() -> list[tuple[str, str]]:
+    """Each subcommand's name, with what it does."""
+    first, last = (
+        [(name, summary) for name, (_, summary) in commands.items()] for commands in (_FIRST, _LAST)
+    )
+    return [*first, *((command.name, command.summary) for command in _of_agents()), *last]
+
+
+def _of_agents() -> Iterator[Subcommand]:
+    from agentapi.agents.registry import agents
+
+    for agent in agents():
+        yield from agent.subcommands
 
 
 @click.group(

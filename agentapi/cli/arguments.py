@@ -80,12 +80,13 @@ class TableCommand(click.Command):
 
     def __init__(self, *args: Any, table: Sequence[Option], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._table = [option for option in table if option.flag]
-        self.params += [_click_option(option) for option in self._table]
+        self.table = [option for option in table if option.flag]
+        """Its options that have a flag."""
+        self.params += [_click_option(option) for option in self.table]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse, after bringing the words into click's form."""
-        return super().parse_args(ctx, canonical(args, self._table))
+        return super().parse_args(ctx, canonical(args, self.table))
 
 
 class _TableOption(click.Option):

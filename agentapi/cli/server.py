@@ -9,14 +9,13 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from agentapi.agents.driver import Driver, TakesRecord
-from agentapi.agents.generic.tui import TuiDriver
-from agentapi.cli.stdin_prompt import read_prompt, stdin_may_hold_prompt
+from agentapi.agents.driver import Driver
+from agentapi.agents.offers.parts import Compose, Driven, Parts
+from agentapi.agents.registry import agent_of
+from agentapi.cli.stdin_prompt import of_stdin
 from agentapi.daemon.notify import Notifier
 from agentapi.daemon.signals import Signals
 from agentapi.daemon.sockets import beyond_loopback, urls
@@ -24,55 +23,32 @@ from agentapi.http.app import HttpOptions, create_app
 from agentapi.http.server import HttpServer
 from agentapi.processes.callers import Callers, cannot_tell
 from agentapi.processes.orphans import Orphans
-from agentapi.processes.strays import is_shared
 from agentapi.processes.tree import Family
 from agentapi.session.info import failure
 from agentapi.session.session import AgentSession
 from agentapi.settings.settings import ServerSettings
 from agentapi.storage.open import open_store
 from agentapi.storage.state import RestoredState
-from agentapi.storage.storage import StateStore
-from agentapi.transcript.transcript import TranscriptSource
-
-if TYPE_CHECKING:
-    from agentapi.agents.codex.rollout.feed import RolloutFeed
 
 GRACE = 5.0
 """Seconds from the SIGINT to the agent to its SIGKILL."""
 AGENT_FAILED = 1
-NO_LINK = "off: --verbatim"
-"""What is said of the link where Codex runs as it is given."""
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """The agent and its past: what a command may choose, and the server is made of."""
-
-    driver: Driver
-    store: StateStore | None
-    history: RestoredState
-    initial_prompt: str | Awaitable[str | None] | None
-    about: Callable[[], dict[str, object]]
-    transcript: TranscriptSource | None = None
-    """What tells the transcript beside the screen."""
-    close: Callable[[], Awaitable[None]] | None = None
-    """Called when the agent has ended."""
 
 
 async def serve(
     settings: ServerSettings,
     sockets: Sequence[socket.socket],
     signals: Signals,
-    compose: Callable[[], Parts] | None = None,
+    compose: Compose | None = None,
 ) -> int:
     """Run the agent and serve its API until either a signal or the agent ends it; the status.
 
     `compose` gives other parts than the settings alone would."""
     family = Family()
-    orphans, callers = Orphans(family, spare=_spared(settings)), Callers(family)
-    parts = compose() if compose is not None else _parts(settings)
+    parts = compose(of_stdin) if compose is not None else _parts(settings)
+    orphans, callers = Orphans(family, spare=parts.outlives), Callers(family)
     store, driver = parts.store, parts.driver
     notifier = Notifier(os.environ)
     session = AgentSession(
@@ -115,13 +91,6 @@ async def serve(
     if failure:
         print(failure, file=sys.stderr)  # noqa: T201
     return AGENT_FAILED if failure else 0
-
-
-def _spared(settings: ServerSettings) -> Callable[[int], bool]:
-    """What outlives the server: a background server of Codex's that other terminals may use. Where
-    Codex runs without one, nothing does, whatever it calls itself."""
-    alone = settings.type == "codex" and not settings.verbatim
-    return (lambda pid: False) if alone else is_shared
 
 
 def _warn_of_weakness(
@@ -169,62 +138,25 @@ async def _start_and_wait(session: AgentSession) -> str:
 
 
 def _parts(settings: ServerSettings) -> Parts:
-    store, driver = open_store(settings), _driver(settings)
-    rollouts = _rollouts(settings, driver)
+    store, driven = open_store(settings), _driven(settings)
     return Parts(
-        driver=driver,
+        driver=driven.driver,
         store=store,
         history=store.load() if store is not None else RestoredState(),
-        initial_prompt=_initial_prompt(settings),
-        about=functools.partial(_about, settings, driver, rollouts),
-        transcript=rollouts,
+        initial_prompt=settings.initial_prompt if settings.initial_prompt.strip() else of_stdin(),
+        about=functools.partial(_about, driven),
+        transcript=driven.transcript,
+        outlives=driven.outlives,
     )
 
 
-def _rollouts(settings: ServerSettings, driver: Driver) -> RolloutFeed | None:
-    """Codex's own record of the conversation, where the agent is Codex on a terminal."""
-    if settings.type != "codex" or not isinstance(driver, TakesRecord):
-        return None
-    from agentapi.agents.codex.rollout.feed import WatchedRolloutFeed
-
-    home = Path(os.environ.get("CODEX_HOME") or "~/.codex").expanduser().absolute()
-    return WatchedRolloutFeed(home, driver.recorded)
-
-
-def _initial_prompt(settings: ServerSettings) -> str | Awaitable[str | None] | None:
-    if settings.initial_prompt.strip():
-        return settings.initial_prompt
-    return read_prompt() if stdin_may_hold_prompt() else None
-
-
-def _driver(settings: ServerSettings) -> Driver:
-    from agentapi.terminal import child_environment
-
-    environment = child_environment(os.environ)
+def _driven(settings: ServerSettings) -> Driven:
     if settings.experimental_acp:
-        from agentapi.agents.acp.driver import AcpDriver
+        from agentapi.agents.acp.drive import drive
 
-        return AcpDriver(
-            settings.command,
-            cwd=Path.cwd(),
-            env=environment,
-            permission_timeout=settings.permission_timeout,
-        )
-    from agentapi.agents import profile_for
-
-    terminal: dict[str, Any] = {
-        "cwd": Path.cwd(),
-        "env": environment,
-        "columns": settings.term_width,
-        "rows": settings.term_height,
-        "record": settings.record,
-    }
-    profile = profile_for(settings.type)
-    if settings.verbatim or settings.type != "codex":
-        return TuiDriver(profile, settings.command, **terminal)
-    from agentapi.agents.codex.driver import CodexDriver
-
-    return CodexDriver(profile, settings.command, link=settings.codex_link, **terminal)
+        return drive(settings)
+    agent = agent_of(settings.type)
+    return agent.driver(agent, settings)
 
 
 def _http_options(settings: ServerSettings, callers: Callers) -> HttpOptions:
@@ -245,14 +177,12 @@ def _reading(driver: Driver) -> bool:
     return ask is None or ask()
 
 
-def _about(
-    settings: ServerSettings, driver: Driver, rollouts: RolloutFeed | None
-) -> dict[str, object]:
+def _about(driven: Driven) -> dict[str, object]:
     """What `GET /session` tells besides the session's own."""
     names = ("session_id", "agent_version", "usage", "link")
-    known = {name: getattr(driver, name, None) or getattr(rollouts, name, None) for name in names}
-    if settings.type == "codex" and settings.verbatim:
-        known["link"] = NO_LINK
+    driver, transcript = driven.driver, driven.transcript
+    known = {name: getattr(driver, name, None) or getattr(transcript, name, None) for name in names}
+    known |= driven.facts
     with contextlib.suppress(OSError):
         known["workdir"] = str(Path.cwd())
     return {name: value or None for name, value in known.items()}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from agentapi.agents.registry import agent_types, server_table
 from agentapi.cli.arguments import TableCommand
 from agentapi.daemon import logs
 from agentapi.daemon.pidfile import PidFile, PidFileError
@@ -19,10 +20,10 @@ from agentapi.daemon.signals import Signals
 from agentapi.daemon.sockets import ListenError, close_all, listen
 from agentapi.processes import descriptors
 from agentapi.processes.secrecy import keep_secret
-from agentapi.settings.settings import OPTIONS, ServerSettings, SettingsError, server_settings
+from agentapi.settings.settings import ServerSettings, SettingsError, server_settings
 
 if TYPE_CHECKING:
-    from agentapi.cli.server import Parts
+    from agentapi.agents.offers.parts import Compose
 
 BAD_CONFIGURATION = 2
 
@@ -30,7 +31,7 @@ BAD_CONFIGURATION = 2
 @click.command(
     "server",
     cls=TableCommand,
-    table=OPTIONS,
+    table=server_table(),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     options_metavar="[OPTIONS]",
 )
@@ -46,7 +47,7 @@ def command(program: tuple[str, ...], **flags: Any) -> None:
     """
     given = {name.replace("_", "-"): value for name, value in flags.items() if value != ()}
     try:
-        settings = server_settings(given, os.environ, program)
+        settings = server_settings(given, os.environ, program, agent_types())
     except SettingsError as error:
         raise click.UsageError(str(error)) from error
     if settings.print_openapi:
@@ -55,7 +56,7 @@ def command(program: tuple[str, ...], **flags: Any) -> None:
         sys.exit(run(settings))
 
 
-def run(settings: ServerSettings, composer: Callable[[], Callable[[], Parts]] | None = None) -> int:
+def run(settings: ServerSettings, composer: Callable[[], Compose] | None = None) -> int:
     """Take the signals, the pid file and the port, then serve; the exit status.
 
     All three before the slow imports, and so before the agent starts; the pid file before the port,
@@ -95,7 +96,7 @@ def _serve(
     settings: ServerSettings,
     sockets: list[socket],
     signals: Signals,
-    composer: Callable[[], Callable[[], Parts]] | None,
+    composer: Callable[[], Compose] | None,
 ) -> int:
     import asyncio
 

@@ -7,6 +7,7 @@ import logging
 import os
 import stat
 import sys
+from collections.abc import Awaitable
 
 SILENCE = 10.0
 """Seconds that an open standard input may stay without a byte before it is taken for one that
@@ -16,7 +17,12 @@ _BLOCK = 65536
 _log = logging.getLogger(__name__)
 
 
-def stdin_may_hold_prompt() -> bool:
+def of_stdin() -> Awaitable[str | None] | None:
+    """The prompt that standard input may hold, to be waited for; see `read_prompt`."""
+    return read_prompt() if _may_hold_prompt() else None
+
+
+def _may_hold_prompt() -> bool:
     """Whether standard input is there and not a terminal."""
     try:
         return sys.stdin is not None and not os.isatty(sys.stdin.fileno())

@@ -13,6 +13,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from agentapi.agents.registry import agents
+
 Int64 = Annotated[int, Field(json_schema_extra={"format": "int64"})]
 Uri = {"format": "uri"}
 
@@ -214,7 +216,7 @@ class SessionBody(Described):
     )
     link: str | None = Field(
         default=None,
-        description="Whether the link to Codex's app-server is used: `on`, or `off: ` and why.",
+        description=" ".join(agent.link for agent in agents() if agent.link),
     )
 
 

@@ -3,8 +3,8 @@
 A coding agent gives each command a session of its own, so that no signal to the agent's group
 reaches it; when the agent dies the command would go on for ever, adopted by init. They are found as
 descendants while their parents live, and held by pidfd, which never names anybody else. What has
-detached itself from its parents on purpose (a daemon) is not found, and lives; so does Codex's
-background app-server, which other terminals may use.
+detached itself from its parents on purpose (a daemon) is not found, and lives; so does what is to
+be spared, as others use it too.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from agentapi.processes.identity import Process, start_time
@@ -20,15 +20,22 @@ from agentapi.processes.identity import Process, start_time
 
 class Strays:
     """Descendants of a group that left it. With `adopts` its leader is the parent of what lost its
-    own, instead of init (a subreaper): such a child is no more found than one of init's."""
+    own, instead of init (a subreaper): such a child is no more found than one of init's. `spare`
+    names processes that others use, too: they are not found, nor what they started."""
 
-    def __init__(self, group: int, *, adopts: bool = False) -> None:
-        self._group, self._adopts = group, adopts
+    def __init__(
+        self,
+        group: int,
+        *,
+        adopts: bool = False,
+        spare: Callable[[int], bool] = lambda pid: False,
+    ) -> None:
+        self._group, self._adopts, self._spare = group, adopts, spare
         self._pidfds: dict[int, int] = {}
 
     def look(self) -> None:
         """Hold those that there are now, besides those held already."""
-        for pid, started in strays(self._group, self._adopts).items():
+        for pid, started in strays(self._group, self._spare, self._adopts).items():
             if pid in self._pidfds:
                 continue
             with contextlib.suppress(OSError):
@@ -64,7 +71,7 @@ def _kill_member(pid: int, session: int) -> None:
             process.signal(signal.SIGKILL)
 
 
-def strays(group: int, adopts: bool = False) -> dict[int, int]:
+def strays(group: int, spare: Callable[[int], bool], adopts: bool = False) -> dict[int, int]:
     """The pids of all descendants of the group's members that are not members themselves, each with
     the time at which it started."""
     children: dict[int, list[int]] = {}
@@ -79,19 +86,10 @@ def strays(group: int, adopts: bool = False) -> dict[int, int]:
     waiting = list(members - {group} if adopts else members)
     while waiting:
         for child in children.get(waiting.pop(), ()):
-            if child not in found and not is_shared(child):
+            if child not in found and not spare(child):
                 found.add(child)
                 waiting.append(child)
     return {pid: times[pid] for pid in found - members}
-
-
-def is_shared(pid: int) -> bool:
-    """Codex 0.158 and later start `codex app-server … --managed-daemon` and `codex app-server
-    daemon …`, unless told not to (`--no-daemon`)."""
-    with contextlib.suppress(OSError):
-        words = (Path("/proc") / str(pid) / "cmdline").read_bytes().split(b"\0")
-        return b"app-server" in words and (b"--managed-daemon" in words or b"daemon" in words)
-    return False
 
 
 def _processes() -> Iterator[tuple[int, int, int, int]]:

@@ -1,9 +1,10 @@
 """Every option of `agentapi server`, once: flag, variable, default, validation, help.
 
-The command line, the environment and docs/reference.md all follow from `OPTIONS`. A flag wins
-over its variable, an empty variable counts as unset, and an unknown `AGENTAPI_*` is ignored: other
-tools keep their own under the same prefix. What is wrong is a `SettingsError` that names the flag
-or the variable, the value and what is allowed.
+The command line, the environment and docs/reference.md all follow from `server_options`, which is
+told the agents' names and the options of their own. A flag wins over its variable, an empty
+variable counts as unset, and an unknown `AGENTAPI_*` is ignored: other tools keep their own under
+the same prefix. What is wrong is a `SettingsError` that names the flag or the variable, the value
+and what is allowed.
 """
 
 from __future__ import annotations
@@ -67,15 +68,7 @@ AGENT_REQUESTS = ("message", "approval", "interrupt", "queue", "upload", "termin
 `/internal/screen`."""
 _LIST = "(a list: commas in the flag, blanks in the variable)"
 
-OPTIONS: tuple[Option, ...] = (
-    Option(
-        "type",
-        "The agent: " + ", ".join(values.AGENT_NAMES) + ".",
-        values.agent_type,
-        short="t",
-        metavar="NAME",
-        shown="by the program's name, else custom",
-    ),
+_OPTIONS: tuple[Option, ...] = (
     Option(
         "port",
         "The port to serve on; 0 takes a free one and logs it.",
@@ -243,20 +236,10 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "verbatim",
-        "Run the agent's command line exactly as given, without the link; else Codex gets"
-        " --no-daemon where its version knows it.",
+        "Run the agent's command line exactly as given, without the link: no word (such as"
+        " --no-daemon) is added.",
         values.truth,
         False,
-    ),
-    Option(
-        "codex-link",
-        "Work with Codex through an app-server of its own, on which its TUI runs too: exact text,"
-        " sends, answers and interrupts by call. on: or fail; auto: where this Codex can; off.",
-        values.one_of("auto", "on", "off"),
-        "off",
-        metavar="[auto|on|off]",
-        shown="off; without a value: on",
-        bare="on",
     ),
     Option(
         "message-format",
@@ -268,6 +251,38 @@ OPTIONS: tuple[Option, ...] = (
         shown="terminal",
     ),
 )
+_BEFORE = "message-format"
+"""The option that those of the agents stand before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentTypes:
+    """What the settings must know of the agents that there are."""
+
+    names: Mapping[str, str]
+    """What `--type` takes, and the names of programs: each with the type it means."""
+    options: tuple[Option, ...] = ()
+    """Options of their own for `agentapi server`."""
+    checks: tuple[Callable[[Mapping[str, Any]], None], ...] = ()
+    """Each raises `SettingsError` for values, by their fields, that do not go together."""
+
+    def of_program(self, program: str) -> str:
+        """The type that a program's own name says (`/opt/bin/claude` is claude), else custom."""
+        return self.names.get(PurePath(program).name, "custom")
+
+
+def server_options(types: AgentTypes) -> tuple[Option, ...]:
+    """Every option of `agentapi server`."""
+    agent = Option(
+        "type",
+        "The agent: " + ", ".join(types.names) + ".",
+        values.one_name_of(types.names),
+        short="t",
+        metavar="NAME",
+        shown="by the program's name, else custom",
+    )
+    place = [option.name for option in _OPTIONS].index(_BEFORE)
+    return (agent, *_OPTIONS[:place], *types.options, *_OPTIONS[place:])
 
 
 ATTACH_OPTIONS: tuple[Option, ...] = (
@@ -280,7 +295,7 @@ ATTACH_OPTIONS: tuple[Option, ...] = (
         metavar="URL",
         shown="localhost:3284",
     ),
-    *(option for option in OPTIONS if option.name in ("auth-token-file", "auth-token")),
+    *(option for option in _OPTIONS if option.name in ("auth-token-file", "auth-token")),
 )
 
 
@@ -304,8 +319,8 @@ def attach_settings(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings:
-    """What `agentapi server` was asked for, validated. One field an option of `OPTIONS`, but for
-    the token, which comes from either of two, and the command."""
+    """What `agentapi server` was asked for, validated. One field an option of `server_options`, but
+    for the token, which comes from either of two, the agents' options, and the command."""
 
     command: tuple[str, ...]
     """The agent's program and its arguments; empty only with `print_openapi`."""
@@ -332,14 +347,16 @@ class ServerSettings:
     log_format: str
     record: Path | None
     verbatim: bool
-    codex_link: str
     message_format: str
+    agent_options: Mapping[str, Any]
+    """The values of the agents' own options, by their fields."""
 
 
 def server_settings(
     flags: Mapping[str, str | Sequence[str] | None],
     environment: Mapping[str, str],
     command: Sequence[str],
+    types: AgentTypes,
 ) -> ServerSettings:
     """The settings of one run.
 
@@ -347,23 +364,20 @@ def server_settings(
     hold several), `environment` is read for the `AGENTAPI_*` variables, `command` is the agent's.
     Raises `SettingsError`.
     """
-    found = option_values(OPTIONS, flags, environment)
+    found = option_values(server_options(types), flags, environment)
     if not command and not found["print_openapi"]:
-        raise SettingsError("no agent given: name its program, as in agentapi server -- codex")
+        raise SettingsError("no agent given: name its program, as in agentapi server -- PROGRAM")
     if command and not command[0]:
         raise SettingsError("the agent's program is an empty word")
-    found["type"] = found["type"] or type_of_program(command[0] if command else "")
+    found["type"] = found["type"] or types.of_program(command[0] if command else "")
     _settle_state(found)
-    _check_link(found)
+    for check in types.checks:
+        check(found)
     if found["experimental_acp"] and found["print_openapi"]:
         raise SettingsError("--experimental-acp and --print-openapi exclude each other")
     found["auth_token"] = _token(found.pop("auth_token_file"), found["auth_token"])
-    return ServerSettings(command=tuple(command), **found)
-
-
-def type_of_program(program: str) -> str:
-    """The agent type that a program's own name says (`/opt/bin/claude` is claude), else custom."""
-    return values.AGENT_NAMES.get(PurePath(program).name, "custom")
+    agent_options = {option.field: found.pop(option.field) for option in types.options}
+    return ServerSettings(command=tuple(command), agent_options=agent_options, **found)
 
 
 def option_values(
@@ -428,24 +442,6 @@ def _settle_state(found: dict[str, Any]) -> None:
             found[name] = with_file
     if with_file and found["experimental_acp"]:
         raise SettingsError("--experimental-acp and --state-file exclude each other")
-
-
-def _check_link(found: Mapping[str, Any]) -> None:
-    """`--codex-link on` is not silently off."""
-    if found["codex_link"] != "on" or found["print_openapi"]:
-        return
-    if found["verbatim"]:
-        raise SettingsError(
-            "--verbatim and --codex-link on exclude each other: the link adds words to Codex's"
-            " command line (--codex-link auto gives way)"
-        )
-    if found["experimental_acp"]:
-        raise SettingsError("--experimental-acp and --codex-link on exclude each other")
-    if found["type"] != "codex":
-        raise SettingsError(
-            f"--codex-link on: the agent's type is {found['type']}, and only codex has a link:"
-            " give --type codex, or --codex-link auto"
-        )
 
 
 def _token(file: Path | None, text: str) -> str | None:

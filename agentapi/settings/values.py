@@ -6,24 +6,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-AGENT_NAMES: Mapping[str, str] = {
-    "claude": "claude",
-    "goose": "goose",
-    "aider": "aider",
-    "codex": "codex",
-    "gemini": "gemini",
-    "copilot": "copilot",
-    "amp": "amp",
-    "cursor": "cursor",
-    "cursor-agent": "cursor",
-    "auggie": "auggie",
-    "amazonq": "amazonq",
-    "q": "amazonq",
-    "opencode": "opencode",
-    "custom": "custom",
-}
-"""What `--type` takes, and the names of programs: each with the type it means."""
-
 
 def text(value: str) -> str:
     """Any text."""
@@ -69,11 +51,15 @@ def one_of(*words: str) -> Callable[[str], str]:
     return parse
 
 
-def agent_type(value: str) -> str:
-    """An agent type by any of its names, in their own case; empty for "not given"."""
-    if not value or value in AGENT_NAMES:
-        return AGENT_NAMES.get(value, "")
-    raise ValueError("one of " + ", ".join(AGENT_NAMES))
+def one_name_of(names: Mapping[str, str]) -> Callable[[str], str]:
+    """A parser of names, in their own case, to what each means; empty for "not given"."""
+
+    def parse(value: str) -> str:
+        if not value or value in names:
+            return names.get(value, "")
+        raise ValueError("one of " + ", ".join(names))
+
+    return parse
 
 
 def base_path(value: str) -> str:

@@ -90,6 +90,7 @@ class PtyProcess:
         child: ptyprocess.PtyProcess,
         on_output: Callable[[bytes], None],
         on_exit: Callable[[ExitStatus], None],
+        spare: Callable[[int], bool],
     ) -> None:
         self.pid: int = child.pid
         """Also the id of its process group and session."""
@@ -110,7 +111,7 @@ class PtyProcess:
         self._deadline: asyncio.TimerHandle | None = None
         own(self.pid)
         os.set_blocking(self._fd, False)
-        self._strays = Strays(self.pid)
+        self._strays = Strays(self.pid, spare=spare)
         self._pidfd = os.pidfd_open(self.pid)
         self._loop.add_reader(self._pidfd, self._died)
         self._loop.add_reader(self._fd, self._turn)
@@ -126,18 +127,20 @@ class PtyProcess:
         rows: int,
         on_output: Callable[[bytes], None],
         on_exit: Callable[[ExitStatus], None],
+        spare: Callable[[int], bool] = lambda pid: False,
     ) -> PtyProcess:
         """Start `argv` on a terminal of this size.
 
         `argv[0]` is looked up in `env`'s PATH. Both callbacks come from the event loop; `on_exit`
-        is the last. Raises `FileNotFoundError`, `NotADirectoryError`, `PermissionError` or another
-        `OSError` that says what could not be started, and why.
+        is the last; `spare` names processes that outlive the program. Raises
+        `FileNotFoundError`, `NotADirectoryError`, `PermissionError` or another `OSError` that says
+        what could not be started, and why.
         """
         directory = _directory(cwd)
         program = _program(argv[0], directory, env)
         command = [str(program), *argv[1:]]
         child = _fork(command, directory, dict(env), (rows, columns))
-        return cls(child, on_output, on_exit)
+        return cls(child, on_output, on_exit, spare)
 
     @property
     def status(self) -> ExitStatus | None:

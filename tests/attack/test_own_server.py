@@ -38,7 +38,10 @@ sh -c "nohup bash $0 $url nohup \$\$ >/dev/null 2>&1 &"
 
 ask status "$url/status"
 ask messages "$url/messages"
-curl -sN -m 10 "$url/events" | head -n 1 >code.events
+exec 3< <(exec curl -sN -m 10 "$url/events" 2>/dev/null)
+stream=$!
+head -n 1 <&3 >code.events
+kill "$stream" # it would write, and learn that nobody reads, when there is news
 raw raw
 ask user -H "$json" -d '{"type":"user","content":"stolen"}' "$url/message"
 ask approval -H "$json" -d '{"id":"1","choice":"1"}' "$url/approval"

@@ -16,6 +16,7 @@ from typing import Any
 
 from aiohttp import web
 
+from agentapi.agents.registry import titles
 from agentapi.chat import CONTENT_TYPES, STATIC, page
 
 STARTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -217,7 +218,7 @@ def _frame(name: str, data: Any) -> bytes:
 
 def _page_handler(base: str) -> Any:
     async def handler(request: web.Request) -> web.Response:
-        return web.Response(text=page(base), content_type="text/html")
+        return web.Response(text=page(base, titles()), content_type="text/html")
 
     return handler
 

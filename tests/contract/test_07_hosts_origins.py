@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from agentapi.agents.registry import agent_types
 from agentapi.http.app import HttpOptions
 from agentapi.settings.settings import server_settings
 from tests.support.live import Live, serving
@@ -38,7 +39,7 @@ async def test_contract_point_7_another_host_is_400_as_text(host: str) -> None:
 
 async def test_contract_point_7_the_refusal_quotes_the_hosts_as_they_were_given() -> None:
     environment = {"AGENTAPI_ALLOWED_HOSTS": "localhost Example.COM [FE80::1]"}
-    settings = server_settings({}, environment, ["cat"])
+    settings = server_settings({}, environment, ["cat"], agent_types())
     async with serving(HttpOptions(allowed_hosts=settings.allowed_hosts)) as live:
         answer = await ask(live, "evil.example")
         assert answer.endswith(b"Allowed hosts: localhost, Example.COM, FE80::1\n")

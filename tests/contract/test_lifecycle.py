@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from agentapi.agents.registry import agent_types
 from agentapi.cli import server_command
 from agentapi.daemon.sockets import ListenError
 from agentapi.settings.settings import server_settings
@@ -80,7 +81,7 @@ def test_point_19_the_pid_file_is_written_before_the_port_listens(
 
     monkeypatch.setattr(server_command, "listen", note)
     monkeypatch.setattr(server_command, "Signals", lambda: None)
-    settings = server_settings({"pid-file": str(file)}, {}, ["cat"])
+    settings = server_settings({"pid-file": str(file)}, {}, ["cat"], agent_types())
     assert server_command.run(settings) == 2
     assert seen == [f"{os.getpid()}\n"]
     assert not file.exists()

@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from asyncinotify import Inotify, Mask
@@ -32,7 +33,7 @@ async def start(scratch: Path, model: ScriptedModel) -> AsyncIterator[Start]:
         pytest.skip(f"no ACP adapter at {ADAPTER}: run scripts/setup --tests")
     drivers: list[AcpDriver] = []
 
-    async def begin(mode: str, **options: float) -> tuple[AcpDriver, Watch]:
+    async def begin(mode: str, **options: Any) -> tuple[AcpDriver, Watch]:
         home: CodexHome = codex_home(scratch, model.url, approvals=True)
         env = home.environment() | {"INITIAL_AGENT_MODE": mode}
         driver, watch = AcpDriver([str(ADAPTER)], cwd=home.workdir, env=env, **options), Watch()

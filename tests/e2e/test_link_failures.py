@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from agentapi.agents import profile_for
 from agentapi.agents.codex.driver import CodexDriver
 from agentapi.agents.codex.link import rpc
+from agentapi.agents.registry import profile_for
 from agentapi.model.conversation import Phase
 from agentapi.model.errors import SendError
 from agentapi.model.events import AgentText, Exited, UserText

@@ -5,15 +5,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import pytest
+import pytest_asyncio
 
 from agentapi.scripted import ScriptedModel
-from tests.support.agent_looks import LOOKS, composer_rows
-from tests.support.agents import AGENTS, Agent, agent_server
-from tests.support.server import Sent, Server
+from tests.support.agent_looks import LOOKS, Looks, composer_rows
+from tests.support.agents import AGENTS, Agent, agent_server, make_agent
+from tests.support.server import Sent, Server, scratch_folder
 
-pytestmark = pytest.mark.agents
+pytestmark = [pytest.mark.agents, pytest.mark.asyncio(loop_scope="module")]
 
 TELLS = "tell me your name"
 """A message that a person might send without knowing that a dialog is open."""
@@ -30,9 +32,51 @@ async def serving_agent(it: Agent) -> AsyncIterator[Server]:
         yield server
 
 
+@dataclass(frozen=True)
+class Shared:
+    """An agent in a folder that it trusts, which several tests talk with."""
+
+    agent: Agent
+    looks: Looks
+    server: Server
+    model: ScriptedModel
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=AGENTS)
+async def shared(request: pytest.FixtureRequest) -> AsyncIterator[Shared]:
+    """Each agent, one after the other, ready."""
+    name: str = request.param
+    with scratch_folder() as folder:
+        async with ScriptedModel() as model:
+            try:
+                it = make_agent(name, folder, model)
+            except FileNotFoundError as error:
+                pytest.skip(str(error))
+            async with serving_agent(it) as server:
+                await server.ready()
+                assert LOOKS[name].ready in await server.screen()
+                yield Shared(it, LOOKS[name], server, model)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def talk(shared: Shared) -> AsyncIterator[Shared]:
+    """The shared agent, idle. Whatever a test that failed left open ends first."""
+    server = shared.server
+    await server.until(lambda: server.status_now == "stable", "stable")
+    if await server.phase() != "idle":
+        await server.raw(shared.looks.stop)
+        await phase(server, "idle")
+    yield shared
+
+
+async def phase(server: Server, wanted: str) -> None:
+    """Wait until the last phase that the server logged is this one."""
+    await server.until(lambda: [it.phase for it in server.phases][-1:] == [wanted], wanted)
+
+
 async def blocked(server: Server) -> str:
     """Wait until the server says that somebody has to answer; the text of the dialog."""
-    await server.wait_for_log("phase blocked")
+    await phase(server, "blocked")
     await server.until(lambda: server.status_now == "stable", "stable")
     assert await server.phase() == "blocked"
     approval = await server.get("/approval")
@@ -65,6 +109,7 @@ def clean(answer: str) -> str:
     return answer
 
 
+@pytest.mark.asyncio(loop_scope="function")
 @pytest.mark.parametrize("name", [name for name in AGENTS if LOOKS[name].trust])
 async def test_a_message_does_not_answer_the_dialog_of_the_start(
     name: str, agent: Make, model: ScriptedModel
@@ -78,7 +123,7 @@ async def test_a_message_does_not_answer_the_dialog_of_the_start(
         assert not it.trusts_the_folder()
         await server.raw(looks.trusted)
         await server.wait_for_screen(looks.ready)
-        await server.wait_for_log("phase idle")
+        await phase(server, "idle")
         await server.until(lambda: server.status_now == "stable", "stable")
         assert (await server.get("/approval"))["open"] is None
         assert GREETING in await server.turn("hello")
@@ -86,56 +131,44 @@ async def test_a_message_does_not_answer_the_dialog_of_the_start(
         assert it.trusts_the_folder()
 
 
-@pytest.mark.parametrize("name", AGENTS)
-async def test_a_message_does_not_allow_a_command(
-    name: str, agent: Make, model: ScriptedModel
-) -> None:
-    it, looks = agent(name), LOOKS[name]
-    async with serving_agent(it) as server:
-        await server.ready()
-        assert looks.ready in await server.screen()
-        assert await server.send("approve touch made") == Sent(200)
-        assert "touch made" in await blocked(server)
-        await refused(server, looks.asks)
-        assert not (it.workdir / "made").exists()
-        await server.raw(looks.allow)
-        await server.until(lambda: "command has finished" in server.told[-1][1], "the answer")
-        await server.until(lambda: server.status_now == "stable", "stable")
-        assert await server.phase() == "idle"
-        assert (it.workdir / "made").exists()
-        assert (await server.get("/approval"))["open"] is None
-        answer = clean((await server.messages())[-1][1])
-        assert looks.asks not in answer
-        assert prompts(model) == ["approve touch made"]
+async def test_a_message_does_not_allow_a_command(talk: Shared) -> None:
+    it, looks, server = talk.agent, talk.looks, talk.server
+    before = len(prompts(talk.model))
+    assert await server.send("approve touch allowed") == Sent(200)
+    assert "touch allowed" in await blocked(server)
+    await refused(server, looks.asks)
+    assert not (it.workdir / "allowed").exists()
+    await server.raw(looks.allow)
+    await server.until(lambda: "command has finished" in server.told[-1][1], "the answer")
+    await server.until(lambda: server.status_now == "stable", "stable")
+    assert await server.phase() == "idle"
+    assert (it.workdir / "allowed").exists()
+    assert (await server.get("/approval"))["open"] is None
+    answer = clean((await server.messages())[-1][1])
+    assert looks.asks not in answer
+    assert prompts(talk.model)[before:] == ["approve touch allowed"]
 
 
-@pytest.mark.parametrize("name", AGENTS)
-async def test_a_refused_command_is_not_run(name: str, agent: Make, model: ScriptedModel) -> None:
-    it = agent(name)
-    async with serving_agent(it) as server:
-        await server.ready()
-        assert await server.send("approve touch made") == Sent(200)
-        await blocked(server)
-        await server.raw("\x1b")
-        await server.until(lambda: "phase idle" in server.log.split("phase blocked")[-1], "idle")
-        await server.until(lambda: server.status_now == "stable", "stable")
-        assert not (it.workdir / "made").exists()
-        assert GREETING in await server.turn("hello")
-        assert prompts(model) == ["approve touch made", "hello"]
+async def test_a_refused_command_is_not_run(talk: Shared) -> None:
+    server, before = talk.server, len(prompts(talk.model))
+    assert await server.send("approve touch refused") == Sent(200)
+    assert "touch refused" in await blocked(server)
+    await server.raw("\x1b")
+    await phase(server, "idle")
+    await server.until(lambda: server.status_now == "stable", "stable")
+    assert not (talk.agent.workdir / "refused").exists()
+    assert GREETING in await server.turn("hello")
+    assert prompts(talk.model)[before:] == ["approve touch refused", "hello"]
 
 
-@pytest.mark.parametrize("name", AGENTS)
-async def test_messages_arrive_once_and_are_answered(
-    name: str, agent: Make, model: ScriptedModel
-) -> None:
+async def test_messages_arrive_once_and_are_answered(talk: Shared) -> None:
     said = ["hello", "echo the same words", "echo the same words", "slow 20"]
     said.append("echo first\nsecond line\nthird line\n\nthe last line")
-    async with serving_agent(agent(name)) as server:
-        await server.ready()
-        assert LOOKS[name].ready in await server.screen()
-        answers = [clean(await server.turn(text)) for text in said]
-        assert [prompt.rstrip() for prompt in prompts(model)] == said
-        assert [text for role, text in await server.messages() if role == "user"] == said
+    before, since = len(prompts(talk.model)), len(await talk.server.messages())
+    answers = [clean(await talk.server.turn(text)) for text in said]
+    assert [prompt.rstrip() for prompt in prompts(talk.model)[before:]] == said
+    new = (await talk.server.messages())[since:]
+    assert [text for role, text in new if role == "user"] == said
     assert GREETING in answers[0]
     assert "echo the same words" in answers[1]
     assert "echo the same words" in answers[2]

@@ -7,6 +7,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from agentapi.agents.codex.versions import DAEMON, INLINE
+
 PROJECT = Path(__file__).resolve().parents[2]
 KEY_VARIABLE = "SCRIPTED_KEY"
 
@@ -102,10 +104,10 @@ stream_max_retries = {retries}
 
 def codex_command(version: str | None = None, *arguments: str, inline: bool = False) -> list[str]:
     """The command line of one Codex in one process, with the flags that its version knows."""
-    number = tuple(int(part) for part in (version or pinned_version()).split("."))
+    number = version or pinned_version()
     command = [str(codex_binary(version))]
-    if number >= (0, 158):
-        command.append("--no-daemon")
-    if inline and number >= (0, 107):
-        command.append("--no-alt-screen")
+    if DAEMON.of(number):
+        command.append(DAEMON.sign)
+    if inline and INLINE.of(number):
+        command.append(INLINE.sign)
     return [*command, *arguments]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import re
 
-from agentapi.agents import profile_for
 from agentapi.agents.codex.screen.profile import CodexProfile
+from agentapi.agents.registry import profile_for
 from agentapi.conversation.profile import AgentProfile, Reading
 from agentapi.conversation.status import Source
 from agentapi.model.frames import Frame

@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from agentapi.agents import profile_for
 from agentapi.agents.codex.driver import CodexDriver
 from agentapi.agents.codex.link.tui import LinkedTui
+from agentapi.agents.registry import profile_for
 from agentapi.model.conversation import Dialog, Phase, PhaseState
 from agentapi.model.events import (
     AgentText,

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from agentapi.agents import profile_for
 from agentapi.agents.generic.tui import STILL, TuiDriver
+from agentapi.agents.registry import profile_for
 from agentapi.conversation.profile import AgentProfile
 from agentapi.model.events import AgentText, DriverEvent, PhaseChanged, QuestionPainted, UserText
 

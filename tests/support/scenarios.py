@@ -12,6 +12,16 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 
+from agentapi.agents.codex.versions import (
+    ALTERNATE_SCREEN,
+    EARLY_MODEL_OFFER,
+    END_MARK,
+    FORMS,
+    HOOKS,
+    MODEL_OFFER,
+    PAGER,
+    Feature,
+)
 from agentapi.scripted import ScriptedModel
 from tests.support.codex import PROJECT, CodexHome, codex_command
 from tests.support.terminal import Terminal
@@ -104,10 +114,8 @@ class Scenario:
     retries: int = 0
     """How often Codex tries again when a stream breaks."""
     config: str = ""
-    since: tuple[int, ...] = ()
-    """The oldest version that can do it."""
-    until: tuple[int, ...] = (1,)
-    """The first version that cannot do it any more."""
+    feature: Feature | None = None
+    """What a version must have for it."""
     prepare: Callable[[CodexHome], None] | None = None
     before: Play | None = None
     """Runs first, unrecorded."""
@@ -115,7 +123,7 @@ class Scenario:
 
     def fits(self, version: str) -> bool:
         """Whether a version can do it."""
-        return self.since <= tuple(int(part) for part in version.split(".")) < self.until
+        return self.feature is None or self.feature.of(version)
 
 
 def prompts(*texts: str) -> Play:
@@ -369,12 +377,12 @@ BASE = [
     Scenario("patch-accepted", approval("patch notes.txt", "y"), approvals=True),
     Scenario("patch-allowed", prompts("patch notes.txt")),
     Scenario("approval-always", approval("approve date -u", "p"), approvals=True),
-    Scenario("question-open", approval("ask Which colour?"), config=QUESTIONS, since=(0, 125)),
+    Scenario("question-open", approval("ask Which colour?"), config=QUESTIONS, feature=FORMS),
     Scenario(
         "question-answered",
         approval("ask Which colour?", "2"),
         config=QUESTIONS,
-        since=(0, 125),
+        feature=FORMS,
     ),
     Scenario("interrupt", interrupt),
     Scenario("interrupt-tool", interrupt_tool),
@@ -384,30 +392,29 @@ BASE = [
     Scenario("long-paste", long_paste),
     Scenario("failure", prompts("fail 400")),
     Scenario("broken-stream", prompts("break")),
-    Scenario("slow-thinking", slow_thinking, size=(80, 50), since=(0, 158)),
+    Scenario("slow-thinking", slow_thinking, size=(80, 50), feature=END_MARK),
     # After thirty seconds the tool returns while its command goes on in the background.
-    Scenario("background-command", prompts("run sleep 33"), size=(80, 50), since=(0, 158)),
+    Scenario("background-command", prompts("run sleep 33"), size=(80, 50), feature=END_MARK),
     Scenario("retrying", retrying, retries=2),
     Scenario("trust-open", dialog, trusted=False, prepare=as_repository),
     Scenario("trust-accepted", trust_accepted, trusted=False, prepare=as_repository),
     Scenario("update-open", dialog, prepare=as_outdated),
     Scenario("login", dialog, prepare=as_login),
     Scenario(
-        "model-open", newer_model, prepare=partial(with_model, name="gpt-5.5"), since=(0, 158)
+        "model-open", newer_model, prepare=partial(with_model, name="gpt-5.5"), feature=MODEL_OFFER
     ),
     Scenario(
         "older-model-open",
         newer_model,
         prepare=partial(with_model, name="gpt-5.2"),
-        since=(0, 107),
-        until=(0, 158),
+        feature=EARLY_MODEL_OFFER,
     ),
-    Scenario("hooks-open", dialog, prepare=with_hook, since=(0, 142)),
-    Scenario("hook-open", hook, prepare=with_hook, size=(80, 50), since=(0, 142)),
+    Scenario("hooks-open", dialog, prepare=with_hook, feature=HOOKS),
+    Scenario("hook-open", hook, prepare=with_hook, size=(80, 50), feature=HOOKS),
     Scenario("sessions-open", dialog, size=(80, 50), arguments=lambda live: ("resume",)),
     Scenario("boxes-open", command("/experimental"), size=(80, 50)),
     Scenario("field-open", command("/review", "4"), size=(80, 50)),
-    Scenario("pager-open", pager, size=(80, 24), until=(0, 158)),
+    Scenario("pager-open", pager, size=(80, 24), feature=PAGER),
     Scenario(
         "resume", start, before=two_turns_before, arguments=lambda live: ("resume", live.session_id)
     ),
@@ -417,9 +424,9 @@ BASE = [
 SHAPES = {
     "67x1190": {"size": (67, 1190)},
     "inline-80x24": {"size": (80, 24), "inline": True},
-    # Before 0.158 there is no alternate screen, and every size is inline.
-    "inline-80x1000": {"inline": True, "since": (0, 158)},
-    "alt-80x50": {"size": (80, 50), "since": (0, 158)},
+    # Without an alternate screen every size is inline.
+    "inline-80x1000": {"inline": True, "feature": ALTERNATE_SCREEN},
+    "alt-80x50": {"size": (80, 50), "feature": ALTERNATE_SCREEN},
 }
 CORE = ("one-line", "markdown", "lines-400", "tool-output", "three-prompts", "approval-accepted")
 
@@ -442,7 +449,7 @@ def _dialogs() -> Iterator[Scenario]:
         ("mcp-page", MCP_SERVER, form("page"), "2"),
     ):
         play = approval(prompt, *keys)
-        yield Scenario(name, play, approvals=True, config=config, since=(0, 125))
+        yield Scenario(name, play, approvals=True, config=config, feature=FORMS)
 
 
 SCENARIOS = [
@@ -458,7 +465,7 @@ SCENARIOS = [
         approvals=True,
     ),
     # Piece by piece under its prompt, which is pinned to the first row.
-    Scenario("slow-alt-80x24", prompts("slow 240"), size=(80, 24), since=(0, 158)),
+    Scenario("slow-alt-80x24", prompts("slow 240"), size=(80, 24), feature=ALTERNATE_SCREEN),
     Scenario("lines-2000-inline-80x24", prompts("lines 2000"), size=(80, 24), inline=True),
     Scenario("lines-2000-inline-80x1000", prompts("lines 2000"), inline=True),
 ]

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from agentapi.agents import profile_for
 from agentapi.agents.generic.tui import TuiDriver
+from agentapi.agents.registry import profile_for
 from agentapi.model.events import AgentText, DriverEvent, PhaseChanged, UserText
 from tests.support.replay import run_virtual
 

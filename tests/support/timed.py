@@ -12,10 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from agentapi.agents import profile_for
 from agentapi.agents.codex.link.events import Asked, Standing
 from agentapi.agents.codex.link.link import CodexLink
 from agentapi.agents.codex.link.tui import LinkedTui
+from agentapi.agents.registry import profile_for
 from agentapi.conversation.status import Source
 from agentapi.model.conversation import Choice, Dialog, Phase
 from agentapi.model.events import ItemChanged

@@ -14,9 +14,9 @@ import pytest
 
 import agentapi
 from agentapi.agents.codex.options import CODEX_OPTIONS
+from agentapi.agents.codex.versions import NEWEST, OLDEST
 from agentapi.agents.generic import tui, typist
 from agentapi.cli import main
-from agentapi.cli.doctor.codex import NEWEST, OLDEST
 from agentapi.conversation.status import Source
 from agentapi.model.conversation import Phase
 from agentapi.terminal import process

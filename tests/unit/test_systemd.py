@@ -9,9 +9,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import click
 import pytest
 
-from agentapi.cli.codex_command import command
+from agentapi.cli import main
 from agentapi.cli.server import GRACE
 from agentapi.cli.server_command import BAD_CONFIGURATION
 from tests.support.codex import PROJECT, codex_binary
@@ -103,6 +104,8 @@ def test_the_unit_means_what_the_daemon_does(unit: Path) -> None:
 def test_the_command_is_one_that_agentapi_takes(unit: Path) -> None:
     env, agentapi, name, *words = shlex.split(_settings(unit)["ExecStart"][0])
     assert (env, agentapi, name) == ("/usr/bin/env", "agentapi", "codex")
+    command = main.get_command(click.Context(main), name)
+    assert command is not None
     command.make_context(name, list(words))
 
 

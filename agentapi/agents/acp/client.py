@@ -23,7 +23,7 @@ from pydantic import ValidationError
 from agentapi import __version__
 from agentapi.agents.acp.permission import PermissionOption, PermissionRequest
 from agentapi.agents.acp.wire import AgentRefused, LineTransport, LoginNeeded, Message
-from agentapi.agents.shell import command_line
+from agentapi.agents.generic.shell import command_line
 from agentapi.conversation.turn_text import Chunk, Operation, PlanPart, Remark, ToolPart
 
 log = logging.getLogger(__name__)

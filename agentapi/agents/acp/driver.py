@@ -68,9 +68,12 @@ class AcpDriver:
         env: Mapping[str, str],
         permission_timeout: float = PERMISSION_TIMEOUT,
         start_timeout: float = START_TIMEOUT,
+        spare: Callable[[int], bool] = lambda pid: False,
     ) -> None:
         """Timeouts in seconds: until an unanswered permission request is refused, and until an
-        agent that has no session yet is given up."""
+        agent that has no session yet is given up. `spare` names processes that the agent shares
+        with others."""
+        self._spare = spare
         self._argv = list(argv)
         self._cwd = Path(cwd).absolute()
         self._env = dict(env)
@@ -103,7 +106,9 @@ class AcpDriver:
     async def start(self, sink: Sink) -> None:
         """Start the agent; its session opens in the background. Raises `OSError`."""
         self._sink = sink
-        self._process = await StdioProcess.spawn(self._argv, cwd=self._cwd, env=self._env)
+        self._process = await StdioProcess.spawn(
+            self._argv, cwd=self._cwd, env=self._env, spare=self._spare
+        )
         self._heard.note(SESSION, Phase.STARTING, "asked for")
         self._enter(Phase.STARTING, "acp: opening a session")
         self._life = asyncio.create_task(self._live(self._process), name="acp: agent")

@@ -13,7 +13,7 @@ import re
 import signal
 import subprocess
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from agentapi.processes import descriptors
@@ -73,11 +73,13 @@ class LastLines:
 class StdioProcess:
     """A child in a session and process group of its own, spoken to over its standard streams."""
 
-    def __init__(self, child: subprocess.Popen[bytes]) -> None:
+    def __init__(
+        self, child: subprocess.Popen[bytes], spare: Callable[[int], bool] = lambda pid: False
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._child = child
         own(child.pid)
-        self._strays = Strays(child.pid)
+        self._strays = Strays(child.pid, spare=spare)
         self._output = asyncio.StreamReader()
         self._input: asyncio.WriteTransport | None = None
         self._flow = _Flow()
@@ -90,11 +92,17 @@ class StdioProcess:
 
     @classmethod
     async def spawn(
-        cls, argv: Sequence[str], *, cwd: str | os.PathLike[str], env: Mapping[str, str]
+        cls,
+        argv: Sequence[str],
+        *,
+        cwd: str | os.PathLike[str],
+        env: Mapping[str, str],
+        spare: Callable[[int], bool] = lambda pid: False,
     ) -> StdioProcess:
-        """Start `argv` (looked up in the PATH of `env`). Raises `OSError`."""
+        """Start `argv` (looked up in the PATH of `env`); see `Strays` for `spare`. Raises
+        `OSError`."""
         child = _popen(argv, cwd, env)
-        process = cls(child)
+        process = cls(child, spare)
         try:
             await process._connect()
         except BaseException:

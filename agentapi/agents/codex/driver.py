@@ -17,11 +17,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agentapi.agents.codex.launch import REMOTE, known_flags, without_daemon
+from agentapi.agents.codex.launch import known_flags, without_daemon
 from agentapi.agents.codex.link.command import CodexCommand
 from agentapi.agents.codex.link.events import Early
 from agentapi.agents.codex.link.tui import LinkedTui
 from agentapi.agents.codex.trust import undecided
+from agentapi.agents.codex.versions import REMOTE
 from agentapi.agents.driver import Sink
 from agentapi.agents.generic.evidence import SourceSaid
 from agentapi.agents.generic.tui import TuiDriver
@@ -73,11 +74,12 @@ class CodexDriver:
         columns: int = 80,
         rows: int = 1000,
         record: Path | Tape | None = None,
+        spare: Callable[[int], bool] = lambda pid: False,
         link: str = "off",
         restarted: Callable[[int], None] = lambda pid: None,
     ) -> None:
         self._profile, self._command = profile, list(command)
-        self._cwd, self._env = cwd, env
+        self._cwd, self._env, self._spare = cwd, env, spare
         self._record = _tape(record)
         self._restarted = restarted
         self._size = (columns, rows)
@@ -206,7 +208,7 @@ class CodexDriver:
             return "the command line does not name codex"
         if why := command.obstacle():
             return why
-        if REMOTE not in await known_flags(command.program, self._env):
+        if REMOTE.sign not in await known_flags(command.program, self._env):
             return "this version of Codex has no --remote unix://"
         if undecided(command, self._cwd or Path.cwd(), self._env):
             if self._wanted != "on":
@@ -257,6 +259,7 @@ class CodexDriver:
             "columns": columns,
             "rows": rows,
             "record": self._record,
+            "spare": self._spare,
         }
 
     async def _run(self, tui: TuiDriver) -> None:

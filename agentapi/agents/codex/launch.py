@@ -1,8 +1,8 @@
 """From the command line that was given to the one that runs Codex.
 
-Since about 0.158 Codex's TUI talks to a shared background app-server that it starts itself and
-that outlives it, with whatever turn was running; `--no-daemon` keeps all of it in one process, so
-that the end of the agent is the end of its work.
+Newer versions' TUI talks to a shared background app-server that it starts itself and that outlives
+it, with whatever turn was running (`versions.DAEMON`); `--no-daemon` keeps all of it in one
+process, so that the end of the agent is the end of its work.
 """
 
 from __future__ import annotations
@@ -16,16 +16,15 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 
+from agentapi.agents.codex.versions import DAEMON, INLINE, REMOTE
 from agentapi.files import write_atomically
 from agentapi.processes.orphans import own
 
-FLAG = "--no-daemon"
-INLINE = "--no-alt-screen"
+NO_DAEMON = DAEMON.sign
+NO_ALT_SCREEN = INLINE.sign
 """Keeps Codex off the alternate screen: what scrolls off the top stays, and a high terminal does
 not slow it down."""
-REMOTE = "unix://PATH"
-"""In the help of `--remote` where the TUI takes an app-server on a Unix socket (since 0.142)."""
-_PROBED = (FLAG, INLINE, REMOTE)
+_PROBED = (NO_DAEMON, NO_ALT_SCREEN, REMOTE.sign)
 PROBE_LIMIT = 5.0
 """Seconds that `codex --help` may take (0.1 s measured)."""
 
@@ -42,14 +41,14 @@ async def without_daemon(command: Sequence[str], environment: Mapping[str, str])
     place = next((i for i, word in enumerate(words) if PurePath(word).name == "codex"), None)
     if place is None or _decided(words[place + 1 :]):
         return words
-    if FLAG not in await known_flags(words[place], environment):
+    if NO_DAEMON not in await known_flags(words[place], environment):
         return words
-    _log.info("running Codex with %s: its work ends with it (--verbatim leaves it out)", FLAG)
-    return [*words[: place + 1], FLAG, *words[place + 1 :]]
+    _log.info("running Codex with %s: its work ends with it (--verbatim leaves it out)", NO_DAEMON)
+    return [*words[: place + 1], NO_DAEMON, *words[place + 1 :]]
 
 
 def _decided(arguments: Sequence[str]) -> bool:
-    return any(word == FLAG or word.split("=")[0] == "--remote" for word in arguments)
+    return any(word == NO_DAEMON or word.split("=")[0] == "--remote" for word in arguments)
 
 
 async def known_flags(program: str, environment: Mapping[str, str]) -> frozenset[str]:

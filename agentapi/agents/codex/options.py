@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from agentapi.agents.codex.home import DEFAULT_SESSION_FILE
 from agentapi.agents.codex.resume.session_files import SESSION_ID
 from agentapi.agents.codex.resume.sessions import SessionTracker
+from agentapi.agents.registry import agent_types, server_table
 from agentapi.settings import values
 from agentapi.settings.settings import (
-    OPTIONS,
     Option,
     ServerSettings,
     SettingsError,
@@ -21,7 +22,6 @@ from agentapi.settings.settings import (
     server_settings,
 )
 
-DEFAULT_SESSION_FILE = "~/.codex-module/.codex-task-session"
 _DEFAULTS = {"term-width": "80", "term-height": "50", "codex-link": "auto"}
 """Other ones than the server's: in a terminal of 1,000 rows Codex gets slow, and scrolling loses
 nothing because it runs inline."""
@@ -99,7 +99,7 @@ CODEX_OPTIONS: tuple[Option, ...] = (
         replace(option, default=_DEFAULTS[option.name], shown=_DEFAULTS[option.name])
         if option.name in _DEFAULTS
         else option
-        for option in OPTIONS
+        for option in server_table()
         if option.name not in _LEFT_OUT
     ),
 )
@@ -141,7 +141,7 @@ def codex_settings(
     }
     missing = _missing(defaults, flags, environment)
     flags = {**flags, **{name: defaults[name] for name in missing}, "type": "codex"}
-    server = server_settings(flags, environment, [found["codex"]])
+    server = server_settings(flags, environment, [found["codex"]], agent_types())
     prompt = _prompt(found["prompt"], found["prompt_file"]) or server.initial_prompt.strip()
     files: dict[str, Any] = {
         name: _absolute(file)

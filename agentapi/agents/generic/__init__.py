@@ -1,5 +1,1 @@
-"""Any program on a terminal: what all have in common, told by shape."""
-
-from agentapi.agents.generic.profile import GenericProfile
-
-__all__ = ["GenericProfile"]
+"""Any program on a terminal, by what terminal programs have in common."""

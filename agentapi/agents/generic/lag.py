@@ -7,7 +7,7 @@ working line and the last words.
 
 from __future__ import annotations
 
-from agentapi.agents.codex.screen.completeness import PAINT_LIMIT, STALL_LIMIT, Owed
+from agentapi.conversation.completeness import PAINT_LIMIT, STALL_LIMIT, Owed
 from agentapi.conversation.tracker import Tracker
 from agentapi.model.items import AgentMessage, Entry, Turn
 

@@ -94,8 +94,10 @@ class TuiDriver:
         columns: int = 80,
         rows: int = 1000,
         record: Path | Tape | None = None,
+        spare: Callable[[int], bool] = lambda pid: False,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        """`spare` names processes that the program shares with other terminals."""
         self.profile = profile
         self.tracker = Tracker(profile)
         self._turns = RecordedTurns(self.tracker.fusion, clock)
@@ -107,6 +109,7 @@ class TuiDriver:
         self._cwd, self._env = cwd, env
         self._emulator = Emulator(columns, rows)
         self._record = record
+        self._spare = spare
         self._recorder: Recorder | None = None
         self._process: PtyProcess | None = None
         self._sink: Sink = lambda event: None
@@ -167,6 +170,7 @@ class TuiDriver:
             rows=self._emulator.rows,
             on_output=self.feed,
             on_exit=self._ended,
+            spare=self._spare,
         )
 
     async def start_detached(self, sink: Sink) -> None:

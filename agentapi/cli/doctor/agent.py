@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from agentapi.cli.doctor.report import Finding, fine, note
+from agentapi.model.finding import Finding, fine, note
 from agentapi.processes.callers import Callers, cannot_tell
 from agentapi.processes.tree import PROC, Family, ancestors
 

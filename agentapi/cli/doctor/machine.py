@@ -1,54 +1,22 @@
-"""What the machine gives: Node.js, the port, folders, a terminal."""
+"""What the machine gives: the port, folders, a terminal."""
 
 from __future__ import annotations
 
 import json
 import locale
 import os
-import re
 import shutil
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from agentapi.agents.codex.ask import ask
-from agentapi.cli.doctor.report import Finding, State, fine, note, wrong
 from agentapi.daemon.sockets import ListenError, close_all, listen
+from agentapi.model.finding import Finding, fine, note, wrong
 
-OLDEST_NODE = 16
-"""What Codex's npm package asks for."""
 _LITTLE = 100 << 20
 """Bytes free below which a disk is said to be nearly full."""
-
-
-def check_node(codex: str | None, environment: Mapping[str, str]) -> Finding:
-    """Node.js runs the launcher that npm installs; npm itself only installs and upgrades."""
-    path = environment.get("PATH")
-    node, npm = shutil.which("node", path=path), shutil.which("npm", path=path)
-    needed = codex is not None and _runs_on_node(Path(codex))
-    if node is None:
-        fix = "apt-get install nodejs npm"
-        if needed:
-            return wrong("node", "not found, and this Codex is started by it", fix)
-        return note("node", "not found: needed only for the Codex that npm installs", fix)
-    version = ask([node, "--version"], environment).stdout.strip()
-    major = re.match(r"v(\d+)", version)
-    if major is None or int(major[1]) < OLDEST_NODE:
-        says = f"{node} is {version or 'not running'}: Codex asks for {OLDEST_NODE} or newer"
-        return Finding("node", State.WRONG if needed else State.NOTE, says, "Install a newer one.")
-    if npm is None:
-        return note("node", f"{version}, without npm", "To install or upgrade Codex: get npm.")
-    return fine("node", f"{version}, npm beside it")
-
-
-def _runs_on_node(program: Path) -> bool:
-    try:
-        with program.open("rb") as file:
-            return b"node" in file.readline(200) if file.read(2) == b"#!" else False
-    except OSError:
-        return False
 
 
 def check_port(hosts: Sequence[str], port: int) -> Finding:
@@ -78,12 +46,11 @@ def _agentapi_at(port: int) -> str:
         return ""
 
 
-def check_folders(folders: Mapping[str, Path], codex_home: Path) -> list[Finding]:
-    """Whether each folder can be written; one that is missing can be if it could be made."""
+def check_folders(folders: Mapping[str, Path], more: Iterable[Finding] = ()) -> list[Finding]:
+    """Whether each folder can be written; one that is missing can be if it could be made. `more`
+    is what else there is to say of them."""
     faults = [finding for name, folder in folders.items() for finding in _folder(name, folder)]
-    if codex_home.is_relative_to(tempfile.gettempdir()):
-        says = f"{codex_home} is temporary: Codex leaves its helper programs out there"
-        faults.append(note("folders", says, "Set CODEX_HOME to a folder that lasts."))
+    faults += more
     if faults:
         return faults
     return [fine("folders", "writable: " + ", ".join(map(str, folders.values())))]

@@ -1,49 +1,14 @@
-"""What a check found, and how it is shown."""
+"""How findings are shown."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from enum import StrEnum
+from dataclasses import asdict
+
+from agentapi.model.finding import Finding, State
 
 _NAME_WIDTH = 13
 _MARKS = {"fine": "ok", "note": "note", "wrong": "WRONG"}
-
-
-class State(StrEnum):
-    """How it is."""
-
-    FINE = "fine"
-    NOTE = "note"
-    """It works, and there is something to know."""
-    WRONG = "wrong"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of the page. Never holds a secret."""
-
-    what: str
-    """What was looked at, in a word or two."""
-    state: State
-    says: str
-    fix: str = ""
-    """What to do about it; each line is a sentence or a command."""
-
-
-def fine(what: str, says: str) -> Finding:
-    """All is well."""
-    return Finding(what, State.FINE, says)
-
-
-def note(what: str, says: str, fix: str = "") -> Finding:
-    """It works, and there is something to know."""
-    return Finding(what, State.NOTE, says, fix)
-
-
-def wrong(what: str, says: str, fix: str) -> Finding:
-    """It does not work, with what to do."""
-    return Finding(what, State.WRONG, says, fix)
 
 
 def healthy(findings: Sequence[Finding]) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from agentapi.agents.registry import titles
 from agentapi.chat import CONTENT_TYPES, STATIC, page
 from agentapi.http.options import OPTIONS
 
@@ -49,7 +50,7 @@ async def embed(request: web.Request) -> web.StreamResponse:
 
 
 def _page(base: str) -> web.Response:
-    return web.Response(text=page(base), content_type="text/html", headers=NO_CACHE)
+    return web.Response(text=page(base, titles()), content_type="text/html", headers=NO_CACHE)
 
 
 async def asset(request: web.Request) -> web.StreamResponse:

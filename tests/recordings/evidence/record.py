@@ -30,27 +30,28 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from agentapi.agents import profile_for
 from agentapi.agents.codex.driver import CodexDriver
 from agentapi.agents.codex.link.events import Asked, LinkEvent, Standing
 from agentapi.agents.codex.link.tui import LinkedTui
 from agentapi.agents.codex.rollout.feed import WatchedRolloutFeed
+from agentapi.agents.codex.versions import REMOTE, TRIED
+from agentapi.agents.registry import profile_for
 from agentapi.conversation.tracker import Tracker
 from agentapi.model.conversation import Phase
 from agentapi.model.events import ItemChanged
 from agentapi.model.items import AgentMessage, Entry, Turn
 from agentapi.scripted import ScriptedModel
 from agentapi.transcript.transcript import Transcript
-from tests.support.codex import codex_binary, codex_home, pinned_version
+from tests.support.codex import codex_binary, codex_home
 from tests.support.linked import Linked
 
 FOLDER = Path(__file__).parent
 HOME = Path("/var/tmp/agentapi-demo")
 ROWS = 300
-LINKED = ("0.142.0", "0.158.0")
-"""Recorded with the link, beside the pinned version."""
-ALONE = ("0.80.0", "0.107.0", "0.125.0")
-"""Recorded without it, beside the pinned version."""
+LINKED = tuple(version for version in TRIED if REMOTE.of(version))
+"""Recorded with the link."""
+ALONE = (*(version for version in TRIED if not REMOTE.of(version)), TRIED[-1])
+"""Recorded without it."""
 REST = 1.0
 """Seconds before each turn: with other evidence the agent is known to be idle a little later."""
 SEEN = 1.0
@@ -227,8 +228,8 @@ def main() -> int:
     parser.add_argument("versions", nargs="*", default=[], metavar="VERSION")
     parser.add_argument("--only", nargs="+", default=list(SCENARIOS), metavar="SCENARIO")
     options = parser.parse_args()
-    runs = [(version, True) for version in (*LINKED, pinned_version())]
-    runs += [(version, False) for version in (*ALONE, pinned_version())]
+    runs = [(version, True) for version in LINKED]
+    runs += [(version, False) for version in ALONE]
     failed = 0
     for version, link in runs:
         if options.versions and version not in options.versions:

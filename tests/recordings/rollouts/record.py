@@ -19,17 +19,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agentapi.agents.codex.versions import TRIED
 from agentapi.scripted import ScriptedModel
 from agentapi.scripted.answers import answer
 from agentapi.scripted.reply import Call, Reply, Say, Shell
 from agentapi.scripted.request import Request
-from tests.support.codex import CodexHome, codex_command, codex_home, pinned_version
+from tests.support.codex import CodexHome, codex_command, codex_home
 from tests.support.scenarios import MULTI, UNICODE, Live, Scenario, is_approval
 from tests.support.terminal import Terminal
 
 FOLDER = Path(__file__).parent
 HOME = Path("/var/tmp/agentapi-rollouts")
-VERSIONS = ("0.80.0", "0.107.0", "0.125.0", "0.142.0", "0.158.0", pinned_version())
 LEFT_OUT = "(left out)"
 MCP = f"""
 [mcp_servers.demo]
@@ -219,7 +219,7 @@ def _left_out(value: Any) -> Any:
 def main() -> int:
     """Record; status 1 when a session failed."""
     parser = argparse.ArgumentParser(prog="python -m tests.recordings.rollouts.record")
-    parser.add_argument("versions", nargs="*", default=VERSIONS, metavar="VERSION")
+    parser.add_argument("versions", nargs="*", default=TRIED, metavar="VERSION")
     parser.add_argument("--only", nargs="+", default=[], metavar="SESSION")
     options = parser.parse_args()
     failed = 0

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from agentapi.agents import profile_for
 from agentapi.agents.generic.prompt import ends_at_cursor
+from agentapi.agents.registry import profile_for
 from agentapi.conversation.profile import Reading
 from agentapi.model.conversation import Phase
 from agentapi.model.frames import Frame

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import hashlib
+import html
+import json
 import re
 from pathlib import Path
 
@@ -75,3 +77,10 @@ def test_the_html_has_no_inline_script_or_style() -> None:
     assert '<base href="../">' in html
     assert re.findall(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=", html) == []
     assert re.findall(r'(?:src|href)="(?:/|\w+:)', html) == []
+
+
+def test_the_agents_titles_are_told_in_the_page() -> None:
+    text = page("./", (("x", 'A "quoted" <agent>'),))
+    found = re.search(r'<meta name="agents" content="([^"]*)">', text)
+    assert found is not None
+    assert json.loads(html.unescape(found[1])) == {"x": 'A "quoted" <agent>'}

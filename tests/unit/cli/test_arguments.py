@@ -9,10 +9,12 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agentapi.agents.registry import agent_types, server_table
 from agentapi.cli import main
 from agentapi.cli.arguments import TableCommand, canonical
-from agentapi.settings.settings import OPTIONS, SettingsError, server_settings
+from agentapi.settings.settings import SettingsError, server_settings
 
+OPTIONS = server_table()
 FLAGS = [option for option in OPTIONS if option.flag]
 
 
@@ -111,13 +113,20 @@ def test_the_help_shows_every_option_with_its_variable() -> None:
         assert option.variable in output.replace("\n", "").replace(" ", "")
 
 
-@pytest.mark.parametrize("words", [["--version"], ["server", "--help"], ["--help"]])
+LATE = ("aiohttp", "asyncio", "pydantic", "pyte", "tomlkit")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--version"], ["--help"], *([name, "--help"] for name in ("server", "codex", "doctor"))],
+    ids=" ".join,
+)
 def test_small_answers_import_no_server(words: list[str]) -> None:
     """Start-up counts in milliseconds: `--version` is what scripts call first."""
     code = (
         "import sys\nfrom agentapi.cli import main\n"
         f"try: main({words!r}, prog_name='agentapi')\n"
-        "finally: print([m for m in ('aiohttp', 'asyncio', 'pydantic') if m in sys.modules])"
+        f"finally: print([m for m in {LATE!r} if m in sys.modules])"
     )
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
     assert output.splitlines()[-1] == "[]"
@@ -132,7 +141,7 @@ def test_no_command_line_ends_in_a_traceback(words: list[str]) -> None:
     def probe(program: tuple[str, ...], **flags: object) -> None:
         given = {k.replace("_", "-"): v for k, v in flags.items() if v not in (None, ())}
         try:
-            server_settings(given, {}, program)  # type: ignore[arg-type]
+            server_settings(given, {}, program, agent_types())  # type: ignore[arg-type]
         except SettingsError as error:
             raise click.UsageError(str(error)) from error
 

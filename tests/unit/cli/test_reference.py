@@ -8,10 +8,11 @@ from collections.abc import Iterable
 import click
 
 from agentapi.agents.codex.options import CODEX_ONLY
+from agentapi.agents.registry import server_table
 from agentapi.cli import main
 from agentapi.http.app import HttpOptions, create_app
 from agentapi.session.session import AgentSession
-from agentapi.settings.settings import ATTACH_OPTIONS, OPTIONS, Option
+from agentapi.settings.settings import ATTACH_OPTIONS, Option
 from tests.support.codex import PROJECT
 from tests.support.fixed_driver import FixedDriver
 
@@ -30,7 +31,7 @@ def table(options: Iterable[Option]) -> str:
 
 
 def test_every_option_is_documented() -> None:
-    for options in (OPTIONS, ATTACH_OPTIONS, CODEX_ONLY):
+    for options in (server_table(), ATTACH_OPTIONS, CODEX_ONLY):
         assert table(options) in TEXT, f"docs/reference.md should contain:\n{table(options)}"
 
 

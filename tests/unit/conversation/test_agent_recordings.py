@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agentapi.agents import profile_for
+from agentapi.agents.registry import profile_for
 from agentapi.model.conversation import Phase
 from agentapi.model.errors import DialogOpen
 from tests.support.codex import PROJECT

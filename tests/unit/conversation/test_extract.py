@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentapi.agents import profile_for
+from agentapi.agents.registry import profile_for
 from agentapi.conversation.document import GAP
 from agentapi.conversation.extract import Extract, MarkedExtractor, joined
 from agentapi.conversation.plain import (

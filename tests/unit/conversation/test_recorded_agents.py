@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agentapi.agents import profile_for
+from agentapi.agents.registry import profile_for
 from agentapi.model.conversation import Phase
 from agentapi.model.events import PhaseChanged, UserText
 from agentapi.terminal import Emulator

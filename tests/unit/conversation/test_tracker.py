@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from agentapi.agents import profile_for
+from agentapi.agents.registry import profile_for
 from agentapi.conversation.status import Source
 from agentapi.conversation.tracker import Tracker
 from agentapi.model.conversation import Phase

@@ -8,18 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentapi.agents import profile_for
+from agentapi.agents.codex.link.option import link_wanted
 from agentapi.agents.codex.options import codex_settings
+from agentapi.agents.registry import agent_types
 from agentapi.settings.settings import (
-    OPTIONS,
     ServerSettings,
     SettingsError,
+    server_options,
     server_settings,
-    type_of_program,
 )
-from agentapi.settings.values import AGENT_NAMES
 
 CODEX = ("codex",)
+TYPES = agent_types()
+OPTIONS = server_options(TYPES)
 
 
 def settings(
@@ -28,7 +29,7 @@ def settings(
     **flags: Any,
 ) -> ServerSettings:
     named = {name.replace("_", "-"): value for name, value in flags.items()}
-    return server_settings(named, environment or {}, command)
+    return server_settings(named, environment or {}, command, TYPES)
 
 
 def test_the_defaults_are_upstreams_but_for_the_addresses() -> None:
@@ -49,7 +50,10 @@ def test_the_defaults_are_upstreams_but_for_the_addresses() -> None:
 
 def test_every_option_has_its_field() -> None:
     fields = {field.name for field in dataclasses.fields(ServerSettings)}
-    assert fields == {option.field for option in OPTIONS} - {"auth_token_file"} | {"command"}
+    own = {option.field for option in TYPES.options}
+    general = {option.field for option in OPTIONS} - own - {"auth_token_file"}
+    assert fields == general | {"command", "agent_options"}
+    assert set(settings().agent_options) == own
 
 
 def test_every_option_is_a_variable_and_the_flag_wins() -> None:
@@ -142,12 +146,7 @@ def test_a_state_file_is_loaded_and_saved_unless_told_otherwise() -> None:
     ],
 )
 def test_the_programs_own_name_says_its_type(program: str, name: str) -> None:
-    assert type_of_program(program) == name
-
-
-def test_every_name_means_a_type_that_has_a_profile() -> None:
-    for name in set(AGENT_NAMES.values()):
-        assert profile_for(name).name == name
+    assert TYPES.of_program(program) == name
 
 
 def test_the_type_given_wins_and_knows_the_aliases() -> None:
@@ -157,7 +156,7 @@ def test_the_type_given_wins_and_knows_the_aliases() -> None:
 
 
 def test_an_agent_is_needed_but_for_the_openapi_document() -> None:
-    with pytest.raises(SettingsError, match="agentapi server -- codex"):
+    with pytest.raises(SettingsError, match="agentapi server -- PROGRAM"):
         settings(command=())
     with pytest.raises(SettingsError, match="empty"):
         settings(command=("",))
@@ -179,13 +178,13 @@ def test_a_link_that_is_asked_for_and_cannot_be_is_an_error(
         settings(codex_link="on", **others)
     with pytest.raises(SettingsError, match=because):
         settings({"AGENTAPI_CODEX_LINK": "on"}, **others)
-    assert settings(codex_link="auto", **others).codex_link == "auto"
+    assert link_wanted(settings(codex_link="auto", **others)) == "auto"
 
 
 def test_agentapi_codex_is_of_codex_s_type_whatever_its_program_is_called(tmp_path: Path) -> None:
     flags = {"workdir": str(tmp_path), "codex": "/opt/my-codex", "codex-link": "on"}
     made = codex_settings(flags, {"AGENTAPI_TYPE": "claude"}, ())
-    assert (made.server.type, made.server.codex_link) == ("codex", "on")
+    assert (made.server.type, link_wanted(made.server)) == ("codex", "on")
     with pytest.raises(SettingsError, match="--verbatim and --codex-link on"):
         codex_settings({**flags, "verbatim": "true"}, {}, ())
     del flags["codex-link"]
@@ -242,7 +241,7 @@ def test_a_variable_without_a_usable_token_is_an_error_that_does_not_show_it() -
 )
 def test_any_text_is_taken_or_refused_with_its_flags_name(name: str, value: str) -> None:
     try:
-        server_settings({name: value}, {}, CODEX)
+        server_settings({name: value}, {}, CODEX, TYPES)
     except SettingsError as error:
         assert f"--{name}" in str(error)
 
@@ -253,7 +252,7 @@ def test_any_text_is_taken_or_refused_with_its_flags_name(name: str, value: str)
 )
 def test_any_variable_is_taken_or_refused_with_its_name(name: str, value: str) -> None:
     try:
-        server_settings({}, {name: value}, CODEX)
+        server_settings({}, {name: value}, CODEX, TYPES)
     except SettingsError as error:
         assert name in str(error) or "--" + name[9:].lower().replace("_", "-") in str(error)
 

@@ -112,7 +112,7 @@ class TestHostileInput:
         emulator = emulator_with(start)
         piece = b"1" * 100_000
         tracemalloc.start()
-        for _ in range(20):
+        for _ in range(8):
             emulator.feed(piece)
         kept, _ = tracemalloc.get_traced_memory()
         tracemalloc.stop()

@@ -23,6 +23,7 @@ from typing import Any, Literal
 from agentapi.agents.codex.ask import NO_ANSWER, ask
 from agentapi.agents.codex.config.files import make_folder
 from agentapi.agents.codex.config.merge import leaves
+from agentapi.agents.codex.versions import PROFILE_FILES
 
 _MOST_WARNINGS = 20
 _TOLERATED = re.compile(r"`(preferred_auth_method|mcp_servers\.Coder\.(type|description))`")
@@ -70,7 +71,7 @@ def find_codex(name: str = "codex") -> CodexProgram | None:
         helped = _run([path, "--help"], Path(nowhere))
     if version.returncode != 0:
         return None
-    form: Literal["file", "table"] = "file" if ".config.toml" in helped.stdout else "table"
+    form: Literal["file", "table"] = "file" if PROFILE_FILES.sign in helped.stdout else "table"
     return CodexProgram(path, version.stdout.strip().rpartition(" ")[2], form)
 
 

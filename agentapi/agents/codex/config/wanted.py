@@ -14,8 +14,8 @@ from agentapi.agents.codex.config.files import ConfigError, parse_toml, read_giv
 from agentapi.agents.codex.config.merge import Inline, plain
 
 ProfileForm = Literal["file", "table"]
-"""`file`: `$CODEX_HOME/NAME.config.toml`, which current versions demand; `table`: `[profiles.NAME]`
-in config.toml, which older ones knew (0.125 did, 0.158 refuses it)."""
+"""`file`: `$CODEX_HOME/NAME.config.toml`, which current versions demand (`versions.PROFILE_FILES`);
+`table`: `[profiles.NAME]` in config.toml, which those refuse and older ones knew."""
 
 _GATEWAY_PATH = "/api/v2/aibridge/openai/v1"
 

@@ -16,7 +16,7 @@ from agentapi.agents.codex.link.items import changes_text
 from agentapi.agents.codex.link.question import LinkQuestion, Result, asking
 from agentapi.agents.codex.link.rpc import RequestId
 from agentapi.agents.codex.screen.dialogs import RULE
-from agentapi.agents.shell import unwrapped
+from agentapi.agents.generic.shell import unwrapped
 
 _REFUSE = "No, and tell Codex what to do differently"
 _LABELS = {

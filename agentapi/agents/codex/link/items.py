@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from agentapi.agents.codex.json_values import Json, as_object, as_objects, as_text, as_texts
 from agentapi.agents.codex.rollout import tools
-from agentapi.agents.shell import unwrapped
+from agentapi.agents.generic.shell import unwrapped
 from agentapi.model.items import (
     AgentMessage,
     Item,

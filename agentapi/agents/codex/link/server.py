@@ -20,6 +20,7 @@ from pathlib import Path
 
 from asyncinotify import Inotify, Mask
 
+from agentapi.agents.codex.daemon import is_daemon
 from agentapi.agents.codex.link.folder import LinkFolder
 from agentapi.processes import descriptors
 from agentapi.processes.orphans import own
@@ -89,7 +90,7 @@ class AppServer:
         own(process.pid)
         self.pid = process.pid
         """Also the id of its process group and session."""
-        self._strays = Strays(process.pid, adopts=True)
+        self._strays = Strays(process.pid, adopts=True, spare=is_daemon)
         self._said: deque[str] = deque(maxlen=_LAST_LINES)
         self._life = asyncio.create_task(self._live(), name="codex app-server")
         self._on_exit: Callable[[str], None] = lambda how: None

@@ -15,9 +15,9 @@ from typing import Any
 from agentapi.agents.codex.link.events import Asked, Failure, LinkEvent, Lost, Standing
 from agentapi.agents.codex.link.link import CodexLink
 from agentapi.agents.codex.link.rpc import RpcError, RpcLost
-from agentapi.agents.codex.screen.completeness import PAINT_LIMIT, STALL_LIMIT, Owed
 from agentapi.agents.generic.stopper import INTERRUPT_AGAIN, INTERRUPT_LIMIT
 from agentapi.agents.generic.tui import ANSWER_LIMIT, TuiDriver
+from agentapi.conversation.completeness import PAINT_LIMIT, STALL_LIMIT, Owed
 from agentapi.conversation.status import Source
 from agentapi.conversation.tracker import Said, same_question
 from agentapi.model.comparison import squeeze

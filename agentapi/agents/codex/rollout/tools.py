@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from agentapi.agents import shell
+from agentapi.agents.generic import shell
 from agentapi.agents.codex.rollout.quick_json import loads
 from agentapi.model.items import ToolCall
 

@@ -11,19 +11,8 @@ import { MessageList } from "./messages.js";
 import { QuestionPlace } from "./question.js";
 import { Toasts, useToasts } from "./toasts.js";
 
-const NAMES = {
-  aider: "Aider",
-  amazonq: "Amazon Q",
-  amp: "Amp",
-  auggie: "Auggie",
-  claude: "Claude Code",
-  codex: "Codex",
-  copilot: "Copilot",
-  cursor: "Cursor",
-  gemini: "Gemini",
-  goose: "Goose",
-  opencode: "OpenCode",
-};
+/** What people call the agents, by their types, as the server says. */
+const NAMES = JSON.parse(document.querySelector("meta[name=agents]")?.content || "{}");
 
 const STATES = {
   connecting: "Connecting…",

@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
     """`await start(mode)`: a driver of the small agent, and what it reports."""
     drivers: list[AcpDriver] = []
 
-    async def begin(mode: str = "", **options: float) -> tuple[AcpDriver, Watch]:
+    async def begin(mode: str = "", **options: Any) -> tuple[AcpDriver, Watch]:
         argv = [sys.executable, acp_agent.__file__, mode]
         driver, watch = AcpDriver(argv, cwd=tmp_path, env=os.environ, **options), Watch()
         drivers.append(driver)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Awaitable
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,15 @@ async def output(process: StdioProcess) -> bytes:
     return b"".join(pieces)
 
 
+async def ended(ending: Awaitable[Ending], process: StdioProcess) -> Ending:
+    """Wait for its end; somebody reads its output, as its owner does. It may take a second more
+    where nobody does."""
+    reading = asyncio.create_task(output(process))
+    found = await ending
+    await reading
+    return found
+
+
 async def test_what_goes_in_comes_out() -> None:
     process = await StdioProcess.spawn(["cat"], cwd="/", env=os.environ)
     sent = os.urandom(3_000_000)
@@ -45,7 +55,7 @@ async def test_what_goes_in_comes_out() -> None:
 async def test_it_leads_a_group_and_session_of_its_own(tmp_path: Path) -> None:
     process = await StdioProcess.spawn(["cat"], cwd=tmp_path, env={"PATH": os.environ["PATH"]})
     assert os.getpgid(process.pid) == os.getsid(process.pid) == process.pid
-    await process.end(10)
+    await ended(process.end(10), process)
 
 
 async def test_its_directory_and_environment_are_the_given_ones(tmp_path: Path) -> None:
@@ -63,7 +73,7 @@ async def test_its_directory_and_environment_are_the_given_ones(tmp_path: Path) 
 )
 async def test_how_it_ended(script: str, ending: Ending) -> None:
     process = await shell(script)
-    assert await process.wait() == ending
+    assert await ended(process.wait(), process) == ending
     assert await process.end(0) == ending
     with pytest.raises(ProcessLookupError):  # reaped: not even a zombie is there
         os.kill(process.pid, 0)
@@ -80,7 +90,7 @@ async def test_its_last_words_are_all_there_when_it_has_ended() -> None:
 async def test_the_end_of_the_leader_is_the_end_of_its_group() -> None:
     process = await shell("trap '' INT TERM; sleep 300 & echo $!; exit 0")
     child = os.pidfd_open(int(await process.read()))
-    assert await process.wait() == Ending(0, None)
+    assert await ended(process.wait(), process) == Ending(0, None)
     await gone(child)
 
 
@@ -91,10 +101,10 @@ async def test_a_command_in_a_session_of_its_own_ends_too(how: str) -> None:
     assert os.getsid(command) == command != process.pid
     held = os.pidfd_open(command)
     if how == "stopped":
-        await process.end(0.05)
+        await ended(process.end(0.05), process)
     else:
         os.kill(process.pid, signal.SIGKILL)
-        await process.wait()
+        await ended(process.wait(), process)
     await gone(held)
 
 
@@ -104,7 +114,7 @@ async def test_writing_to_one_that_does_not_listen_is_an_error() -> None:
     with pytest.raises(ConnectionError):
         for _ in range(2):
             await process.write(b"hello\n")
-    await process.end(10)
+    await ended(process.end(10), process)
     with pytest.raises(ConnectionError):
         await process.write(b"hello\n")
 

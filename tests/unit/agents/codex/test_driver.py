@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from agentapi.agents import profile_for
 from agentapi.agents.codex.driver import CodexDriver
 from agentapi.agents.codex.link.command import CodexCommand
 from agentapi.agents.codex.link.events import LinkEvent, Lost
 from agentapi.agents.codex.link.tui import LinkedTui
+from agentapi.agents.registry import profile_for
 from agentapi.model.events import DriverEvent, Exited, SessionKnown
 
 LIMIT = 20.0

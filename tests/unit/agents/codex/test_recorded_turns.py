@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from agentapi.agents import profile_for
-from agentapi.agents.codex.screen.completeness import PAINT_LIMIT, STALL_LIMIT
 from agentapi.agents.driver import TakesRecord
 from agentapi.agents.generic.evidence import DISAGREEMENT
 from agentapi.agents.generic.tui import DRAIN
+from agentapi.agents.registry import profile_for
+from agentapi.conversation.completeness import PAINT_LIMIT, STALL_LIMIT
 from agentapi.model.items import AgentMessage, Entry, Turn
 from tests.support.replay import run_virtual
 from tests.support.stage import BRACKETED, Detached, Stage

@@ -9,7 +9,7 @@ import pytest
 
 from agentapi.cli.doctor import agent as doctor_agent
 from agentapi.cli.doctor.agent import check_agent_requests
-from agentapi.cli.doctor.report import State
+from agentapi.model.finding import State
 
 
 def found(**environment: str) -> list[tuple[State, str]]:

@@ -116,9 +116,9 @@ def test_a_gateway_of_each_generation(
 
 
 def test_the_command_line_knows_the_gateways() -> None:
-    from agentapi.cli import configure
+    from agentapi.agents.codex.config import command
 
-    assert set(configure._GATEWAYS) == set(GATEWAYS)
+    assert set(command._GATEWAYS) == set(GATEWAYS)
 
 
 def test_a_gateway_needs_an_address(options: ConfigOptions) -> None:

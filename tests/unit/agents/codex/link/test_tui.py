@@ -11,15 +11,15 @@ from typing import Any, cast
 
 import pytest
 
-from agentapi.agents import profile_for
 from agentapi.agents.codex.link.events import Asked, LinkEvent, Lost, Standing
 from agentapi.agents.codex.link.link import CodexLink
 from agentapi.agents.codex.link.question import LinkQuestion, asking
 from agentapi.agents.codex.link.rpc import RpcError, RpcLost
 from agentapi.agents.codex.link.tui import BEGIN_LIMIT, END_LIMIT, OPEN_LIMIT, LinkedTui
-from agentapi.agents.codex.screen.completeness import PAINT_LIMIT, STALL_LIMIT
 from agentapi.agents.generic.stopper import INTERRUPT_LIMIT
 from agentapi.agents.generic.tui import DIALOG_REST, DRAIN
+from agentapi.agents.registry import profile_for
+from agentapi.conversation.completeness import PAINT_LIMIT, STALL_LIMIT
 from agentapi.model.conversation import Phase
 from agentapi.model.errors import Busy, DialogOpen, SendError
 from agentapi.model.events import ItemChanged, SessionKnown, TurnChanged

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentapi.agents.codex.screen.completeness import Owed
+from agentapi.conversation.completeness import Owed
 
 WORDS = st.text(st.sampled_from("ab1é漢→ "), min_size=1, max_size=6)
 LINES = st.lists(WORDS.filter(str.strip), min_size=1, max_size=12)

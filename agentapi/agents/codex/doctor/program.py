@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import tempfile
 import tomllib
@@ -12,10 +11,9 @@ from typing import Any
 
 from agentapi.agents.codex.ask import ask
 from agentapi.agents.codex.config.config import CodexProgram, Fault, check_home, find_codex
-from agentapi.cli.doctor.report import Finding, fine, note, wrong
+from agentapi.agents.codex.versions import NEWEST, OLDEST, dotted, parse
+from agentapi.model.finding import Finding, fine, note, wrong
 
-OLDEST, NEWEST = (0, 80), (0, 169)
-"""Versions that agentapi was tried with."""
 INSTALL = "npm install -g @openai/codex"
 _SYSTEM = Path("/etc/codex")
 
@@ -39,22 +37,17 @@ def look_for_codex(
 
 
 def _judge(program: CodexProgram) -> Finding:
-    found = re.match(r"(\d+)\.(\d+)\.", program.version)
-    tried = f"{_dotted(OLDEST)} to {_dotted(NEWEST)}"
+    version = parse(program.version)
+    tried = f"{dotted(OLDEST)} to {dotted(NEWEST)}"
     says = f"{program.version}, {program.path}"
-    if found is None:
+    if version is None:
         return note("Codex", f"{says}\nthe version is not understood (tried: {tried})")
-    version = (int(found[1]), int(found[2]))
     if version < OLDEST:
-        fix = f"{INSTALL}@{_dotted(NEWEST)}.0"
+        fix = f"{INSTALL}@{dotted(NEWEST)}.0"
         return wrong("Codex", f"{says}\nolder than what is known to work ({tried})", fix)
     if version > NEWEST:
         return note("Codex", f"{says}\nnewer than what was tried ({tried}): it should work")
     return fine("Codex", f"{says} (known to work: {tried})")
-
-
-def _dotted(version: tuple[int, int]) -> str:
-    return f"{version[0]}.{version[1]}"
 
 
 def check_config(program: CodexProgram | None, home: Path) -> list[Finding]:

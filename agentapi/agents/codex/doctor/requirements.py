@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from agentapi.cli.doctor.report import Finding, fine, note, wrong
+from agentapi.model.finding import Finding, fine, note, wrong
 
 FILE = Path("/etc/codex/requirements.toml")
 _WHAT = "requirements"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agentapi.agents.shell import command_line, unwrapped
+from agentapi.agents.generic.shell import command_line, unwrapped
 
 
 @pytest.mark.parametrize(

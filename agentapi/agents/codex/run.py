@@ -9,11 +9,12 @@ import logging
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
-from agentapi.agents import profile_for
+from agentapi.agents.codex.drive import NO_LINK, outliving
 from agentapi.agents.codex.driver import CodexDriver
-from agentapi.agents.codex.launch import INLINE, known_flags
+from agentapi.agents.codex.home import codex_home
+from agentapi.agents.codex.launch import NO_ALT_SCREEN, known_flags
+from agentapi.agents.codex.link.option import link_wanted
 from agentapi.agents.codex.options import CodexSettings
 from agentapi.agents.codex.resume.driver import ResumingDriver, RunPlan
 from agentapi.agents.codex.resume.past import Past
@@ -27,9 +28,11 @@ from agentapi.agents.codex.resume.session_files import (
 from agentapi.agents.codex.resume.sessions import session_in_exit_text
 from agentapi.agents.codex.resume.watch import SessionWatch
 from agentapi.agents.codex.rollout.feed import RolloutFeed
+from agentapi.agents.codex.screen.profile import CODEX
+from agentapi.agents.generic.drive import terminal
 from agentapi.agents.generic.tui import TuiDriver
-from agentapi.cli.server import NO_LINK, Parts
-from agentapi.cli.stdin_prompt import read_prompt, stdin_may_hold_prompt
+from agentapi.agents.offers.parts import Parts, StdinPrompt
+from agentapi.model.comparison import letters
 from agentapi.model.events import Exited
 from agentapi.processes.open_files import open_for_writing, wait_for_end
 from agentapi.terminal import child_environment
@@ -52,7 +55,7 @@ class CodexRun:
         self._settings = settings
         self._say = say
         self._environment = child_environment(os.environ)
-        self._home = Path(os.environ.get("CODEX_HOME") or "~/.codex").expanduser().absolute()
+        self._home = codex_home()
         self._past = Past(settings, self._home, say)
         self._tracker = self._past.tracker
         self._rollout: Path | None = None
@@ -66,7 +69,7 @@ class CodexRun:
             lambda entries, anew=False: self._driver.recorded(entries, anew)
         )
 
-    def parts(self) -> Parts:
+    def parts(self, of_stdin: StdinPrompt) -> Parts:
         """What the server is made of. Call it on the event loop."""
         past = self._past
         meta = past.decide()
@@ -76,7 +79,7 @@ class CodexRun:
             self._prompt_known = asyncio.get_running_loop().create_future()
             prompt = self._prompt_known
         else:
-            prompt = self._settings.prompt or past.unsent_prompt or _prompt_of_stdin()
+            prompt = self._settings.prompt or past.unsent_prompt or of_stdin()
         self._driver = ResumingDriver(self._plan(meta is not None), self._program([]))
         if meta is not None:
             self._driver.session_id, self._driver.agent_version = meta.id, meta.version or None
@@ -90,6 +93,7 @@ class CodexRun:
             initial_prompt=prompt,
             about=self._about,
             transcript=self._transcript,
+            outlives=outliving(self._settings.server),
             close=self._close,
         )
 
@@ -112,30 +116,20 @@ class CodexRun:
 
     def _program(self, command: list[str]) -> TuiDriver | CodexDriver:
         server = self._settings.server
-        terminal: dict[str, Any] = {
-            "cwd": self._settings.workdir,
-            "env": self._environment,
-            "columns": server.term_width,
-            "rows": server.term_height,
-            "record": self._tape,
-        }
+        place = terminal(server) | {"cwd": self._settings.workdir, "record": self._tape}
         if server.verbatim:
-            return TuiDriver(profile_for("codex"), command, **terminal)
+            return TuiDriver(CODEX, command, **place)
         self._codex = CodexDriver(
-            profile_for("codex"),
-            command,
-            link=server.codex_link,
-            restarted=self._started,
-            **terminal,
+            CODEX, command, link=link_wanted(server), restarted=self._started, **place
         )
         return self._codex
 
     async def _make(self, resume: bool) -> TuiDriver | CodexDriver:
         settings = self._settings
         words = [*settings.arguments]
-        if not settings.server.verbatim and INLINE not in words:
+        if not settings.server.verbatim and NO_ALT_SCREEN not in words:
             known = await known_flags(settings.codex, self._environment)
-            words = [INLINE, *words] if INLINE in known else words
+            words = [NO_ALT_SCREEN, *words] if NO_ALT_SCREEN in known else words
         if resume:
             assert self._driver.session_id is not None
             words += ["resume", self._driver.session_id]
@@ -178,8 +172,8 @@ class CodexRun:
 
     def _painted(self, screen: str) -> bool:
         """Whether the last words of either side show; how Codex renders them does not matter."""
-        shown = _letters(screen)
-        last = {one.role: _letters(one.text)[-_TAIL:] for one in known(self._past.recalled)}
+        shown = letters(screen)
+        last = {one.role: letters(one.text)[-_TAIL:] for one in known(self._past.recalled)}
         return any(words in shown for words in last.values())
 
     def _ended(self, event: Exited) -> None:
@@ -238,14 +232,6 @@ class CodexRun:
     async def _close(self) -> None:
         await self._watch.stop()
         self._tracker.release()
-
-
-def _prompt_of_stdin() -> Awaitable[str | None] | None:
-    return read_prompt() if stdin_may_hold_prompt() else None
-
-
-def _letters(text: str) -> str:
-    return "".join(character for character in text if character.isalnum())
 
 
 def _held_key(screen: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from agentapi.agents.codex.ask import ask
 from agentapi.agents.codex.config.config import CodexProgram
-from agentapi.cli.doctor.report import Finding, fine, note, wrong
+from agentapi.model.finding import Finding, fine, note, wrong
 
 _WHAT = "credentials"
 _IGNORED = ("OPENAI_API_KEY", "CODEX_API_KEY")

@@ -11,12 +11,12 @@ from typing import Any
 
 from agentapi.agents.codex.ask import ask
 from agentapi.agents.codex.config.config import CodexProgram
-from agentapi.cli.doctor.report import Finding, fine, note, wrong
+from agentapi.model.finding import Finding, fine, note, wrong
 
 _WHAT = "sandbox"
 _OFF = "danger-full-access"
 _FORMS = (("sandbox", "--", "true"), ("sandbox", "linux", "true"))
-"""As current versions have it, and as those before 0.142 do."""
+"""As current versions have it, and as older ones do (`versions.SANDBOX_BY_SYSTEM`)."""
 _SYSCTLS = {
     "user/max_user_namespaces": ("0", "15000"),
     "kernel/unprivileged_userns_clone": ("0", "1"),

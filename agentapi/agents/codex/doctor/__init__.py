@@ -1,0 +1,1 @@
+"""What `agentapi doctor` looks at where the agent is Codex."""

@@ -1,0 +1,41 @@
+"""Codex under `agentapi server`: its terminal program, its link and its record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from agentapi.agents.agent import Agent
+from agentapi.agents.codex.driver import CodexDriver
+from agentapi.agents.codex.home import codex_home
+from agentapi.agents.codex.link.option import link_wanted
+from agentapi.agents.codex.rollout.feed import WatchedRolloutFeed
+from agentapi.agents.generic.drive import terminal
+from agentapi.agents.generic.tui import TuiDriver
+from agentapi.agents.offers.parts import Driven
+from agentapi.agents.registry import outlives
+from agentapi.settings.settings import ServerSettings
+
+NO_LINK = "off: --verbatim"
+"""What is said of the link where Codex runs as it is given."""
+
+
+def drive(agent: Agent, settings: ServerSettings) -> Driven:
+    """Run Codex with its link, or as it is given."""
+    profile, place = agent.profile(), terminal(settings)
+    driver: TuiDriver | CodexDriver
+    if settings.verbatim:
+        driver = TuiDriver(profile, settings.command, **place)
+    else:
+        driver = CodexDriver(profile, settings.command, link=link_wanted(settings), **place)
+    return Driven(
+        driver=driver,
+        transcript=WatchedRolloutFeed(codex_home(), driver.recorded),
+        outlives=outliving(settings),
+        facts={"link": NO_LINK} if settings.verbatim else {},
+    )
+
+
+def outliving(settings: ServerSettings) -> Callable[[int], bool]:
+    """What is left to others at the end: where Codex runs without its background server, nothing,
+    whatever it calls itself."""
+    return outlives if settings.verbatim else lambda pid: False

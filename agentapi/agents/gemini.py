@@ -1,0 +1,7 @@
+"""Google's Gemini CLI."""
+
+from __future__ import annotations
+
+from agentapi.agents.generic.drive import full_screen_agent
+
+AGENT = full_screen_agent("gemini", title="Gemini", place=50)

@@ -1,0 +1,7 @@
+"""OpenCode."""
+
+from __future__ import annotations
+
+from agentapi.agents.generic.drive import full_screen_agent
+
+AGENT = full_screen_agent("opencode", title="OpenCode", place=94)
