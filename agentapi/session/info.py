@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from agentapi.agents.driver import Driver
 from agentapi.agents.generic.evidence import TellsEvidence
 from agentapi.model.conversation import Status
 from agentapi.model.events import Exited
-
-if TYPE_CHECKING:
-    from agentapi.session.session import AgentSession
+from agentapi.session.session import AgentSession
 
 
 def session_info(session: AgentSession) -> dict[str, object]:

@@ -47,7 +47,6 @@ from agentapi.model.items import ItemSource
 from agentapi.session.events import EventHub, Subscription, status_event
 from agentapi.session.exact import ExactMessages
 from agentapi.session.history import History
-from agentapi.session.info import session_info
 from agentapi.session.outbox import AgentEnded, EmptyMessage, Outbox, in_turn
 from agentapi.session.question import OpenQuestion
 from agentapi.session.queue import MessageQueue, Queued
@@ -197,10 +196,6 @@ class AgentSession:
             initial_prompt_sent=self._outbox.prompt.sent,
             extra={**extra, "queue": queue} if queue else extra,
         )
-
-    def info(self) -> dict[str, object]:
-        """What `GET /session` tells; times are datetimes, what is not known is None."""
-        return session_info(self)
 
     # -- its life ----------------------------------------------------------------------------
 

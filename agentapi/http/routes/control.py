@@ -11,19 +11,20 @@ from agentapi.http.replies import described, plain
 from agentapi.http.security import LOGIN, Token
 from agentapi.model.conversation import Dialog
 from agentapi.model.errors import SendError
+from agentapi.session.info import session_info
 
 
 def add(app: web.Application) -> None:
     """Add the routes."""
-    app.router.add_get("/session", session_info, allow_head=False)
+    app.router.add_get("/session", session, allow_head=False)
     app.router.add_get("/approval", approval, allow_head=False)
     app.router.add_post("/approval", answer)
     app.router.add_post("/interrupt", interrupt)
 
 
-async def session_info(request: web.Request) -> web.StreamResponse:
+async def session(request: web.Request) -> web.StreamResponse:
     """What is known of the agent and its session."""
-    return described(request, "SessionBody", plain(request.app[SESSION].info()))
+    return described(request, "SessionBody", plain(session_info(request.app[SESSION])))
 
 
 async def approval(request: web.Request) -> web.StreamResponse:

@@ -30,6 +30,7 @@ from agentapi.model.events import Forgot, Noticed, QuestionPainted, UserText
 from agentapi.model.items import Entry, Item, ItemSource, ToolCall, Turn, UserMessage
 from agentapi.session.events import Subscription
 from agentapi.session.history import NOTICES_KEPT
+from agentapi.session.info import session_info
 from agentapi.session.session import (
     AgentSession,
     EmptyMessage,
@@ -183,7 +184,7 @@ async def test_restored_messages_keep_their_ids_and_new_ones_go_on() -> None:
         await session.send("new")
         driver.turn("newer")
         assert contents(session)[3:] == [(3, "user", "new"), (4, "agent", "newer")]
-        assert session.info()["resumed"] is True
+        assert session_info(session)["resumed"] is True
         assert session.turn == 2
 
 
@@ -191,7 +192,7 @@ async def test_warnings_of_the_restore_reach_the_clients() -> None:
     restored = RestoredState(warnings=("the state file is broken",))
     async with running(history=restored) as (session, _):
         assert [notice.message for notice in session.notices] == ["the state file is broken"]
-        assert session.info()["resumed"] is False
+        assert session_info(session)["resumed"] is False
 
 
 # -- the status ----------------------------------------------------------------------------------
@@ -260,13 +261,13 @@ async def test_the_phase_its_reason_and_its_age_are_told() -> None:
         driver.phase(Phase.WORKING, "osc 7501: working")
         now += timedelta(seconds=5)
         driver.phase(Phase.WORKING, "spinner")
-        info = session.info()
+        info = session_info(session)
         assert (info["phase"], info["phase_reason"]) == ("working", "spinner")
         assert info["phase_since"] == START + timedelta(seconds=5)
         assert info["idle_seconds"] == 0
         driver.idle()
         now += timedelta(seconds=7)
-        assert session.info()["idle_seconds"] == 7
+        assert session_info(session)["idle_seconds"] == 7
 
 
 # -- the open question ---------------------------------------------------------------------------
@@ -756,9 +757,9 @@ async def test_a_subscription_begins_with_messages_status_and_notices() -> None:
             "status_change",
             "agent_error",
         ]
-        assert session.info()["clients"] == 1
+        assert session_info(session)["clients"] == 1
         subscription.close()
-        assert session.info()["clients"] == 0
+        assert session_info(session)["clients"] == 0
 
 
 async def test_a_replay_equals_what_was_seen_live() -> None:

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from agentapi.agents.generic import shell
 from agentapi.agents.codex.rollout.quick_json import loads
+from agentapi.agents.generic import shell
 from agentapi.model.items import ToolCall
 
 SHELLS = ("exec_command", "shell_command", "shell", "local_shell", "container.exec")
