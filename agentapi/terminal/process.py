@@ -19,7 +19,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic
+from time import thread_time
 
 import ptyprocess
 
@@ -31,18 +31,18 @@ READ_SIZE = 65_536
 TURN_LIMIT = 16_384
 """Bytes that one turn of the loop reads at most, so that a flood starves nobody."""
 TURN_TIME = 0.002
-"""Seconds after which a turn ends before that; the rest waits in the terminal, which holds up the
-program."""
+"""Seconds of our own processor time after which a turn ends before that; the rest waits in the
+terminal, which holds up the program."""
 TURN_PAUSE = 0.001
 """Seconds without reading after such a turn: an answer to a client takes some six turns of the
 loop, which pass meanwhile."""
 PIECE = 1_024
 """Bytes that are passed on at once: the dearest of them take the emulator 5 ms."""
 PENDING_LIMIT = 65_536
-"""Bytes that one read takes at most where all that the program has written must be known; more than
-a terminal holds."""
+"""Bytes that are read at once where all that the program has written must be known; more than a
+terminal holds."""
 PENDING_TIME = 0.03
-"""Seconds after which it is given up."""
+"""Seconds of our own processor time after which that is given up: a busy machine is no flood."""
 WRITE_LIMIT = 8 << 20
 """Bytes that may wait for a program that does not read."""
 REPLY_LIMIT = 65_536
@@ -204,9 +204,12 @@ class PtyProcess:
         """Pass on now what the program has written already, without waiting for the loop's turn:
         for a decision that must know everything (`on_output` is called from within). False when
         it writes faster than can be read."""
-        if self._fd >= 0 and not self._at_end:
-            self._readable(PENDING_LIMIT, PENDING_TIME)
-        return self._fd < 0 or self._at_end or not _has_input(self._fd)
+        end = thread_time() + PENDING_TIME
+        while self._fd >= 0 and not self._at_end and _has_input(self._fd):
+            if (left := end - thread_time()) <= 0:
+                return False
+            self._readable(PENDING_LIMIT, left)
+        return True
 
     def reading(self) -> bool:
         """Whether output still arrives, for a watchdog that asks now and then. Not when the last
@@ -227,16 +230,16 @@ class PtyProcess:
             self._loop.add_reader(self._fd, self._turn)
 
     def _readable(self, room: int, patience: float) -> bool:
-        """Pass on what there is, piece by piece: at most `room` bytes, for `patience` seconds.
-        Returns whether the time was up."""
+        """Pass on what there is, piece by piece: at most `room` bytes, for `patience` seconds of
+        our own processor time. Returns whether that was up."""
         late = False
-        end = monotonic() + patience
+        end = thread_time() + patience
         while room > 0 and (piece := self._piece(min(room, PIECE))):
             room -= len(piece)
             self._taken += 1
             self._on_output(piece)
             self._passed_on = self._taken
-            if late := monotonic() >= end:
+            if late := thread_time() >= end:
                 break
         if self._at_end and self._fd >= 0:
             self._loop.remove_reader(self._fd)

@@ -169,7 +169,7 @@ async def test_a_turn_of_the_loop_reads_a_bounded_amount(monkeypatch: pytest.Mon
 async def test_a_turn_of_the_loop_reads_for_a_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each piece takes half of what a turn may take."""
     clock = itertools.count(step=process_module.TURN_TIME / 2)
-    monkeypatch.setattr(process_module, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(process_module, "thread_time", lambda: next(clock))
     turns = Turns()
     await flood(turns)
     assert max(turns.read) <= 3 * process_module.PIECE
@@ -178,8 +178,10 @@ async def test_a_turn_of_the_loop_reads_for_a_bounded_time(monkeypatch: pytest.M
 async def test_pending_output_that_is_too_much_is_given_up(
     run: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A decision must not be made on half of what the program says, and know that."""
-    monkeypatch.setattr(process_module, "PENDING_LIMIT", 100)
+    """A decision must not be made on half of what the program says, and know that. Each piece takes
+    half of the time that there is."""
+    clock = itertools.count(step=process_module.PENDING_TIME / 2)
+    monkeypatch.setattr(process_module, "thread_time", lambda: next(clock))
     process = await run.shell("stty -echo; echo one; read line; seq 1000; echo all; sleep 60")
     await run.shown(b"one")
     process.write(b"\r")
