@@ -3,4 +3,4 @@
 # Takes the variables of Coder's shutdown script; they stand in agentapi/coder/shutdown.py.
 set -euo pipefail
 root=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
-exec "$root/.venv/bin/python" -m agentapi.coder.shutdown
+exec "$root/.venv/bin/python" -I -m agentapi.coder.shutdown # -I: nothing of the current folder

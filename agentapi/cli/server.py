@@ -71,23 +71,21 @@ async def serve(
     notifier.status("starting: serving on " + ", ".join(urls(sockets)))
     notifier.watch(functools.partial(_reading, driver))
     _warn_of_weakness(settings, sockets, callers)
-    try:
+    async with contextlib.AsyncExitStack() as ending:  # the last first; each, whatever another does
+        ending.callback(notifier.close)
+        if store is not None:
+            ending.push_async_callback(store.close)
+        ending.push_async_callback(orphans.end)
+        if parts.close is not None:
+            ending.push_async_callback(parts.close)
         if parts.transcript is not None:
+            ending.push_async_callback(parts.transcript.stop)
             parts.transcript.bind(session.transcript)
+        ending.push_async_callback(session.stop, GRACE)
+        ending.push_async_callback(server.stop)
+        ending.callback(notifier.stopping)
         failure = await _run_agent(session, signals)
         session.save()
-    finally:
-        notifier.stopping()
-        await server.stop()
-        await session.stop(GRACE)
-        if parts.transcript is not None:
-            await parts.transcript.stop()
-        if parts.close is not None:
-            await parts.close()
-        await orphans.end()
-        if store is not None:
-            await store.close()
-        notifier.close()
     if failure:
         print(failure, file=sys.stderr)  # noqa: T201
     return AGENT_FAILED if failure else 0

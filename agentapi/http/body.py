@@ -21,6 +21,8 @@ B = TypeVar("B", bound="Body")
 
 BODY_LIMIT = 1024 * 1024
 """A JSON body of this many bytes is too large."""
+AT_ONCE = 16 * 1024
+"""Bytes of a body that are checked on the event loop: one of 1 MiB can hold 100,000 faults."""
 CLOSE = {"Connection": "close"}
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 _ESCAPE = re.compile(
@@ -31,22 +33,28 @@ _ESCAPE = re.compile(
 
 async def read_model(request: web.Request, model: type[B]) -> B:
     """The request's JSON body as a model. Raises `Problem`: 400, 408, 413, 415 or 422."""
-    from pydantic import ValidationError
-    from pydantic_core import from_json
-
     data = await _read(request)
     if not data:
         raise Problem(400, "request body is required")
     _require_json(request, data)
+    if len(data) <= AT_ONCE:
+        return _validated(data, model)
+    return await asyncio.to_thread(_validated, data, model)
+
+
+def _validated(data: bytes, model: type[B]) -> B:
+    from pydantic import ValidationError
+    from pydantic_core import from_json
+
     try:
         return model.model_validate_json(_whole(data))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        reason = why_no_json(data) or (first["msg"] if first["type"] == "json_invalid" else "")
-        if reason:
-            raise invalid(reason, "body", _text(data), 400) from None
-        checked = from_json(_whole(data))
-        raise Problem(422, FAILED, details(error, "body", checked)) from None
+        errors = error.errors(include_url=False)
+    first = errors[0]
+    reason = why_no_json(data) or (first["msg"] if first["type"] == "json_invalid" else "")
+    if reason:
+        raise invalid(reason, "body", _text(data), 400)
+    raise Problem(422, FAILED, details(errors, "body", from_json(_whole(data))))
 
 
 async def _read(request: web.Request) -> bytes:

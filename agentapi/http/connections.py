@@ -26,7 +26,9 @@ from agentapi.processes import descriptors
 RESERVE = 100
 """Descriptors that are not for connections: the agent, files, sockets that are being closed."""
 SPARE = 32
-"""Connections beyond the limit, for health checks."""
+"""Connections beyond the limit, for health checks: the newest."""
+SPARE_TIME = 1.0
+"""Seconds that one of them may take."""
 FEWEST = 16
 """Connections that are allowed whatever the limit of descriptors."""
 ACCEPTED_AT_ONCE = 16
@@ -61,6 +63,8 @@ class Connections:
         self._by_transport: dict[asyncio.BaseTransport, Connection] = {}
         self._waiting: dict[Connection, None] = {}
         """The longest first."""
+        self._spare: dict[Connection, None] = {}
+        """Those beyond the limit, the oldest first."""
         self._streams = 0
         self._connecting: set[asyncio.Task[None]] = set()
         self._listeners: dict[socket.socket, asyncio.TimerHandle | None] = {}
@@ -110,15 +114,16 @@ class Connections:
         self._listeners[listener] = loop.call_later(PAUSE, self._listen, listener)
 
     def _take(self, client: socket.socket) -> None:
-        over = len(self._open) >= self.most and not self._make_room()
-        if len(self._open) >= self.most + SPARE:
-            with contextlib.suppress(OSError):
-                client.send(FULL, socket.MSG_DONTWAIT)
-            client.close()
-            return
+        over = len(self._open) - len(self._spare) >= self.most and not self._make_room()
+        if len(self._spare) >= SPARE:
+            oldest = next(iter(self._spare))
+            self.forget(oldest)
+            oldest.refuse()
         assert self._handler is not None
         connection = Connection(self, self._handler(), over)
         self._open.add(connection)
+        if over:
+            self._spare[connection] = None
         task = asyncio.get_running_loop().create_task(self._connect(connection, client))
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
@@ -151,7 +156,7 @@ class Connections:
 
     def waits(self, connection: Connection) -> None:
         """It has no request in hand."""
-        if connection in self._open:
+        if connection in self._open and not connection.over:
             self._waiting[connection] = None
 
     def works(self, connection: Connection) -> None:
@@ -162,6 +167,7 @@ class Connections:
         """It is closed, or will be at once. Idempotent."""
         self._open.discard(connection)
         self._waiting.pop(connection, None)
+        self._spare.pop(connection, None)
         if connection.transport is not None:
             self._by_transport.pop(connection.transport, None)
 
@@ -213,6 +219,12 @@ class Connection(asyncio.Protocol):
             if not self._requests:
                 self._wait()
 
+    def refuse(self) -> None:
+        """Say that there are too many connections, and close it."""
+        if self.transport is not None and not self._requests:
+            self.transport.write(FULL)
+        self.abort()
+
     def abort(self) -> None:
         """Close it now."""
         self._set_timer(None)
@@ -232,7 +244,8 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if not self._requests and not self._begun:
             self._begun = True
-            self._set_timer(self._among.limits.header)
+            if not self.over:
+                self._set_timer(self._among.limits.header)
         self._handler.data_received(data)
 
     def eof_received(self) -> bool | None:
@@ -257,7 +270,7 @@ class Connection(asyncio.Protocol):
         self._begun = False
         self._among.waits(self)
         limits = self._among.limits
-        self._set_timer(limits.header if self.over else limits.idle)
+        self._set_timer(min(SPARE_TIME, limits.header) if self.over else limits.idle)
 
     def _late(self) -> None:
         """Nothing came in time; but an answer may still be on its way to a slow reader."""

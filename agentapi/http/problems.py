@@ -41,6 +41,12 @@ _EXPECTED = {
 """What upstream's validation calls the types of pydantic's errors."""
 
 
+MOST_ERRORS = 20
+"""Items that `errors` has at most."""
+MOST_VALUE = 8_192
+"""Characters of a value's JSON above which it is not sent back: it may be as large as the body."""
+
+
 class Problem(Exception):
     """An error with its status. `errors` are `{message, location, value}`, each as far as known."""
 
@@ -70,13 +76,13 @@ def invalid(
 
 
 def _fault(message: str, location: str, value: object) -> Mapping[str, object]:
-    """One item of `errors`; without a value that is null, or a number that no JSON holds."""
+    """One item of `errors`; without a value that is null, long, or a number that no JSON holds."""
     error = {"message": message, "location": location}
     try:
-        json.dumps(value, allow_nan=False)
+        long = len(json.dumps(value, allow_nan=False)) > MOST_VALUE
     except ValueError:
         return error
-    return error if value is None else error | {"value": value}
+    return error if value is None or long else error | {"value": value}
 
 
 def response(request: web.Request, problem: Problem) -> web.Response:
@@ -135,10 +141,12 @@ def _wrong_method(error: web.HTTPMethodNotAllowed) -> web.Response:
     )
 
 
-def details(error: Any, location: str, checked: object) -> list[Mapping[str, object]]:
-    """The items of a pydantic `ValidationError`, as `errors` has them: in upstream's words.
-    `checked` is the value at `location` that the error is about."""
-    return [_detail(item, location, checked) for item in error.errors(include_url=False)]
+def details(
+    errors: Sequence[Mapping[str, Any]], location: str, checked: object
+) -> list[Mapping[str, object]]:
+    """The items of a pydantic `ValidationError`, as `errors` has them: in upstream's words, and the
+    first of many alone. `checked` is the value at `location` that they are about."""
+    return [_detail(item, location, checked) for item in errors[:MOST_ERRORS]]
 
 
 def _detail(item: Mapping[str, Any], location: str, checked: Any) -> Mapping[str, object]:

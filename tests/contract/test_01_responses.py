@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from agentapi.http.app import HttpOptions
+from agentapi.http.problems import MOST_ERRORS, MOST_VALUE
 from tests.support.live import Live, serving
 
 JSON = {"Content-Type": "application/json"}
@@ -45,7 +46,21 @@ async def test_contract_point_1_malformed_json_is_400() -> None:
             status, problem = await post(live, data)
             assert (status, problem["detail"]) == (400, "validation failed"), data
             assert problem["errors"][0]["location"] == "body"
-            assert problem["errors"][0]["value"] == data.decode("utf-8", "replace")
+            short = len(data) < MOST_VALUE
+            assert problem["errors"][0].get("value") == (
+                data.decode("utf-8", "replace") if short else None
+            )
+
+
+@pytest.mark.parametrize("count", [1_000, 80_000])
+async def test_a_body_of_many_faults_is_told_a_few_of_them(count: int) -> None:
+    """Each unexpected property has the whole object for its value in upstream's errors."""
+    data = json.dumps({str(number): 1 for number in range(count)}).encode()
+    async with serving() as live:
+        status, problem = await post(live, data)
+        assert status == 422
+        assert len(problem["errors"]) == MOST_ERRORS
+        assert len(json.dumps(problem)) < 10_000
 
 
 @pytest.mark.parametrize(

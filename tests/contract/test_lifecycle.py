@@ -191,6 +191,19 @@ async def test_point_20_an_agent_that_ignores_it_is_killed_with_all_its_processe
         assert not alive(grandchild)
 
 
+async def test_point_20_an_agent_that_prints_without_end_is_stopped(tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    command = (
+        f"trap 'echo INT > \"{seen}\"; exit 3' INT; while :; do printf '\\033c%.0s' {{1..99}}; done"
+    )
+    async with daemon("--term-height", "1000", "--", "bash", "-c", command) as one:
+        await one.url()
+        await one.until(lambda messages: len(messages) > 0)
+        assert await one.end(signal.SIGTERM) == 0
+    assert "Traceback" not in one.log
+    assert seen.read_text() == "INT\n"
+
+
 def not_listening(url: str) -> bool:
     """Whether nobody serves there any more."""
     host, _, port = url.removeprefix("http://").partition(":")

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 
 from agentapi.http.app import HttpOptions
+from agentapi.http.connections import SPARE
 from agentapi.http.options import Limits
 from tests.support.daemon import daemon
 from tests.support.live import PATIENCE, Live, serving
@@ -123,6 +124,17 @@ class TestNumber:
                 assert json.loads(refused.body)["status"] == 503
                 assert (await live.get("/healthz")).status == 200
             assert await until_it_is(200, live, "/status")
+
+    async def test_slow_requests_beyond_the_limit_do_not_hide_health(self) -> None:
+        async with (
+            serving(limited(connections=16, streams=1.0)) as live,
+            streams(live, 16),
+            AsyncExitStack() as stack,
+        ):
+            for begun in (b"", b"POST /upload HTTP/1.1\r\n") * SPARE:
+                await stack.enter_async_context(live.connect(begun))
+            assert (await live.get("/healthz")).status == 200
+            assert (await live.get("/status")).status == 503
 
 
 async def test_a_crowd_of_idle_connections_with_few_descriptors() -> None:

@@ -8,6 +8,7 @@ second. What a phase ends with is read before the phase is reported.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -245,7 +246,8 @@ class TuiDriver:
 
     async def stop(self, grace: float) -> None:
         """SIGINT to the process group, SIGKILL after `grace` seconds; returns once reaped."""
-        self.catch_up()
+        with contextlib.suppress(SendError):  # it prints without end
+            self.catch_up()
         self._read()
         self._stopping = True
         if self._process is not None:

@@ -102,7 +102,9 @@ class Daemon:
         return self.seen.read_text().split()
 
 
-async def shut_down(home: Path, port: int, **variables: str) -> tuple[int, str]:
+async def shut_down(
+    home: Path, port: int, cwd: Path | None = None, **variables: str
+) -> tuple[int, str]:
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(home),
@@ -114,6 +116,7 @@ async def shut_down(home: Path, port: int, **variables: str) -> tuple[int, str]:
     }
     process = await asyncio.create_subprocess_exec(
         str(SCRIPT),
+        cwd=cwd,
         env=environment,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
@@ -298,3 +301,16 @@ def test_a_single_large_message_keeps_its_end(letter: str) -> None:
     assert LARGEST - 8 < len(body) <= LARGEST
     assert content.startswith(CUT)
     assert content.endswith("the end")
+
+
+@pytest.mark.parametrize("planted", ["agentapi/__init__.py", "json.py"])
+async def test_nothing_of_the_folder_that_it_is_called_in_is_run(
+    tmp_path: Path, coder: Coder, planted: str
+) -> None:
+    """The agent writes in that folder, and the token stands in the environment."""
+    file, ran = tmp_path / planted, tmp_path / "ran"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(f"open({str(ran)!r}, 'w')")
+    status, output = await shut_down(tmp_path, coder.port, cwd=tmp_path)
+    assert status == 0, output
+    assert not ran.exists()

@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from agentapi.agents.codex.resume.reason import reason_on
 from agentapi.agents.driver import Driver, Sink
 from agentapi.agents.generic.evidence import SourceSaid
 from agentapi.model.conversation import Level, Phase, PhaseState
@@ -251,7 +252,7 @@ class ResumingDriver:
         if self._stopping or self._ready or not self._resuming or not _refused(event):
             self._sink(event)
             return
-        reason = " ".join(event.screen.split())[-300:] or "it said nothing"
+        reason = reason_on(event.screen)
         if self._failed_before or self._plan.gone(event.screen):
             self._resuming = False
             self._plan.refused()
