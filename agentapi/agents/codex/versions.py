@@ -70,6 +70,7 @@ PROFILE_FILES = Feature(
     sign=".config.toml",
 )
 SANDBOX_BY_SYSTEM = Feature("`codex sandbox` wants the system's name", until=(0, 142))
+PID_NAMESPACE = Feature("its sandbox hides all processes but its own", (0, 125))
 
 # What its screen shows
 

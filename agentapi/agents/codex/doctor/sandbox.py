@@ -11,10 +11,13 @@ from typing import Any
 
 from agentapi.agents.codex.ask import ask
 from agentapi.agents.codex.config.config import CodexProgram
+from agentapi.agents.codex.versions import PID_NAMESPACE, dotted
 from agentapi.model.finding import Finding, fine, note, wrong
 
 _WHAT = "sandbox"
 _OFF = "danger-full-access"
+_SEEN = "it sees all processes, and what it leaves running is a stranger to the next server"
+_SEEN_FIX = f"Take Codex {dotted(PID_NAMESPACE.since)} or newer, or let the server ask for a token."
 _FORMS = (("sandbox", "--", "true"), ("sandbox", "linux", "true"))
 """As current versions have it, and as older ones do (`versions.SANDBOX_BY_SYSTEM`)."""
 _SYSCTLS = {
@@ -40,7 +43,10 @@ def check_sandbox(
     off = config.get("sandbox_mode") == _OFF
     if refusal is None:
         unused = f" (not used: sandbox_mode = {_OFF})" if off else ""
-        return fine(_WHAT, f"codex sandbox -- true works{unused}")
+        works = f"codex sandbox -- true works{unused}"
+        if off or PID_NAMESPACE.of(program.version):
+            return fine(_WHAT, works)
+        return note(_WHAT, f"{works}; but a command in it can end the server ({_SEEN})", _SEEN_FIX)
     if off:
         return note(_WHAT, f"does not work here, and is not used: sandbox_mode = {_OFF}")
     return wrong(

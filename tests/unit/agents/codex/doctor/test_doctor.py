@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
@@ -237,6 +238,22 @@ def test_an_older_codex_is_asked_in_its_own_words(tmp_path: Path) -> None:
     words = "echo \"error: unrecognized subcommand 'true'\" >&2; exit 2"
     codex = f'[ "$2" = linux ] && exit 0; {words}'
     assert _sandbox(tmp_path, codex).state is State.FINE
+
+
+@pytest.mark.parametrize(
+    ("version", "mode", "state"),
+    [
+        ("0.125.0", "", State.FINE),
+        ("0.107.0", "", State.NOTE),
+        ("0.80.0", "danger-full-access", State.FINE),
+    ],
+)
+def test_a_sandbox_that_shows_the_server_to_a_command(
+    tmp_path: Path, version: str, mode: str, state: State
+) -> None:
+    program = replace(_codex(tmp_path / "codex", "exit 0"), version=version)
+    config = {"sandbox_mode": mode}
+    assert check_sandbox(program, tmp_path, config, os.environ, tmp_path).state is state
 
 
 def test_a_sandbox_that_the_kernel_forbids(tmp_path: Path) -> None:
