@@ -32,6 +32,7 @@ TICK = 0.06
 """Seconds between two lines of the program that prints the time."""
 CLOCK_PROGRAM = """
 import sys, time
+print("> ", end="", flush=True)
 sys.stdin.readline()
 for _ in range({count}):
     print(time.monotonic_ns(), flush=True)
