@@ -6,7 +6,7 @@ is known: no composer, no dialogs, and "ready" only by a quiet screen.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from agentapi.model.comparison import squeeze
@@ -88,6 +88,20 @@ class AgentProfile:
     def unknown_dialog(self, frame: Frame, why: str) -> Reading:
         """What to show of a question that the agent only speaks of (`why`)."""
         return self.read(frame)
+
+    def asks_when_quiet(self, frame: Frame, known: Collection[str]) -> bool:
+        """Whether the screen would be a question if it stood still; see `quiet_question`."""
+        return False
+
+    def quiet_question(self, frame: Frame, known: Collection[str], keys: bool) -> Reading | None:
+        """The question of a screen that stands still, where nothing but that tells it. `known`:
+        the prompts at which messages were sent; `keys`: the program takes single keys, and never
+        showed a prompt."""
+        return None
+
+    def still_asked(self, asked: Reading, then: Frame, now: Frame) -> Reading | None:
+        """That question on a later frame; None when it is gone."""
+        return None
 
     def starts_echo(self, line: str) -> bool:
         """Whether a transcript line begins the echo of a user's message."""

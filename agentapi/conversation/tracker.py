@@ -28,6 +28,8 @@ _OSC_PHASES = {
 PROMPTLESS_QUIET = 10.0
 """Seconds without output after which a program that shows no prompt, or that it works, is believed
 to wait."""
+ASKING_QUIET = 2.0
+"""The same where what stands at the cursor wants an answer."""
 BLANK_QUIET = 30.0
 """The same for one that has painted nothing: aider takes 25 s to start from a cold disk."""
 
@@ -82,6 +84,12 @@ class Tracker:
         """Whether the last frame showed a question that we can read."""
         self._rested = False
         """Whether it has stood still at its prompt."""
+        self.prompted = False
+        """Whether it ever did: then a screen without one is no end of a turn."""
+        self._prompts: set[str] = set()
+        """What stood before the cursor when messages were typed."""
+        self._waiting: tuple[Reading, Frame] | None = None
+        """The question that only a quiet screen told, and its frame."""
 
     @property
     def state(self) -> PhaseState:
@@ -101,8 +109,10 @@ class Tracker:
                 self.fusion.note(Source.OSC, phase, signal.state)
             else:  # a state that we do not know must not leave the one before it standing
                 self.fusion.withdraw(Source.OSC)
-            if not self.profile.has_composer and self._frame is not None:
+            if self._frame is not None:
                 self._look(self._frame)
+            elif not self.profile.has_composer:
+                self._see_shape()
         elif isinstance(signal, Title):
             phase = self.profile.title_phase(signal.text)
             if phase is not None:
@@ -184,7 +194,15 @@ class Tracker:
         self.shaped = reading.dialog is not None
         if self._blocked_by is not None and not self.shaped:
             return self.profile.unknown_dialog(frame, self._blocked_by)
-        return reading
+        return reading if self.shaped else self._still_waiting(frame) or reading
+
+    def _still_waiting(self, frame: Frame) -> Reading | None:
+        """The question that a quiet screen told, as long as nothing but its answer changes."""
+        if self._waiting is None:
+            return None
+        asked = self.profile.still_asked(*self._waiting, frame)
+        self._waiting = self._waiting if asked else None
+        return asked
 
     def _is_typed(self, dialog: Dialog) -> bool:
         labels = [squeeze(choice.label) for choice in dialog.choices if choice.id != "esc"]
@@ -303,15 +321,42 @@ class Tracker:
         if self._frame is None or not any(self._frame.lines):
             return BLANK_QUIET
         composer = self.reading.composer
+        if self._may_ask(self._frame):
+            return max(ASKING_QUIET, self.profile.quiet)
         if composer is None or "\n" in composer.text or self.reading.working:
             return PROMPTLESS_QUIET
         return PROMPTLESS_QUIET if Source.TITLE in self.fusion.evidence else self.profile.quiet
 
-    def fell_quiet(self, seconds: float) -> None:
-        """No output for that long."""
+    def _may_ask(self, frame: Frame) -> bool:
+        working, typing = self.reading.working, self.typing or self._submitted
+        return not (working or typing) and self.profile.asks_when_quiet(frame, self._prompts)
+
+    def _asks_when_quiet(self, keys: bool) -> bool:
+        """Whether the quiet screen is a question; if so, it is known from now on."""
+        frame = self._frame
+        if frame is None or self.reading.working or self.typing or self._submitted:
+            return False
+        keys = keys and not self.prompted
+        asked = self.profile.quiet_question(frame, self._prompts, keys)
+        if asked is None:
+            return False
+        self._waiting = asked, frame
+        self._look(frame)
+        self.dialog_stood()
+        return True
+
+    def fell_quiet(self, seconds: float, keys: bool = False) -> None:
+        """No output for that long. `keys`: the terminal hands over single keys, or shows nothing of
+        what is typed, so that where no prompt was ever seen a message would be pressed as keys."""
         if not self.needs_quiet:
             return
         if not self.profile.has_composer:
+            if self._asks_when_quiet(keys):
+                return
+            if self.reading.composer is not None:
+                self.prompted = True
+            elif self.prompted:
+                return
             self._rested = True
             self.fusion.withdraw(Source.TITLE)
             self._see_shape()
@@ -331,6 +376,7 @@ class Tracker:
         if self.typing or self._submitted:
             return
         prompt = reading.composer is not None and not reading.working
+        prompt = prompt and not (self._frame and self._may_ask(self._frame))
         if self.state.phase is not Phase.IDLE or not (prompt or reading.dialog):
             fusion.note(Source.QUIET, Phase.WORKING, "output")
 
@@ -397,6 +443,9 @@ class Tracker:
     def prepare(self) -> None:
         """A message is about to be typed. Ends with `begin` or `abandon`."""
         self._extractor.prepare()
+        if self._frame is not None:
+            column, row = self._frame.cursor
+            self._prompts.add(self._frame.lines[row][:column].strip())
 
     def submit(self, text: str) -> None:
         """A message stands in the composer and is about to be submitted."""

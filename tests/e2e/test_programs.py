@@ -25,12 +25,14 @@ SHARED = {
     "password": ("bash", "--norc", "-c", f"{ASKS}; sleep 60"),
     **({"pager": (PAGER, "book")} if PAGER else {}),
 }
+ASKING = ("password", "pager")
+"""Programs that take no message from the start."""
 BOOK = "".join(f"page line {n}\n" for n in range(1, 200))
 
 
 @asynccontextmanager
-async def program(folder: Path, *command: str) -> AsyncIterator[Server]:
-    """A server with a program of no known type, ready."""
+async def program(folder: Path, *command: str, asks: bool = False) -> AsyncIterator[Server]:
+    """A server with a program of no known type, ready, or one that asks at once."""
     env = {
         "HOME": str(folder),
         "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -41,6 +43,10 @@ async def program(folder: Path, *command: str) -> AsyncIterator[Server]:
     async with serving(
         folder, command, "--type", "custom", "--term-height", "24", env=env, cwd=folder
     ) as server:
+        if asks:
+            await server.wait_for_log("phase blocked")
+            yield server
+            return
         await server.ready()
         assert "no output for" in (await server.get("/session"))["phase_reason"]
         yield server
@@ -56,7 +62,9 @@ async def servers() -> AsyncIterator[dict[str, Server]]:
             for name, command in SHARED.items():
                 (own := folder / name).mkdir()
                 (own / "book").write_text(BOOK)
-                starting.append(stack.enter_async_context(program(own, *command)))
+                starting.append(
+                    stack.enter_async_context(program(own, *command, asks=name in ASKING))
+                )
             started = await asyncio.gather(*starting)
             yield dict(zip(SHARED, started, strict=True))
             assert set(await asyncio.gather(*(server.stop() for server in started))) == {0}
@@ -113,11 +121,13 @@ async def test_nothing_is_lost_of_a_long_line_and_none_of_it_is_run(scratch: Pat
 async def test_a_password_is_not_typed_by_a_message(servers: dict[str, Server]) -> None:
     server = servers["password"]
     sent = await server.send("hello")
-    assert (sent.status, "as for a password" in sent.error) == (500, True)
+    assert (sent.status, "Password:" in sent.error) == (500, True)
+    assert (await server.get("/approval"))["open"]["title"] == "Password:"
     await server.raw("secret\r")
-    await server.wait_for_log("phase blocked")
+    await server.wait_for_screen("Go on?")
     sent = await server.send("hello")
     assert (sent.status, "Go on? [y/N]" in sent.error) == (500, True)
+    await server.until(lambda: "Go on?" in server.told[-1][1], "the second question")
     opened = (await server.get("/approval"))["open"]
     assert [choice["id"] for choice in opened["choices"]] == ["yes", "no"]
     answered = {"id": opened["id"], "choice": "no"}
@@ -143,9 +153,12 @@ async def test_a_full_screen_program(servers: dict[str, Server]) -> None:
     if "pager" not in servers:
         pytest.skip("no less on this machine")
     server = servers["pager"]
-    assert "page line 1\n" in (await server.messages())[0][1]
-    assert await server.send("/line 150") == Sent(200)
+    opened = (await server.get("/approval"))["open"]
+    assert (opened["kind"], opened["choices"]) == ("other", [])
+    assert "page line 1\n" in opened["reason"]
+    sent = await server.send("/line 150")
+    assert (sent.status, "page line 1\n" in sent.error) == (500, True)
+    await server.raw("/line 150\r")
     await server.wait_for_screen("page line 150")
-    await server.until(lambda: server.status_now == "stable", "the pager to be quiet")
     await server.raw("q")
     assert await server.ended() == 0

@@ -25,6 +25,7 @@ _ANSWERS = re.compile(
     re.IGNORECASE,
 )
 """A line that ends with the answers that it takes: `[Y/n]`, `(yes/no)?`, `(Y)es/(N)o [Yes]:`."""
+_WHOLE_WORDS = re.compile(r"\byes\s?[/,|]\s?no\b", re.IGNORECASE)
 _KEYS = re.compile(
     r"\b(?:enter|return)\b (?:to )?(?:confirm|con$|continue|select|submit|choose|accept|open"
     r"|proceed|approve)"
@@ -88,12 +89,19 @@ def answers_in_line(frame: Frame) -> ScreenQuestion | None:
     top = _paragraph(frame.lines, row)
     title = found["asked"].strip()
     above = "\n".join(text.strip() for text in frame.lines[top:row])
-    choices = (Choice("yes", "Yes", "y"), Choice("no", "No", "n"))
+    choices = yes_or_no(title)
     typed = found["typed"].strip().lower()
-    marked = next((one.id for one in choices if one.key == typed), "")
-    kind = _kind(f"{above}\n{title}")
+    marked = next((one.id for one in choices if one.key.removesuffix("\r") == typed), "")
+    kind = kind_of(f"{above}\n{title}")
     text = "\n".join([*frame.lines[top:row], title])
     return ScreenQuestion(top, Dialog("", kind, title, above, choices=choices), text, marked)
+
+
+def yes_or_no(line: str) -> tuple[Choice, ...]:
+    """The two answers of a line that names them, as words where it names whole words."""
+    if _WHOLE_WORDS.search(line):
+        return Choice("yes", "Yes", "yes\r"), Choice("no", "No", "no\r")
+    return Choice("yes", "Yes", "y"), Choice("no", "No", "n")
 
 
 def list_of_choices(frame: Frame, below: int | None) -> ScreenQuestion | None:
@@ -138,9 +146,8 @@ def whole_screen(frame: Frame, why: str) -> ScreenQuestion:
     last = _last(frame.lines)
     top = max(0, last - HEAD)
     text = "\n".join(frame.lines[top : last + 1]).strip("\n")
-    return ScreenQuestion(
-        top, Dialog("", _kind(why), why or "the program waits for an answer"), text
-    )
+    title = why or "The program waits: answer it in the terminal, or send raw keys"
+    return ScreenQuestion(top, Dialog("", kind_of(why), title, reason=text), text)
 
 
 def _last(lines: Sequence[str]) -> int:
@@ -233,7 +240,7 @@ def _asked(
     title = question[-1] if question else ""
     keys = inner[foot] if options == [] else "\n".join(inner[options[-1].row + 1 : last + 1])
     reason = "\n".join(word for word in words if word != title)
-    kind = _kind("\n".join(words))
+    kind = kind_of("\n".join(words))
     dialog = Dialog("", kind, title or keys.strip(), reason, choices=_choices(options, keys))
     text = "\n".join(line.rstrip() for line in frame.lines[top : last + 1])
     marked = next((str(n) for n, option in enumerate(options, 1) if option.marked), "")
@@ -255,9 +262,21 @@ def _choices(options: Sequence[_Option], keys: str) -> tuple[Choice, ...]:
     return tuple(found)
 
 
-def _kind(words: str) -> str:
+def kind_of(words: str) -> str:
+    """The kind of a question, by its words."""
     lower = words.lower()
     return next((kind for sign, kind in _KINDS if sign in lower), "other")
+
+
+def numbered(line: str) -> tuple[str, str] | None:
+    """The number and the words of a row that may be a numbered choice."""
+    found = _NUMBER.match(line.strip())
+    return (found["number"], found["label"]) if found else None
+
+
+def top_of(lines: Sequence[str], first: int) -> int:
+    """The first row of the question whose choices begin in row `first`."""
+    return _top(lines, [_inside(line) for line in lines], first)
 
 
 def _paragraph(lines: Sequence[str], row: int) -> int:

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
+from agentapi.agents.generic.asking import (
+    answer_begun,
+    asked_when_quiet,
+    line_asks,
+    menu_at_prompt,
+)
 from agentapi.agents.generic.dialog import (
     ScreenQuestion,
     answers_in_line,
@@ -63,6 +70,23 @@ class GenericProfile(AgentProfile):
         """A question that the program speaks of and whose shape is not known."""
         asked = whole_screen(frame, why)
         return Reading(asked.top, None, asked.dialog, asked.text)
+
+    def asks_when_quiet(self, frame: Frame, known: Collection[str]) -> bool:
+        """Whether what stands at the cursor wants an answer, if the screen goes no further."""
+        return line_asks(frame) or menu_at_prompt(frame, known)
+
+    def quiet_question(self, frame: Frame, known: Collection[str], keys: bool) -> Reading | None:
+        """The question of a screen that stands still; see `asking`."""
+        asked = asked_when_quiet(frame, known, keys)
+        return Reading(asked.top, None, asked.dialog, asked.text) if asked else None
+
+    def still_asked(self, asked: Reading, then: Frame, now: Frame) -> Reading | None:
+        """The same question with what was typed behind it; None when it is gone."""
+        typed = answer_begun(then, now)
+        if typed is None or asked.dialog is None:
+            return None
+        keys = {one.key.removesuffix("\r"): one.id for one in asked.dialog.choices if one.key}
+        return replace(asked, marked=keys.get(typed, ""))
 
     def clean(
         self, lines: Sequence[str], bright: Mapping[str, str], working: bool = False

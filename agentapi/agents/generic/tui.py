@@ -552,7 +552,8 @@ class TuiDriver:
         return self._quiet_for
 
     def _fell_quiet(self) -> None:
-        self.tracker.fell_quiet(self._quiet_for)
+        line = self.line_mode
+        self.tracker.fell_quiet(self._quiet_for, keys=not (line.canonical and line.echo))
         self._evaluate()
 
     def _dialog_stood(self) -> None:

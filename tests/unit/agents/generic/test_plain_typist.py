@@ -11,7 +11,7 @@ from agentapi.agents.generic.plain_typist import BEFORE_ENTER, ECHO_LIMIT, MAX_L
 from agentapi.model.errors import Busy, DialogOpen, SendError
 from agentapi.model.events import UserText
 from agentapi.terminal import LineMode
-from tests.support.stage import BRACKETED, Stage, play
+from tests.support.stage import BRACKETED, Detached, Stage, play
 
 OSC_DONE = b"\x1b]7501;state=done:app=x\x1b\\"
 OSC_BLOCKED = b"\x1b]7501;state=blocked:app=x:kind=permission:msg=dHJ1c3Q=\x1b\\"
@@ -331,7 +331,11 @@ def test_a_message_that_looks_like_a_question_is_sent() -> None:
 @pytest.mark.parametrize(
     ("screen", "seconds"), [(b"", 30), (b"no prompt\r\n", 10), (b"Hello!\r\n> ", 0.5)]
 )
-def test_how_long_a_program_must_stand_still(screen: bytes, seconds: float) -> None:
+def test_how_long_a_program_must_stand_still(
+    screen: bytes, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Detached, "line_mode", CANONICAL)
+
     async def script(stage: Stage) -> None:
         stage.driver.feed(screen)
         await asyncio.sleep(seconds - 0.1)
