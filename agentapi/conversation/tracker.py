@@ -88,6 +88,8 @@ class Tracker:
         """Whether it ever did: then a screen without one is no end of a turn."""
         self._prompts: set[str] = set()
         """What stood before the cursor when messages were typed."""
+        self._sent = ""
+        """The row in which the end of the last message stood when its Enter was pressed."""
         self._waiting: tuple[Reading, Frame] | None = None
         """The question that only a quiet screen told, and its frame."""
 
@@ -188,13 +190,23 @@ class Tracker:
     def _by_shape(self, frame: Frame) -> Reading:
         """The reading, less what only looks like a question because we are typing it; where the
         program says that it asks and no question is to be seen, the screen is the question."""
-        reading = self.profile.read(frame)
+        reading = self._below_sent(self.profile.read(frame), frame)
         if reading.dialog is not None and self._is_typed(reading.dialog):
             reading = replace(reading, dialog=None, dialog_text="", marked="")
         self.shaped = reading.dialog is not None
         if self._blocked_by is not None and not self.shaped:
             return self.profile.unknown_dialog(frame, self._blocked_by)
         return reading if self.shaped else self._still_waiting(frame) or reading
+
+    def _below_sent(self, reading: Reading, frame: Frame) -> Reading:
+        """A question without what stands above the last message that was sent."""
+        if reading.dialog is None or not self._sent:
+            return reading
+        below = below_row(frame, self._sent, frame.cursor[1])
+        if below is None:
+            return reading
+        less = self.profile.read(below)
+        return less if less.dialog and less.dialog.choices == reading.dialog.choices else reading
 
     def _still_waiting(self, frame: Frame) -> Reading | None:
         """The question that a quiet screen told, as long as nothing but its answer changes."""
@@ -337,7 +349,8 @@ class Tracker:
         if frame is None or self.reading.working or self.typing or self._submitted:
             return False
         keys = keys and not self.prompted
-        asked = self.profile.quiet_question(frame, self._prompts, keys)
+        below = below_row(frame, self._sent, frame.cursor[1]) if self._sent else None
+        asked = self.profile.quiet_question(below or frame, self._prompts, keys)
         if asked is None:
             return False
         self._waiting = asked, frame
@@ -450,6 +463,7 @@ class Tracker:
     def submit(self, text: str) -> None:
         """A message stands in the composer and is about to be submitted."""
         self._submitted = True
+        self._sent = self._frame.lines[self._frame.cursor[1]] if self._frame else ""
         self.fusion.submit()
         self._extractor.expect(text)
 
@@ -486,6 +500,15 @@ class Tracker:
             self._dialog = replace(dialog, id=self._dialog.id)
         elif self._dialog is None or not self._dialog.asks_the_same(dialog):
             self._dialog = replace(dialog, id=next(self._ids))
+
+
+def below_row(frame: Frame, line: str, before: int) -> Frame | None:
+    """The frame with nothing above the last of the rows before `before` that is `line`, nor that
+    row itself; None when there is none."""
+    row = next((row for row in range(before - 1, -1, -1) if frame.lines[row] == line), None)
+    if row is None:
+        return None
+    return replace(frame, lines=("",) * (row + 1) + frame.lines[row + 1 :])
 
 
 def same_question(asked: Dialog, shown: Dialog) -> bool:

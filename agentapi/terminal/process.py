@@ -80,6 +80,8 @@ class LineMode:
     itself."""
     kill: bytes = b"\x15"
     """The key that erases the line."""
+    interrupt: bytes = b""
+    """The key by which the terminal itself interrupts its program; empty where it does not."""
 
 
 class PtyProcess:
@@ -266,7 +268,9 @@ class PtyProcess:
             return LineMode()
         flags, keys = modes[3], modes[6]
         canonical, echo = bool(flags & termios.ICANON), bool(flags & termios.ECHO)
-        return LineMode(canonical, echo, keys[termios.VKILL])
+        interrupts = canonical and flags & termios.ISIG and keys[termios.VINTR] != b"\x00"
+        interrupt = keys[termios.VINTR] if interrupts else b""
+        return LineMode(canonical, echo, keys[termios.VKILL], interrupt)
 
     # Life and death
 

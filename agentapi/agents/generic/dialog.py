@@ -37,6 +37,7 @@ _KEYS = re.compile(
 """A line that names the keys of a question."""
 _AT_WORK = re.compile(r"^\W*[⠀-⣿]|\besc\b.*\b\d+ ?s\b|\binterrupt\b", re.IGNORECASE)
 """The same words beside a spinner or a clock are the keys of a turn that is running."""
+_ENTER = re.compile(r"\bpress \W?(?:enter|return)\b", re.IGNORECASE)
 _ESCAPE = re.compile(r"\besc(?:ape)?\b", re.IGNORECASE)
 _RULE = re.compile(r"^[─━═╌┄▄▀╭╮╰╯┌┐└┘├┤┬┴┼]{8,}$")
 _KINDS = (
@@ -236,9 +237,12 @@ def _asked(
     while head and not head[-1]:
         head.pop()
     words = [line.strip() for line in head if line.strip()]
-    question = [word for word in words if word.endswith("?")] or words[:1]
-    title = question[-1] if question else ""
     keys = inner[foot] if options == [] else "\n".join(inner[options[-1].row + 1 : last + 1])
+    asking = [word for word in words if word.endswith(("?", ":"))]
+    nearest = words[:1] if options else [keys.strip()]
+    title = (asking or nearest or [""])[-1]
+    if not options and title != keys.strip():
+        words.append(keys.strip())
     reason = "\n".join(word for word in words if word != title)
     kind = kind_of("\n".join(words))
     dialog = Dialog("", kind, title or keys.strip(), reason, choices=_choices(options, keys))
@@ -257,6 +261,8 @@ def _choices(options: Sequence[_Option], keys: str) -> tuple[Choice, ...]:
         digit = option.number if len(option.number) == 1 else ""
         label, _, more = option.label.partition("   ")
         found.append(Choice(str(place + 1), label.strip(), digit or f"{arrows}\r", more.strip()))
+    if not options and _ENTER.search(keys):
+        found.append(Choice("enter", "Enter", "\r"))
     if _ESCAPE.search(keys) and not any(_ESCAPE.search(one.label) for one in found):
         found.append(Choice("esc", "Cancel", "\x1b"))
     return tuple(found)

@@ -13,6 +13,7 @@ from typing import Protocol
 from agentapi.conversation.profile import AgentProfile
 from agentapi.conversation.tracker import Tracker
 from agentapi.model.conversation import STARTUP_DIALOGS, Phase
+from agentapi.terminal import LineMode
 
 INTERRUPT_AGAIN = 1.0
 """Seconds after which a turn that goes on is interrupted once more: in its first moments Codex
@@ -35,6 +36,8 @@ class Running(Protocol):
 
     @property
     def phase(self) -> Phase: ...
+    @property
+    def line_mode(self) -> LineMode: ...
     def told_over(self) -> bool: ...
     def write(self, data: bytes) -> None: ...
     async def rest(self) -> None: ...
@@ -90,4 +93,8 @@ class Stopper:
         return True
 
     def _press(self) -> None:
-        self._program.write(self._program.profile.interrupt_key.encode())
+        """The agent's key; of a program of which nothing is known the terminal's own one, where
+        that would interrupt it."""
+        profile = self._program.profile
+        own = b"" if profile.has_composer else self._program.line_mode.interrupt
+        self._program.write(own or profile.interrupt_key.encode())

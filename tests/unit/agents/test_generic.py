@@ -122,7 +122,7 @@ DIALOGS = {
         ["Yes", "No, and tell Copilot what to do differently (Esc to stop)"],
     ),
     "opencode command, its keys cut": (OPENCODE_COMMAND, "command", []),
-    "auggie login": (AUGGIE_LOGIN, "login", []),
+    "auggie login": (AUGGIE_LOGIN, "login", ["Enter"]),
 }
 
 
@@ -178,6 +178,13 @@ def test_a_line_that_names_its_answers_is_a_question(line: str) -> None:
     typed = read(f"some words\n\n{line.replace('@', 'yes@' if words else 'y@')}")
     assert typed.dialog == reading.dialog
     assert typed.marked == "yes"
+
+
+def test_a_line_of_keys_is_what_asks_where_nothing_else_does() -> None:
+    dialog = read("Line A\nLine B\nPress enter to continue@").dialog
+    assert dialog is not None
+    assert (dialog.title, dialog.reason) == ("Press enter to continue", "Line A\nLine B")
+    assert [(choice.id, choice.key) for choice in dialog.choices] == [("enter", "\r")]
 
 
 PROMPTS = [

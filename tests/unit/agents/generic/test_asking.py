@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -160,3 +161,75 @@ def test_a_program_that_showed_a_prompt_is_idle_at_a_prompt_only(
         assert (stage.phases()[-1], stage.phases().count("idle")) == ("idle", 2)
 
     assert play(script, "custom").said()[-1] == "slept"
+
+
+def test_the_text_of_a_question_begins_below_the_last_message() -> None:
+    async def script(stage: Stage) -> None:
+        stage.driver.feed(b"> sudo\r\nWhich password?\r\n> ")
+        await asyncio.sleep(1)
+        key = {b"\r": b"\r\nThere is one.\r\nOverwrite file? (y/n) "}
+        stage.driver.answer_to = lambda data: stage.driver.feed(key.get(data, data))
+        await stage.driver.send("save")
+        await asyncio.sleep(1)
+        dialog = stage.driver.tracker.state.dialog
+        assert dialog is not None
+        assert (dialog.title, dialog.reason) == ("Overwrite file? (y/n)", "There is one.")
+        assert stage.driver.tracker.dialog_text == "There is one.\nOverwrite file? (y/n)"
+
+    play(script, "custom")
+
+
+def test_a_whole_word_is_typed_where_the_line_names_it() -> None:
+    async def script(stage: Stage) -> None:
+        stage.driver.feed(b"Continue connecting (yes/no)? ")
+        await asyncio.sleep(1)
+        dialog = stage.driver.tracker.state.dialog
+        assert dialog is not None
+        key = {b"\r": b"\r\nno it is\r\n> "}
+        stage.driver.answer_to = lambda data: stage.driver.feed(key.get(data, data))
+        await stage.driver.answer(dialog.id, "no")
+        assert stage.driver.written == [b"no", b"\r"]
+
+    play(script, "custom")
+
+
+def test_a_program_that_says_from_its_start_that_it_is_blocked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is told once, with the screen."""
+    monkeypatch.setattr(Detached, "line_mode", CANONICAL)
+    blocked = b"\x1b]7501;state=blocked:app=x:kind=permission:msg=cm0geA==\x1b\\"
+
+    async def script(stage: Stage) -> None:
+        stage.driver.feed(b"Working hard\r\n" + blocked)
+        await asyncio.sleep(0.01)
+        stage.driver.feed(b"> ")
+        await asyncio.sleep(3)
+        assert [phase for phase in stage.phases() if phase != "starting"] == ["blocked"]
+        dialog = stage.driver.tracker.state.dialog
+        assert dialog is not None
+        assert dialog.title == "rm x"
+        assert "Working hard" in dialog.reason
+
+    play(script, "custom")
+
+
+@pytest.mark.parametrize(("mode", "key"), [(CANONICAL, b"\x1c"), (RAW, b"\x1b")])
+def test_a_terminal_that_interrupts_its_program_does_so(
+    mode: LineMode, key: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupt = key if mode.canonical else b""
+    monkeypatch.setattr(Detached, "line_mode", replace(mode, interrupt=interrupt))
+
+    async def script(stage: Stage) -> None:
+        stage.driver.feed(b"$ ")
+        await asyncio.sleep(1)
+        keys = {b"\r": b"\r\n", key: b"^C\r\n$ "}
+        stage.driver.answer_to = lambda data: stage.driver.feed(keys.get(data, data))
+        await stage.driver.send("sleep 30")
+        await asyncio.sleep(15)
+        await stage.driver.interrupt()
+        assert stage.driver.written[-1] == key
+        assert stage.phases()[-1] == "idle"
+
+    play(script, "custom")
