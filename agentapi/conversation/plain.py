@@ -42,7 +42,9 @@ class PlainExtractor:
         self._typing = False
         """Whether a message is being typed."""
         self._resized = False
-        self._earlier: tuple[int, list[str], str | None] = (0, [], None)
+        self._echo_sign = ""
+        """The prompt that the last message was typed behind."""
+        self._earlier: tuple[int, list[str], str | None, str] = (0, [], None, "")
 
     def take(self, frame: Frame, reading: Reading) -> None:
         """What stands above the prompt or a question is the conversation."""
@@ -68,8 +70,8 @@ class PlainExtractor:
     def prepare(self) -> None:
         """Remember what is there before anything is typed; until `expect`, nothing is read."""
         self._page.forget(self._page.top)
-        self._earlier = (self._start, self._before, self._typed)
-        self._typing = True
+        self._earlier = (self._start, self._before, self._typed, self._echo_sign)
+        self._typing, self._echo_sign = True, self._sign
         self._start, self._typed, self._resized = self._page.first, None, False
         self._before = self._page.lines(self._start)
 
@@ -79,7 +81,7 @@ class PlainExtractor:
 
     def abandon(self) -> None:
         """Go back to the message before."""
-        self._start, self._before, self._typed = self._earlier
+        self._start, self._before, self._typed, self._echo_sign = self._earlier
         self._typing = False
 
     def read(self, working: bool, turn_over: bool = False) -> list[Extract]:
@@ -89,7 +91,7 @@ class PlainExtractor:
         if self._typed is None or (self._resized and not working):
             return []
         fresh = added_lines(self._before, self._page.lines(self._start))
-        answer = without_echo(fresh, self._typed, self._sign, again=self._torn)
+        answer = without_echo(fresh, self._typed, self._echo_sign, again=self._torn)
         return [Extract(joined(_trimmed(self._profile.clean(answer, {}))))]
 
     @property

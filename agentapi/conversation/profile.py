@@ -140,6 +140,10 @@ class AgentProfile:
         Raises `Unsendable` when there is no such text."""
         return text
 
+    def without_typed(self, frame: Frame, typed: str, part: bool = False) -> Frame:
+        """The frame without the text that was typed at its cursor, or (`part`) is being typed."""
+        return frame
+
     def echoed(self, frame: Frame, reading: Reading, typed: str) -> bool:
         """Whether the composer (or the screen) shows what was typed."""
         wanted = squeeze(typed)[-40:]

@@ -76,6 +76,8 @@ class Tracker:
         """Whether a message was submitted whose turn has not been seen to begin."""
         self.typing = ""
         """The message that is being typed; what the screen shows then is ours."""
+        self._typed = ""
+        """The message that was typed last."""
         self._frame: Frame | None = None
         """The last frame of a program whose looks are not known."""
         self._blocked_by: str | None = None
@@ -191,7 +193,7 @@ class Tracker:
         """The reading, less what only looks like a question because we are typing it; where the
         program says that it asks and no question is to be seen, the screen is the question."""
         reading = self._below_sent(self.profile.read(frame), frame)
-        if reading.dialog is not None and self._is_typed(reading.dialog):
+        if reading.dialog is not None and self._is_typed(frame):
             reading = replace(reading, dialog=None, dialog_text="", marked="")
         self.shaped = reading.dialog is not None
         if self._blocked_by is not None and not self.shaped:
@@ -216,9 +218,12 @@ class Tracker:
         self._waiting = self._waiting if asked else None
         return asked
 
-    def _is_typed(self, dialog: Dialog) -> bool:
-        labels = [squeeze(choice.label) for choice in dialog.choices if choice.id != "esc"]
-        return bool(self.typing and labels) and all(one in squeeze(self.typing) for one in labels)
+    def _is_typed(self, frame: Frame) -> bool:
+        """Whether the question is gone without the words of ours that stand at the cursor: those
+        that are being typed, or the whole message that was, behind its prompt."""
+        words, part = self.typing or self._typed, bool(self.typing)
+        bare = self.profile.read(self.profile.without_typed(frame, words, part))
+        return bare.dialog is None and (part or bare.composer is not None)
 
     def _see_shape(self) -> None:
         """A program of no known looks is ready by its own word or by a quiet time. That it is
@@ -462,7 +467,7 @@ class Tracker:
 
     def submit(self, text: str) -> None:
         """A message stands in the composer and is about to be submitted."""
-        self._submitted = True
+        self._submitted, self._typed = True, text
         self._sent = self._frame.lines[self._frame.cursor[1]] if self._frame else ""
         self.fusion.submit()
         self._extractor.expect(text)

@@ -91,6 +91,16 @@ async def test_bash_runs_several_lines_as_one_message(servers: dict[str, Server]
     assert answer == "line 1\nline 2\nline 3"
 
 
+async def test_a_line_that_bash_waits_for_the_rest_of(servers: dict[str, Server]) -> None:
+    assert await servers["bash"].turn("echo 'open") == ""
+    assert await servers["bash"].turn("closed'") == "open\nclosed"
+
+
+async def test_output_that_looks_like_prompts(servers: dict[str, Server]) -> None:
+    assert await servers["bash"].turn(r"printf 'a > b\n> c\nd\n'") == "a > b\n> c\nd"
+    assert await servers["bash"].turn("echo after") == "after"
+
+
 async def test_a_program_that_never_rests_is_not_said_to_wait(servers: dict[str, Server]) -> None:
     server = servers["bash"]
     count = len(server.statuses)
@@ -104,6 +114,8 @@ async def test_python(servers: dict[str, Server]) -> None:
     server = servers["python"]
     assert await server.turn("print('a' * 3)") == "aaa"
     assert await server.turn("print('a' * 3)") == "aaa"
+    assert await server.turn("for i in range(3): print(i)") == ""
+    assert "SyntaxError" in await server.turn("print(i)")
     assert (await server.turn("1 / 0")).endswith("ZeroDivisionError: division by zero")
 
 

@@ -38,6 +38,10 @@ REPAINT = 0.3
 turn before it has painted that."""
 MAX_LINE = 4095
 """Bytes of a line that a terminal in canonical mode takes (`termios(3)`); it drops the rest."""
+STUCK = (
+    "the input line holds text that cannot be removed, and a message would be joined to it: take it"
+    " out at the terminal, or with keystrokes as type raw (Ctrl-U is \\u0015, Ctrl-C \\u0003)"
+)
 SEEN_ROWS = 12
 """Rows of the screen that an error shows."""
 
@@ -49,6 +53,8 @@ class PlainTypist(Typist):
 
     _base = ""
     """What stood before the cursor when nothing was typed yet."""
+    _before = ""
+    """What stood left of the cursor then, prompt and all."""
     _again = False
     """Whether Enter was pressed a second time."""
     _enter_at = 0
@@ -63,7 +69,8 @@ class PlainTypist(Typist):
         try:
             async with self.keyboard:
                 await self._empty_composer()
-                self._base, self._again = self._left(), False
+                self._base = self._before = self._left()
+                self._again = False
                 self._tracker.prepare()
                 self._tracker.typing = typed
                 with self._or_abandon():
@@ -241,20 +248,36 @@ class PlainTypist(Typist):
     # -- cleaning up ---------------------------------------------------------------------------
 
     async def _given_up(self, step: str, typed: str, why: str = "") -> SendError:
+        """Erase the message, if it can be seen: not into what may be a question."""
         seen = self._seen()
+        reading, why = self._tracker, why or "the screen showed what looks like a question"
+        await self._driver.until(
+            lambda: reading.reading.dialog is None or self._driver.phase is Phase.BLOCKED,
+            CLEAR_LIMIT,
+        )
         error = await super()._given_up(step, typed, why)
-        return SendError(step, error.reason + seen) if error.reason == why else error
+        if error.reason != why:
+            return error
+        if not self._emptied(typed):
+            self._left_behind = typed
+            why += "; the message may still stand in the input line"
+        return SendError(step, why + seen)
 
     async def _empty_composer(self) -> None:
-        """Take out what somebody (or an interrupted turn) left in the line."""
+        """Take out what a message that failed, somebody, or an interrupted turn left in the line;
+        nothing is typed behind it."""
+        if left := self._left_behind:
+            await self._erase(left)
+            if not self._emptied(left):
+                raise SendError("check", f"{STUCK}{self._seen()}")
+            self._left_behind = ""
         self._base = self._left() if self._tracker.reading.composer is None else ""
         await self._driver.until(lambda: not self._draft(), REPAINT)  # the last message, mostly
         if draft := self._draft():
             log.warning("the input line held %d characters, which were removed", len(draft))
             await self._erase(draft)
             if self._draft():
-                why = f"the input line holds text that cannot be removed{self._seen()}"
-                raise SendError("check", why)
+                raise SendError("check", f"{STUCK}{self._seen()}")
 
     async def _erase(self, text: str) -> None:
         """By the key that erases a line, once a row, else by backspaces; both are harmless in an
@@ -263,13 +286,21 @@ class PlainTypist(Typist):
         kill = line.kill if line.canonical else b"\x15"
         for _ in range(text.count("\n") + 1):
             self._driver.write(kill)
-        if await self._driver.until(lambda: not self._draft(), CLEAR_LIMIT):
+        if await self._driver.until(lambda: self._emptied(text), CLEAR_LIMIT):
             return
         self._driver.write(b"\x7f" * (len(text) + 8))
-        await self._driver.until(lambda: not self._draft(), CLEAR_LIMIT)
+        await self._driver.until(lambda: self._emptied(text), CLEAR_LIMIT)
+
+    def _emptied(self, text: str) -> bool:
+        """Whether the line is seen to hold nothing; where no prompt shows, none of the text."""
+        if self._draft():
+            return False
+        if self._tracker.reading.composer is not None or self._left() == self._before:
+            return True
+        row = self._driver.frame.cursor[1]
+        rows = self._driver.frame.lines[max(0, row - text.count("\n") - 1) : row + 1]
+        shown = squeeze("".join(rows))
+        return not any(squeeze(line) in shown for line in text.split("\n") if line.strip())
 
     def tidy(self) -> None:
-        """Take a message out of the line that a question covered when it failed."""
-        if self._left_behind and self._draft() and not self._hindered():
-            self._driver.write(b"\x15")
-            self._left_behind = ""
+        """A message that a question covered when it failed is taken out before the next one."""

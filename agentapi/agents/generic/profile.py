@@ -19,7 +19,12 @@ from agentapi.agents.generic.dialog import (
     named_keys,
     whole_screen,
 )
-from agentapi.agents.generic.prompt import Prompt, ends_at_cursor, prompt_at
+from agentapi.agents.generic.prompt import (
+    Prompt,
+    ends_at_cursor,
+    prompt_at,
+    without_typed,
+)
 from agentapi.conversation.profile import AgentProfile, Composer, Reading
 from agentapi.model.conversation import Phase
 from agentapi.model.frames import Frame
@@ -105,6 +110,10 @@ class GenericProfile(AgentProfile):
         while kept and (not kept[-1] or kept[-1].startswith(ASIDE)):
             kept.pop()
         return kept
+
+    def without_typed(self, frame: Frame, typed: str, part: bool = False) -> Frame:
+        """Without the words at the cursor."""
+        return without_typed(frame, typed, part)
 
     def echoed(self, frame: Frame, reading: Reading, typed: str) -> bool:
         """Whether what was typed stands at the cursor."""

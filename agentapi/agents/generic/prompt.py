@@ -7,9 +7,9 @@ character goes, also where the program hides it and paints one of its own.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from agentapi.model.comparison import visible
+from agentapi.model.comparison import squeeze, visible
 from agentapi.model.frames import Frame
 
 SIDES = "│┃║|▌▐"
@@ -26,6 +26,9 @@ _DRAFT = re.compile(
     rf"[{BLANKS}{SIDES}]{{0,5}}(?:>>>|\.\.\.|[>❯›$┃])[{BLANKS}]{{1,2}}(?=[^{BLANKS}])"
 )
 """A short prompt, and words behind it."""
+_MORE = re.compile(rf"\.\.\.[{BLANKS}]{{1,2}}")
+"""Where an interpreter waits for more of what it was sent."""
+_BOX_ROW = re.compile(rf"[{BLANKS}]{{0,4}}[┃▌][{BLANKS}]{{1,2}}(?=[^{BLANKS}])")
 MAX_ROWS = 60
 """Rows that the words in an input box may take."""
 
@@ -53,11 +56,25 @@ def prompt_at(frame: Frame) -> Prompt | None:
     What stands right of the cursor does not count: it may be a placeholder."""
     row = frame.cursor[1]
     left = left_of_cursor(frame)
-    if _EMPTY.fullmatch(left):
+    if _MORE.fullmatch(left):
         return Prompt(row, "")
+    if _EMPTY.fullmatch(left):
+        return _in_box(frame, row) or Prompt(row, "")
     if found := _DRAFT.match(left):
         return Prompt(row, left[found.end() :].rstrip())
     return _begun_above(frame, left)
+
+
+def _in_box(frame: Frame, row: int) -> Prompt | None:
+    """The words above the cursor's empty row in a box whose rows all have the same side: only the
+    rest of a text."""
+    side = frame.lines[row].strip()[:1]
+    words: list[str] = []
+    top = row
+    while top > 0 and (found := _BOX_ROW.match(frame.lines[top - 1])) and found[0].strip() == side:
+        top -= 1
+        words.insert(0, frame.lines[top][found.end() :].rstrip())
+    return Prompt(top, "\n".join([*words, ""])) if words else None
 
 
 def _begun_above(frame: Frame, left: str) -> Prompt | None:
@@ -109,3 +126,32 @@ def ends_at_cursor(frame: Frame, typed: str) -> bool:
     shown = "".join(line.strip(BLANKS + SIDES) for line in (*above, left))
     wanted = visible(typed)[-END:]
     return bool(wanted) and visible(shown).endswith(wanted)
+
+
+def without_typed(frame: Frame, typed: str, part: bool = False) -> Frame:
+    """The frame as it was before `typed` (or, if `part`, as much of its beginning as shows so far)
+    stood before the cursor; the frame itself where it does not."""
+    row = frame.cursor[1]
+    places = [
+        (char, at, column)
+        for at in range(max(0, row - MAX_ROWS), row + 1)
+        for column, char in _words(left_of_cursor(frame) if at == row else frame.lines[at])
+    ]
+    shown = squeeze("".join(char for char, _, _ in places))
+    wanted = squeeze(typed)
+    shortest = 1 if part else len(wanted)
+    lengths = range(len(wanted), max(0, shortest - 1), -1)
+    length = next((n for n in lengths if shown.endswith(wanted[:n])), 0)
+    if not length:
+        return frame
+    _, top, column = places[-length]
+    lines = list(frame.lines)
+    lines[top : row + 1] = [lines[top][:column].rstrip(), *[""] * (row - top)]
+    return replace(frame, lines=tuple(lines), cursor=(column, top))
+
+
+def _words(line: str) -> list[tuple[int, str]]:
+    """The characters of a row, without blanks and the sides of a box, with their columns."""
+    start = len(line) - len(line.lstrip(BLANKS + SIDES))
+    bare = line.strip(BLANKS + SIDES)
+    return [(column, char) for column, char in enumerate(bare, start) if squeeze(char)]

@@ -202,6 +202,7 @@ PROMPTS = [
     ("  ┃  please do it@", "please do it"),
     ("❯ please do\n  it@", "please do\nit"),
     (" > please do it\n   @", "please do it"),
+    ("┃ please do\n┃ @", "please do\n"),
 ]
 
 
@@ -212,6 +213,27 @@ def test_a_prompt_is_where_the_cursor_stands(screen: str, text: str) -> None:
     assert reading.composer.text == text
     assert reading.transcript == 2
     assert reading.dialog is None
+
+
+def test_an_interpreter_that_waits_for_more_has_an_empty_prompt() -> None:
+    composer = read(">>> for i in range(3): print(i)\n... @").composer
+    assert composer is not None
+    assert composer.text == ""
+
+
+@pytest.mark.parametrize(
+    ("screen", "typed", "left"),
+    [
+        ("> hello@", "hello", "> @"),
+        ("> hel@", "hello", "> @"),
+        ("┃ one\n┃ two@ ┃\nkeys", "one\ntwo", "┃ @\n\nkeys"),
+        ("words\n> @", "hello", "words\n> @"),
+    ],
+)
+def test_a_screen_without_what_is_being_typed(screen: str, typed: str, left: str) -> None:
+    bare = PROFILE.without_typed(frame(screen), typed, part=True)
+    assert bare.cursor == frame(left).cursor
+    assert [line.rstrip() for line in bare.lines] == [line.rstrip() for line in frame(left).lines]
 
 
 @pytest.mark.parametrize(

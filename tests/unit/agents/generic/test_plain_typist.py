@@ -329,6 +329,91 @@ def test_a_message_that_looks_like_a_question_is_sent() -> None:
 
 
 @pytest.mark.parametrize(
+    "message", ["is it so? (yes/no)", "hello [y/N]", "press enter to continue", "Save? [Yes]:"]
+)
+def test_a_message_that_ends_like_a_question_is_sent(message: str) -> None:
+    """Also while its first letters show alone, and while it stands there after Enter."""
+
+    async def script(stage: Stage) -> None:
+        program = await ready(stage)
+
+        def key(data: bytes) -> None:
+            if data == b"\r":
+                stage.driver.feed(b"\r\n")
+                asyncio.get_running_loop().call_later(2, program.answer)
+                return
+            program.line = message[:-1]
+            program.paint()
+            asyncio.get_running_loop().call_later(1, program.key, data[-1:])
+
+        stage.driver.answer_to = key
+        await stage.driver.send(message)
+        await asyncio.sleep(4)
+        assert program.taken == [message]
+
+    stage = play(script, "custom")
+    assert stage.said()[-1] == f"You said: {message}"
+    assert "blocked" not in stage.phases()
+
+
+def test_a_question_that_opens_while_a_message_is_typed_gets_none_of_it() -> None:
+    async def script(stage: Stage) -> None:
+        program = await ready(stage)
+        stage.driver.answer_to = lambda data: stage.driver.feed(MENU)
+        with pytest.raises(SendError, match=r"(?s)a dialog opened.*Which\?"):
+            await stage.driver.send("One or Two, Which?")
+        assert stage.driver.written[-1] == b"One or Two, Which?"
+        stage.driver.answer_to = program.key
+        program.line = "One or Two, Which?"
+        program.paint()
+        await asyncio.sleep(1)
+        await stage.driver.send("next")
+        assert program.taken == ["next"]
+
+    play(script, "custom")
+
+
+@pytest.mark.parametrize("backspaces", [True, False])
+def test_all_rows_of_a_message_that_failed_are_erased_or_the_next_is_refused(
+    backspaces: bool,
+) -> None:
+    """In a box with a side at every row an empty row looks like an empty box."""
+
+    async def script(stage: Stage) -> None:
+        await ready(stage)
+        stage.driver.feed(BRACKETED + "\x1b[H\x1b[2J\u2503 ".encode())
+        rows: list[str] = []
+        taken: list[str] = []
+
+        def key(data: bytes) -> None:
+            text = data.decode()
+            if text.startswith("\x1b[200~"):
+                rows[:] = text[6:-6].split("\n")
+            elif text == "\r" and len(rows) == 1:
+                taken.append(rows.pop())
+            elif text == "\x15" and rows:
+                rows[-1] = ""
+            elif text.startswith("\x7f") and backspaces:
+                rows.clear()
+            shown = "\r\n".join(f"\u2503 {row}" for row in rows or [""])
+            stage.driver.feed(f"\x1b[H\x1b[2J{shown}".encode())
+
+        stage.driver.answer_to = key
+        with pytest.raises(SendError, match="did not take the message"):
+            await stage.driver.send("first line\nsecond")
+        assert bool(rows) is not backspaces
+        if backspaces:
+            await stage.driver.send("next")
+            assert taken == ["next"]
+        else:
+            with pytest.raises(SendError, match=r"cannot be removed.*Ctrl-U"):
+                await stage.driver.send("next")
+            assert rows == ["first line", ""]
+
+    play(script, "custom")
+
+
+@pytest.mark.parametrize(
     ("screen", "seconds"), [(b"", 30), (b"no prompt\r\n", 10), (b"Hello!\r\n> ", 0.5)]
 )
 def test_how_long_a_program_must_stand_still(
