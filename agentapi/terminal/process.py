@@ -24,6 +24,7 @@ from time import thread_time
 import ptyprocess
 
 from agentapi.processes import descriptors
+from agentapi.processes.busy import is_busy
 from agentapi.processes.orphans import own
 from agentapi.processes.strays import Strays, kill_session
 
@@ -271,6 +272,14 @@ class PtyProcess:
         interrupts = canonical and flags & termios.ISIG and keys[termios.VINTR] != b"\x00"
         interrupt = keys[termios.VINTR] if interrupts else b""
         return LineMode(canonical, echo, keys[termios.VKILL], interrupt)
+
+    def busy(self) -> bool:
+        """Whether what runs in the foreground is known not to wait for input."""
+        try:
+            group = os.tcgetpgrp(self._fd)
+        except OSError:  # it is gone
+            return False
+        return group > 0 and is_busy(group)
 
     # Life and death
 

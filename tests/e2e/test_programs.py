@@ -174,3 +174,21 @@ async def test_a_full_screen_program(servers: dict[str, Server]) -> None:
     await server.wait_for_screen("page line 150")
     await server.raw("q")
     assert await server.ended() == 0
+
+
+async def test_a_slow_start_without_a_word_is_waited_for(scratch: Path) -> None:
+    """A program that is known to do something else than to read is not ready."""
+    slow = 'echo loading...; sleep 14; echo Ready; while read -rp "> " line; do echo "$line"; done'
+    async with program(scratch, *BASH, "-c", slow) as server:
+        assert (await server.messages())[0][1] == "loading...\nReady"
+        assert server.statuses == ["running", "stable"]
+        assert await server.turn("hi") == "hi"
+
+
+async def test_an_interrupt_is_the_terminals_own(scratch: Path) -> None:
+    async with program(scratch, *BASH) as server:
+        assert await server.send("sleep 60") == Sent(200)
+        async with server.client.post(f"{server.url}/interrupt") as response:
+            assert response.status == 200
+            assert (await response.json())["phase"] == "idle"
+        assert await server.turn("echo back") == "back"

@@ -39,6 +39,11 @@ _AT_WORK = re.compile(r"^\W*[⠀-⣿]|\besc\b.*\b\d+ ?s\b|\binterrupt\b", re.IGN
 """The same words beside a spinner or a clock are the keys of a turn that is running."""
 _ENTER = re.compile(r"\bpress \W?(?:enter|return)\b", re.IGNORECASE)
 _ESCAPE = re.compile(r"\besc(?:ape)?\b", re.IGNORECASE)
+_ROW = re.compile(
+    r"^\W*(?P<choices>\w[\w ]*?(?: {3,}\w[\w ]*?)+)(?= {2,}(?:\S+ +\S+ {2,})*⇆ select)"
+)
+"""Choices side by side, before the keys that move between them (opencode)."""
+_REFUSAL = re.compile(r"^(?:reject|cancel|deny|no)\b", re.IGNORECASE)
 _RULE = re.compile(r"^[─━═╌┄▄▀╭╮╰╯┌┐└┘├┤┬┴┼]{8,}$")
 _KINDS = (
     ("trust", "trust"),
@@ -261,11 +266,20 @@ def _choices(options: Sequence[_Option], keys: str) -> tuple[Choice, ...]:
         digit = option.number if len(option.number) == 1 else ""
         label, _, more = option.label.partition("   ")
         found.append(Choice(str(place + 1), label.strip(), digit or f"{arrows}\r", more.strip()))
+    if not options and (row := _ROW.match(keys)):
+        return _in_a_row(re.split(r" {3,}", row["choices"]))
     if not options and _ENTER.search(keys):
         found.append(Choice("enter", "Enter", "\r"))
     if _ESCAPE.search(keys) and not any(_ESCAPE.search(one.label) for one in found):
         found.append(Choice("esc", "Cancel", "\x1b"))
     return tuple(found)
+
+
+def _in_a_row(labels: Sequence[str]) -> tuple[Choice, ...]:
+    """Which of them is marked shows by its colour alone, which is not in a frame: Enter takes the
+    first one, as the question opens, and Esc refuses."""
+    refusal = next((label for label in labels if _REFUSAL.match(label)), "Cancel")
+    return Choice("1", labels[0], "\r"), Choice("esc", refusal, "\x1b")
 
 
 def kind_of(words: str) -> str:

@@ -12,7 +12,8 @@ from typing import Protocol
 
 from agentapi.conversation.profile import AgentProfile
 from agentapi.conversation.tracker import Tracker
-from agentapi.model.conversation import STARTUP_DIALOGS, Phase
+from agentapi.model.conversation import STARTUP_DIALOGS, Dialog, Phase
+from agentapi.model.errors import SendError
 from agentapi.terminal import LineMode
 
 INTERRUPT_AGAIN = 1.0
@@ -51,8 +52,11 @@ class Stopper:
         self._program = program
 
     async def interrupt(self) -> None:
-        """End the turn, if there is one, and return when its end was told or is not to be had."""
+        """End the turn, if there is one, and return when its end was told or is not to be had.
+
+        Raises `SendError` when a question of it stays open."""
         program = self._program
+        asked = program.tracker.state.dialog
         refused = 0
         while refused < REFUSALS and program.phase is Phase.BLOCKED and await self._refuse():
             refused += 1
@@ -66,6 +70,8 @@ class Stopper:
                 await program.until(self._stopped, INTERRUPT_LIMIT)
         elif refused:
             await program.until(program.told_over, INTERRUPT_LIMIT)
+        elif asked is not None and self._is_of_turn(asked):
+            raise SendError("interrupt", f"the question stays open: {asked.title}")
 
     def _stopped(self) -> bool:
         """A question that opens in the same moment is a stop, too."""
@@ -75,6 +81,12 @@ class Stopper:
         """Some programs want the key twice, and say so for a second (`esc again to interrupt`)."""
         return self._stopped() or self._program.tracker.asks_again
 
+    def _is_of_turn(self, asked: Dialog) -> bool:
+        """Whether that question of a program without known looks is still open, in a turn."""
+        now, program = self._program.tracker.state.dialog, self._program
+        turn = program.tracker.fusion.started and asked.kind not in STARTUP_DIALOGS
+        return turn and not program.profile.has_composer and now is not None and now.id == asked.id
+
     async def _refuse(self) -> bool:
         """Refuse the open question of a turn, and see what becomes of the turn. One of the start
         (trust, login) belongs to none, and the key might end the agent, as it might on a screen
@@ -82,7 +94,9 @@ class Stopper:
         program = self._program
         await program.rest()
         dialog = program.tracker.state.dialog
-        if dialog is None or not dialog.choices or dialog.kind in STARTUP_DIALOGS:
+        if dialog is None or dialog.kind in STARTUP_DIALOGS:
+            return False
+        if not dialog.choices and not self._terminals_key:
             return False
         if not program.tracker.fusion.started:
             return False
@@ -96,5 +110,9 @@ class Stopper:
         """The agent's key; of a program of which nothing is known the terminal's own one, where
         that would interrupt it."""
         profile = self._program.profile
-        own = b"" if profile.has_composer else self._program.line_mode.interrupt
-        self._program.write(own or profile.interrupt_key.encode())
+        self._program.write(self._terminals_key or profile.interrupt_key.encode())
+
+    @property
+    def _terminals_key(self) -> bytes:
+        known = self._program.profile.has_composer
+        return b"" if known else self._program.line_mode.interrupt

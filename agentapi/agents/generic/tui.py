@@ -23,7 +23,7 @@ from agentapi.agents.generic.typist import Typist
 from agentapi.conversation.profile import AgentProfile
 from agentapi.conversation.recorded import RecordedTurns
 from agentapi.conversation.status import Evidence, Source
-from agentapi.conversation.tracker import Said, Tracker
+from agentapi.conversation.tracker import BLANK_QUIET, Said, Tracker
 from agentapi.model.conversation import Dialog, Level, Phase, PhaseState
 from agentapi.model.errors import SendError
 from agentapi.model.events import (
@@ -76,6 +76,8 @@ ANSWER_LIMIT = 5.0
 UNREADABLE = 0.8
 """Seconds for which a program's word that it is blocked waits for a question that can be read:
 claude says so before it has painted it."""
+BUSY_LOOK = 1.0
+"""Seconds between two looks at a silent program that is known not to wait for input."""
 ASKING = 0.3
 """Seconds for which what looks like a question must stand, where an agent's looks are not known."""
 
@@ -552,9 +554,19 @@ class TuiDriver:
         return self._quiet_for
 
     def _fell_quiet(self) -> None:
+        if self._awaited():
+            self._quiet.again(BUSY_LOOK)
+            return
         line = self.line_mode
         self.tracker.fell_quiet(self._quiet_for, keys=not (line.canonical and line.echo))
         self._evaluate()
+
+    def _awaited(self) -> bool:
+        """Whether a program without a prompt is at work without a word: it is waited for."""
+        if self.profile.has_composer or self.tracker.reading.composer is not None:
+            return False
+        silent = asyncio.get_running_loop().time() - max(self._shown_at, self._began)
+        return silent < BLANK_QUIET and self._process is not None and self._process.busy()
 
     def _dialog_stood(self) -> None:
         self.tracker.dialog_stood()

@@ -121,7 +121,7 @@ DIALOGS = {
         "command",
         ["Yes", "No, and tell Copilot what to do differently (Esc to stop)"],
     ),
-    "opencode command, its keys cut": (OPENCODE_COMMAND, "command", []),
+    "opencode command, its keys cut": (OPENCODE_COMMAND, "command", ["Allow once", "Reject"]),
     "auggie login": (AUGGIE_LOGIN, "login", ["Enter"]),
 }
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from agentapi.model.errors import Busy, DialogOpen
+from agentapi.model.errors import Busy, DialogOpen, SendError
 from agentapi.terminal import LineMode
 from tests.support.stage import Detached, Stage, play
 
@@ -231,5 +231,19 @@ def test_a_terminal_that_interrupts_its_program_does_so(
         await stage.driver.interrupt()
         assert stage.driver.written[-1] == key
         assert stage.phases()[-1] == "idle"
+
+    play(script, "custom")
+
+
+def test_an_interrupt_that_leaves_the_question_open_says_so() -> None:
+    async def script(stage: Stage) -> None:
+        stage.driver.feed(b"> ")
+        await asyncio.sleep(1)
+        stage.driver.feed(f"\x1b[H\x1b[2J{LIST}Which? ".encode())
+        await asyncio.sleep(3)
+        assert stage.phases()[-1] == "blocked"
+        with pytest.raises(SendError, match="stays open: Choose a model") as refused:
+            await stage.driver.interrupt()
+        assert refused.value.step == "interrupt"
 
     play(script, "custom")
