@@ -78,7 +78,9 @@ class GenericProfile(AgentProfile):
 
     def asks_when_quiet(self, frame: Frame, known: Collection[str]) -> bool:
         """Whether what stands at the cursor wants an answer, if the screen goes no further."""
-        return line_asks(frame) or menu_at_prompt(frame, known)
+        if prompt_at(frame) is None:
+            return line_asks(frame)
+        return menu_at_prompt(frame, known)  # its words may be a draft that ends like a question
 
     def quiet_question(self, frame: Frame, known: Collection[str], keys: bool) -> Reading | None:
         """The question of a screen that stands still; see `asking`."""
