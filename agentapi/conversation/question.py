@@ -14,7 +14,16 @@ PATCH = "apply_patch"
 _CHANGED = re.compile(r"^[+-](?!\+\+ |-- )(.*)$", re.MULTILINE)
 """A line that a diff adds or takes away, not the name of a file."""
 _FENCE = re.compile(r"`{3,}")
-_KEY_NAMES = {"\x1b": "esc", "\r": "enter", " ": "space"}
+_KEY = re.compile(r"\x1b\[[A-D]|[\x1b\r ]|[^\x1b\r ]+")
+_KEY_NAMES = {
+    "\x1b": "esc",
+    "\r": "enter",
+    " ": "space",
+    "\x1b[A": "up",
+    "\x1b[B": "down",
+    "\x1b[C": "right",
+    "\x1b[D": "left",
+}
 
 
 def exact_patch(items: Iterable[Item]) -> str:
@@ -75,8 +84,13 @@ def _choice(number: int, choice: Choice) -> str:
     if choice.description:
         line += f" – {choice.description}"
     if choice.key and choice.key != str(number):
-        line += f" (`{_KEY_NAMES.get(choice.key, choice.key)}`)"
+        line += f" (`{_named(choice.key)}`)"
     return line
+
+
+def _named(keys: str) -> str:
+    """Keys by their names: none of them stands in a text as the character that it sends."""
+    return " ".join(_KEY_NAMES.get(key, key) for key in _KEY.findall(keys))
 
 
 def _fenced(text: str, language: str = "") -> str:

@@ -47,6 +47,8 @@ _WIDE_EDGE = re.compile(r"^.?[▄─━═▀]{60,}.?$")
 ASIDE = " " * 40
 GAP = 5
 """Blank rows that no conversation has in its middle."""
+FAR = 20
+"""Blank rows between a conversation and what a program keeps at the foot of a tall screen."""
 BOX_ROWS = 6
 """Rows without a blank one that an input box may have above its prompt."""
 STATUS_ROWS = 3
@@ -139,8 +141,8 @@ def box_top(lines: Sequence[str], prompt: int) -> int:
 
 
 def without_furniture(lines: Sequence[str], edge: re.Pattern[str]) -> list[str]:
-    """Lines without the edge of a box at their end, without what stands below a gap of blank rows
-    there, and without such gaps."""
+    """Lines without the edge of a box at their end, without what stands far below the rest,
+    and without gaps of blank rows: the words below a shorter gap are the answer's."""
     kept = list(lines)
     while kept and edge.match(kept[-1]):
         kept.pop()
@@ -160,7 +162,7 @@ def _last_gap(lines: Sequence[str]) -> tuple[int, int] | None:
     end = len(lines)
     for row in range(len(lines) - 1, -1, -1):
         if lines[row]:
-            if end - row > GAP:
+            if end - row > FAR:
                 return row + 1, end
             end = row
     return None

@@ -312,6 +312,10 @@ def test_the_surroundings_of_an_input_box_are_not_said() -> None:
     assert PROFILE.clean(["an answer", *[""] * 900, "~/work"], {}) == ["an answer"]
 
 
+def test_words_below_a_run_of_blank_rows_are_kept() -> None:
+    assert PROFILE.clean(["a", *[""] * 8, "b"], {}) == ["a", *[""] * 5, "b"]
+
+
 @pytest.mark.parametrize(
     "answer", [["┌──┐", "│ a│", "└──┘"], ["a", "──────────"], ["a", "", "", "b"], ["> a", "5 > 3"]]
 )

@@ -21,6 +21,7 @@ CHOICES = (
     Choice("2", "Always", "2", "for this folder"),
     Choice("cancel", "No", "\x1b"),
     Choice("4", "In the terminal only", ""),
+    Choice("5", "The one below", "\x1b[B\x1b[B\r"),
 )
 
 
@@ -33,7 +34,8 @@ def test_everything_that_a_dialog_says_is_in_its_text() -> None:
         "1. Yes, proceed (`y`)\n"
         "2. Always – for this folder\n"
         "3. No (`esc`)\n"
-        "4. In the terminal only"
+        "4. In the terminal only\n"
+        "5. The one below (`down down enter`)"
     )
 
 
