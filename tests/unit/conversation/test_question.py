@@ -102,3 +102,9 @@ def test_only_the_last_turn_is_looked_at() -> None:
     newest_first: Iterator[Item] = iter([PATCH, STARTED, PATCH, STARTED])
     assert exact_patch(newest_first) == PATCH.command
     assert list(newest_first) == [PATCH, STARTED]
+
+
+def test_keys_are_named_and_not_written_as_they_are() -> None:
+    choices = (Choice("1", "Two", "\x1b[B\x1b[B\r"), Choice("no", "No", "no\r"))
+    text = question_text(Dialog("d", "other", "Which?", choices=choices))
+    assert text == "Which?\n\n1. Two (`down down enter`)\n2. No (`no enter`)"
