@@ -29,6 +29,8 @@ _DRAFT = re.compile(
 _MORE = re.compile(rf"\.\.\.[{BLANKS}]{{1,2}}")
 """Where an interpreter waits for more of what it was sent."""
 _BOX_ROW = re.compile(rf"[{BLANKS}]{{0,4}}[┃▌][{BLANKS}]{{1,2}}(?=[^{BLANKS}])")
+_NAMED = re.compile(r"(?:In \[\d+\]|you|user|human|me): ", re.IGNORECASE)
+"""The prompts of IPython and of chat programs: whose turn it is. Others are questions."""
 MAX_ROWS = 60
 """Rows that the words in an input box may take."""
 
@@ -60,7 +62,7 @@ def prompt_at(frame: Frame) -> Prompt | None:
         return Prompt(row, "")
     if _EMPTY.fullmatch(left):
         return _in_box(frame, row) or Prompt(row, "")
-    if found := _DRAFT.match(left):
+    if found := _DRAFT.match(left) or _NAMED.match(left):
         return Prompt(row, left[found.end() :].rstrip())
     return _begun_above(frame, left)
 

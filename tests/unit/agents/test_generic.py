@@ -321,3 +321,15 @@ def test_words_below_a_run_of_blank_rows_are_kept() -> None:
 )
 def test_an_answer_is_kept(answer: list[str]) -> None:
     assert PROFILE.clean(answer, {}) == answer
+
+
+@pytest.mark.parametrize("prompt", ["You: ", "In [12]: ", "user: "])
+def test_whose_turn_it_is_may_be_the_prompt(prompt: str) -> None:
+    for words in ("", "is it so?"):
+        reading = read(f"Hello!\n{prompt}{words}@")
+        assert reading.composer is not None
+        assert reading.composer.text == words
+
+
+def test_another_word_that_is_asked_for_is_no_prompt() -> None:
+    assert read("Hello!\nName: @").composer is None
