@@ -113,7 +113,11 @@ def choice(dialog: dict[str, Any], label: str) -> dict[str, str]:
 
 
 async def ask(talk: Talk, prompt: str) -> dict[str, Any]:
-    """Bring up a dialog; a message is refused while it is open."""
+    """Bring up a dialog; a message is refused while it is open. What a failed test left open on the
+    shared server is refused first."""
+    if await talk.server.phase() == "blocked":
+        await talk.server.post("/interrupt", {})
+        await talk.server.until(lambda: talk.server.phases[-1].phase == "idle", "idle")
     since = len(talk.server.statuses)
     assert await talk.server.send(prompt) == Sent(200)
     await talk.server.wait_status("running", "stable", since=since)
