@@ -18,9 +18,10 @@ _BEHIND = re.compile(r"\d?\d:\d\d(?:[AaPp][Mm])?$")
 """What may stand behind them: the time."""
 _PASTED = re.compile(r"\[Past\w*\b.*\]")
 """What a program shows of a long paste."""
-_SIDES = "│┃║|▌▐"
+SIDES = "│┃║|▌▐"
+"""What a box has at its sides, and a scroll bar."""
 _SCROLL_BAR = "┃█▐"
-_EDGES = f"{_SIDES}▀▄╹╻▔▁ "
+_EDGES = f"{SIDES}▀▄╹╻▔▁ "
 """What the box of an echo is drawn with."""
 _NO_WORDS = re.compile(r"[\W_]*")
 
@@ -194,7 +195,7 @@ def _echo_end(
         seen = line
     else:
         return None
-    seen = _BEHIND.sub("", seen.strip(_SIDES)) or seen
+    seen = _BEHIND.sub("", seen.strip(SIDES)) or seen
     if not seen:
         return None
     if _PASTED.fullmatch(seen):
@@ -211,7 +212,7 @@ def _echo_end(
 def _longer(seen: str, line: str, wanted: str) -> str:
     """What was seen of the words, with the next row, which may have a sign of its own."""
     rest = wanted[len(seen) :]
-    bare = line.strip(_SIDES)
+    bare = line.strip(SIDES)
     before = _BEFORE.match(bare)
     for text in (line, bare, bare[before.end() :] if before else bare):
         if rest.startswith(text):

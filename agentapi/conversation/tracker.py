@@ -222,6 +222,8 @@ class Tracker:
         """Whether the question is gone without the words of ours that stand at the cursor: those
         that are being typed, or the whole message that was, behind its prompt."""
         words, part = self.typing or self._typed, bool(self.typing)
+        if not words:
+            return False
         bare = self.profile.read(self.profile.without_typed(frame, words, part))
         return bare.dialog is None and (part or bare.composer is not None)
 

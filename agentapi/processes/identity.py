@@ -16,6 +16,8 @@ from pathlib import Path
 from signal import Signals, pidfd_send_signal
 from types import TracebackType
 
+from agentapi.processes.tree import stat_of
+
 _TO_GROUP = 1 << 2
 """PIDFD_SIGNAL_PROCESS_GROUP (pidfd_send_signal(2)), of Linux 6.9."""
 _LISTENS = "0A"
@@ -82,12 +84,8 @@ def mark(pid: int) -> str:
 def start_time(pid: int) -> int:
     """When a process started, in clock ticks since the boot; 0 when there is none of that number,
     or it waits to be reaped."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return 0
-    fields = stat.rpartition(")")[2].split()
-    return 0 if fields[0] == "Z" else int(fields[19])
+    stat = stat_of(pid)
+    return 0 if stat is None or stat.state == "Z" else stat.started
 
 
 def describe(pid: int) -> str:

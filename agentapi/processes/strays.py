@@ -12,10 +12,10 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 from agentapi.processes.identity import Process, start_time
+from agentapi.processes.tree import everybody, pids
 
 
 class Strays:
@@ -57,10 +57,10 @@ class Strays:
 def kill_session(session: int) -> None:
     """SIGKILL whatever still belongs to the session of a program that ended but is not reaped
     (its number cannot have been given to another one)."""
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != session:
+    for pid in pids():
+        if pid != session:
             with contextlib.suppress(OSError):
-                _kill_member(int(entry.name), session)
+                _kill_member(pid, session)
 
 
 def _kill_member(pid: int, session: int) -> None:
@@ -77,11 +77,11 @@ def strays(group: int, spare: Callable[[int], bool], adopts: bool = False) -> di
     children: dict[int, list[int]] = {}
     members: set[int] = set()
     times = {}
-    for pid, parent, its_group, started in _processes():
-        times[pid] = started
-        children.setdefault(parent, []).append(pid)
-        if its_group == group:
-            members.add(pid)
+    for process in everybody():
+        times[process.pid] = process.started
+        children.setdefault(process.parent, []).append(process.pid)
+        if process.group == group:
+            members.add(process.pid)
     found: set[int] = set()
     waiting = list(members - {group} if adopts else members)
     while waiting:
@@ -90,13 +90,3 @@ def strays(group: int, spare: Callable[[int], bool], adopts: bool = False) -> di
                 found.add(child)
                 waiting.append(child)
     return {pid: times[pid] for pid in found - members}
-
-
-def _processes() -> Iterator[tuple[int, int, int, int]]:
-    """(pid, parent, process group, start time) of every process (proc_pid_stat(5))."""
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                # The command's name, in parentheses, may hold blanks and parentheses itself.
-                fields = (entry / "stat").read_bytes().rpartition(b")")[2].split()
-                yield int(entry.name), int(fields[1]), int(fields[2]), int(fields[19])

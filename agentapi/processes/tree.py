@@ -21,6 +21,8 @@ class Stat:
     started: int
     """Clock ticks from the boot: with the pid, this names a process for good."""
     parent: int = field(compare=False)
+    group: int = field(compare=False)
+    """The process group."""
     session: int = field(compare=False)
     """The pid of the session's leader."""
     name: str = field(compare=False)
@@ -38,6 +40,7 @@ def parse_stat(text: bytes) -> Stat:
             pid=int(pid),
             started=int(fields[19]),
             parent=int(fields[1]),
+            group=int(fields[2]),
             session=int(fields[3]),
             name=name.decode("utf-8", "replace"),
             state=fields[0].decode("ascii"),
@@ -61,6 +64,11 @@ def pids(proc: Path = PROC) -> list[int]:
     except OSError:
         return []
     return sorted((int(name) for name in names if name.isdigit()), reverse=True)
+
+
+def everybody(proc: Path = PROC) -> Iterator[Stat]:
+    """All processes that we see."""
+    return (stat for pid in pids(proc) if (stat := stat_of(pid, proc)) is not None)
 
 
 class Family:
@@ -126,8 +134,7 @@ def children(root: int, proc: Path = PROC) -> list[Stat]:
         found = (stat_of(int(pid), proc) for text in lists for pid in text.split())
         return [stat for stat in found if stat is not None]
     # A kernel without these lists (CONFIG_PROC_CHILDREN).
-    every = (stat_of(pid, proc) for pid in pids(proc))
-    return [stat for stat in every if stat is not None and stat.parent == root]
+    return [stat for stat in everybody(proc) if stat.parent == root]
 
 
 def descendants(

@@ -9,6 +9,6 @@ DEFAULT_SESSION_FILE = "~/.codex-module/.codex-task-session"
 """Which session belongs to which folder."""
 
 
-def codex_home() -> Path:
-    """The folder of this process's Codex."""
-    return Path(os.environ.get("CODEX_HOME") or "~/.codex").expanduser().absolute()
+def codex_home(given: Path | None = None) -> Path:
+    """The folder that is given, else that of this process's Codex."""
+    return Path(given or os.environ.get("CODEX_HOME") or "~/.codex").expanduser().absolute()

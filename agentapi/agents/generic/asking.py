@@ -15,11 +15,12 @@ from agentapi.agents.generic.dialog import (
     ScreenQuestion,
     kind_of,
     numbered,
+    paragraph_top,
     top_of,
     whole_screen,
     yes_or_no,
 )
-from agentapi.agents.generic.prompt import BLANKS, left_of_cursor, prompt_at
+from agentapi.agents.generic.prompt import BLANKS, Prompt, left_of_cursor, prompt_at
 from agentapi.model.conversation import Choice, Dialog
 from agentapi.model.frames import Frame
 
@@ -41,25 +42,22 @@ def line_asks(frame: Frame) -> bool:
     return bool(left.strip(BLANKS)) and not any(below) and bool(_ASKS.fullmatch(left))
 
 
-def menu_at_prompt(frame: Frame, known: Collection[str]) -> bool:
-    """Whether the cursor stands in an empty prompt right below a numbered list, which is no answer:
-    no message was sent yet at this prompt (`known` holds those where one was)."""
+def may_ask(frame: Frame, known: Collection[str]) -> bool:
+    """Whether what stands at the cursor wants an answer, if the screen goes no further. At a prompt
+    only a menu does (`known`: see `_is_menu`): its words may be a draft that ends so."""
     prompt = prompt_at(frame)
-    if prompt is None or prompt.text or any(frame.lines[prompt.row + 1 :]):
-        return False
-    return left_of_cursor(frame).strip() not in known and len(_list_above(frame)) > 1
+    return line_asks(frame) if prompt is None else _is_menu(frame, prompt, known)
 
 
 def asked_when_quiet(frame: Frame, known: Collection[str], keys: bool) -> ScreenQuestion | None:
     """The question that a quiet screen ends with. `keys`: the program takes single keys and never
     showed a prompt."""
-    prompt = prompt_at(frame)
-    asks = line_asks(frame)
     options = _list_above(frame)
-    below = any(frame.lines[frame.cursor[1] + 1 :])
-    if prompt is not None:
-        return _question(frame, options) if menu_at_prompt(frame, known) else None
-    if asks or (len(options) > 1 and not below):
+    if may_ask(frame, known):
+        return _question(frame, options)
+    if prompt_at(frame) is not None:
+        return None
+    if len(options) > 1 and not any(frame.lines[frame.cursor[1] + 1 :]):
         return _question(frame, options)
     return whole_screen(frame, "") if keys and any(frame.lines) else None
 
@@ -75,6 +73,14 @@ def answer_begun(then: Frame, now: Frame) -> str | None:
         return None
     left = left_of_cursor(now)
     return left[len(before) :].strip() if left.startswith(before) else None
+
+
+def _is_menu(frame: Frame, prompt: Prompt, known: Collection[str]) -> bool:
+    """Whether the prompt is empty and right below a numbered list, which is no answer: no message
+    was sent yet at this prompt (`known` holds those where one was)."""
+    if prompt.text or any(frame.lines[prompt.row + 1 :]):
+        return False
+    return left_of_cursor(frame).strip() not in known and len(_list_above(frame)) > 1
 
 
 def _list_above(frame: Frame) -> list[tuple[int, str, str]]:
@@ -99,7 +105,7 @@ def _question(frame: Frame, options: Sequence[tuple[int, str, str]]) -> ScreenQu
     row = frame.cursor[1]
     line = left_of_cursor(frame).strip()
     first = options[0][0] if options else row
-    top = top_of(frame.lines, first) if options else _paragraph(frame.lines, row)
+    top = top_of(frame.lines, first) if options else paragraph_top(frame.lines, row)
     words = [text.strip() for text in frame.lines[top:first] if text.strip()]
     if options:
         asking = [word for word in words if word.endswith(("?", ":"))] or words[-1:] or [line]
@@ -116,10 +122,3 @@ def _question(frame: Frame, options: Sequence[tuple[int, str, str]]) -> ScreenQu
     text = "\n".join([*frame.lines[top:row], frame.lines[row]]).strip("\n")
     kind = kind_of("\n".join((*words, line)))
     return ScreenQuestion(top, Dialog("", kind, title, reason, choices=choices), text)
-
-
-def _paragraph(lines: Sequence[str], row: int) -> int:
-    top = row
-    while top > 0 and lines[top - 1].strip():
-        top -= 1
-    return top

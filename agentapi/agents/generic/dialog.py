@@ -12,7 +12,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from agentapi.agents.generic.prompt import BLANKS, SIDES, Prompt, left_of_cursor
+from agentapi.agents.generic.prompt import BLANKS, Prompt, left_of_cursor
+from agentapi.conversation.plain import SIDES
 from agentapi.model.conversation import Choice, Dialog
 from agentapi.model.frames import Frame
 
@@ -92,7 +93,7 @@ def answers_in_line(frame: Frame) -> ScreenQuestion | None:
     found = _ANSWERS.match(line)
     if found is None or any(frame.lines[row + 1 :]):
         return None
-    top = _paragraph(frame.lines, row)
+    top = paragraph_top(frame.lines, row, HEAD)
     title = found["asked"].strip()
     above = "\n".join(text.strip() for text in frame.lines[top:row])
     choices = yes_or_no(title)
@@ -299,10 +300,10 @@ def top_of(lines: Sequence[str], first: int) -> int:
     return _top(lines, [_inside(line) for line in lines], first)
 
 
-def _paragraph(lines: Sequence[str], row: int) -> int:
-    """Up to a blank line."""
+def paragraph_top(lines: Sequence[str], row: int, most: int | None = None) -> int:
+    """The first row of the paragraph that row `row` ends, or of its last `most` rows above that."""
     top = row
-    while top > 0 and lines[top - 1].strip() and row - top < HEAD:
+    while top > 0 and lines[top - 1].strip() and (most is None or row - top < most):
         top -= 1
     return top
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from agentapi.agents.generic.prompt import BLANKS, END, SIDES
+from agentapi.agents.generic.prompt import BLANKS, END
 from agentapi.agents.generic.typist import (
     BEGIN_LIMIT,
     CLEAR_LIMIT,
@@ -18,6 +18,7 @@ from agentapi.agents.generic.typist import (
     TAKEN_LIMIT,
     Typist,
 )
+from agentapi.conversation.plain import SIDES
 from agentapi.conversation.status import Source
 from agentapi.model.comparison import squeeze
 from agentapi.model.conversation import Choice, Dialog, Phase

@@ -9,8 +9,7 @@ from dataclasses import replace
 from agentapi.agents.generic.asking import (
     answer_begun,
     asked_when_quiet,
-    line_asks,
-    menu_at_prompt,
+    may_ask,
 )
 from agentapi.agents.generic.dialog import (
     ScreenQuestion,
@@ -80,9 +79,7 @@ class GenericProfile(AgentProfile):
 
     def asks_when_quiet(self, frame: Frame, known: Collection[str]) -> bool:
         """Whether what stands at the cursor wants an answer, if the screen goes no further."""
-        if prompt_at(frame) is None:
-            return line_asks(frame)
-        return menu_at_prompt(frame, known)  # its words may be a draft that ends like a question
+        return may_ask(frame, known)
 
     def quiet_question(self, frame: Frame, known: Collection[str], keys: bool) -> Reading | None:
         """The question of a screen that stands still; see `asking`."""

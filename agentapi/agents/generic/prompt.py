@@ -9,11 +9,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
+from agentapi.conversation.plain import SIDES
 from agentapi.model.comparison import squeeze, visible
 from agentapi.model.frames import Frame
 
-SIDES = "│┃║|▌▐"
-"""What a box has at its sides, and a scroll bar."""
 BLANKS = " \xa0"
 
 _SIGN = r"(?:[>❯›$#→]|(?<!\d)%)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from agentapi.agents.registry import profile_for
 from agentapi.model.conversation import Phase
+from agentapi.model.errors import DialogOpen
 from agentapi.model.events import PhaseChanged, UserText
 from agentapi.terminal import Emulator
 from tests.support.agent_looks import LOOKS, composer_rows
@@ -29,6 +31,11 @@ def of(*scenarios: str) -> pytest.MarkDecorator:
     """The recordings of these scenarios, of every agent."""
     paths = [path for path in CASTS if path.stem in scenarios]
     return pytest.mark.parametrize("path", paths, ids=name)
+
+
+OPEN = ("trust-open", "approval-open")
+OTHERS = {path.stem for path in CASTS} - set(OPEN)
+KINDS = {"trust-open": "trust", "approval-open": "command"}
 
 
 def played(path: Path) -> Replayed:
@@ -124,3 +131,32 @@ def test_no_dialog_stays_in_a_message(path: Path) -> None:
     [answer] = answers(played(path))
     assert LOOKS[path.parent.name].asks not in answer
     assert "command has finished" in answer
+
+
+def test_there_are_recordings() -> None:
+    assert {path.parent.name for path in CASTS} == {"claude", "copilot", "gemini", "opencode"}
+    assert len([path for path in CASTS if path.stem in OPEN]) == 7
+
+
+@of(*OPEN)
+def test_what_an_agent_asks_is_known_and_refuses_a_message(path: Path) -> None:
+    driver = played(path).driver
+    state = driver.tracker.state
+    assert state.phase is Phase.BLOCKED
+    assert state.dialog is not None
+    assert state.dialog.kind == KINDS[path.stem]
+    with pytest.raises(DialogOpen) as refused:
+        asyncio.run(driver.send("tell me your name"))
+    assert ("trust" if "trust" in path.stem else "touch made") in refused.value.text
+
+
+@of(*OTHERS)
+def test_an_agent_that_waits_for_a_prompt_is_idle(path: Path) -> None:
+    done = played(path)
+    reading = done.driver.tracker.reading
+    assert done.phases[-1] == "idle", done.phases
+    assert reading.dialog is None
+    assert reading.composer is not None
+    assert reading.composer.text == ("hello there" if path.stem == "typed" else "")
+    asked = "blocked" in done.phases
+    assert asked is path.stem.startswith(("approval", "trust"))

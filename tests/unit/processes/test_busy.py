@@ -38,6 +38,6 @@ def test_what_is_known_not_to_wait(
         [*((*one, GROUP) for one in processes), (*READS, GROUP + 1)], 70
     ):
         (folder := tmp_path / str(pid)).mkdir()
-        (folder / "stat").write_text(f"{pid} (a) name) {state} 1 {group} 1 0\n")
+        (folder / "stat").write_text(f"{pid} (a) name) {state} 1 {group} 1{' 0' * 20}\n")
         (folder / "wchan").write_text(place)
     assert is_busy(GROUP, tmp_path) is busy

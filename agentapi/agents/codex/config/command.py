@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from agentapi.agents.codex.home import codex_home as home_of_codex
+
 if TYPE_CHECKING:
     from agentapi.agents.codex.config.config import ConfigPlan
 
@@ -96,7 +98,7 @@ def configure(
         plan_config,
     )
 
-    home = (codex_home or Path.home() / ".codex").expanduser().absolute()
+    home = home_of_codex(codex_home)
     options = ConfigOptions(codex_home=home, gateway=gateway or "", **given)
     try:
         program = find_codex(codex)

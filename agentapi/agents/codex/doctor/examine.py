@@ -12,13 +12,14 @@ from agentapi.agents.codex.doctor.node import check_node
 from agentapi.agents.codex.doctor.program import check_config, effective_config, look_for_codex
 from agentapi.agents.codex.doctor.requirements import check_requirements
 from agentapi.agents.codex.doctor.sandbox import check_sandbox
+from agentapi.agents.codex.home import codex_home
 from agentapi.agents.offers.doctor import Examination
 from agentapi.model.finding import Finding, note
 
 
 def examine(given: Mapping[str, Any], environment: Mapping[str, str], workdir: Path) -> Examination:
     """What there is to say, the findings made one by one as they are asked for."""
-    home = (given["codex_home"] or Path.home() / ".codex").expanduser().absolute()
+    home = codex_home(given["codex_home"])
     session_file: Path = given["session_file"].expanduser().absolute()
     return Examination(
         findings=_findings(given["codex"], home, environment, workdir),
