@@ -116,6 +116,7 @@ try:
     print("memory is open", flush=True)
 except OSError:
     print("memory is closed", flush=True)
+sys.stdin.read()  # the server would end with it
 """
 
 

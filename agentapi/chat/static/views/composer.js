@@ -1,7 +1,7 @@
 // What stands below the messages: a text field while the user writes, or the control mode.
 
 import { ApiError, sendMessage } from "../api.js";
-import { html, useEffect, useLayoutEffect, useRef, useState } from "../html.js";
+import { html, useLayoutEffect, useRef, useState } from "../html.js";
 import { tab } from "../memory.js";
 import { Control } from "./control.js";
 import { Icon } from "./icons.js";
@@ -170,7 +170,7 @@ function AttachButton({ onFiles }) {
 /** The text that is being written, kept over a reload. */
 function useDraft(api) {
   const [text, setText] = useState(() => tab.read(`draft ${api}`) ?? "");
-  useEffect(() => tab.write(`draft ${api}`, text), [text]);
+  useLayoutEffect(() => tab.write(`draft ${api}`, text), [text]); // before a reload can come
   return { text, change: setText };
 }
 
