@@ -17,16 +17,7 @@ from tests.support.server import scratch_folder
 
 NEEDS_PROGRAMS = ("codex", "agents", "browser")
 MOST_WORKERS = 12
-_BUSY = "passes alone and on a quiet machine; its race on a busy one is not found yet"
-MAY_BE_RETRIED: dict[str, str] = {
-    "tests/e2e/test_core.py::test_a_silent_command_is_one_long_turn": _BUSY,
-    "tests/e2e/test_link_orphans.py"
-    "::test_no_command_outlives_an_app_server_that_is_killed_with_its_tui": _BUSY,
-    "tests/e2e/test_questions.py::test_a_question_is_shown_and_answered": _BUSY,
-    "tests/e2e/test_transcript.py::test_every_word_is_what_the_model_got_and_sent": (
-        "two streams of a command may reach Codex in another order than they were written"
-    ),
-}
+MAY_BE_RETRIED: dict[str, str] = {}
 """Tests that may be tried twice more when they fail, by id without parameters, and the reason."""
 
 
