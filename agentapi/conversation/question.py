@@ -37,15 +37,27 @@ def exact_command(items: Iterable[Item], shown: str) -> str:
     """The command that waits for leave, as the agent recorded it: a screen wraps its lines, and
     leaves out the last ones of a long one. `items`: the newest first. What is `shown` where no
     recorded one agrees with that, or several do."""
-    start, cut, _ = shown.partition("\n[… ")
-    wanted = squeeze(start)
     agreeing = {
         call.command
         for call in _waiting(items)
-        if call.tool != PATCH
-        and (squeeze(call.command).startswith(wanted) if cut else squeeze(call.command) == wanted)
+        if call.tool != PATCH and shows_command(shown, call.command)
     }
     return agreeing.pop() if len(agreeing) == 1 else shown
+
+
+def shows_command(shown: str, command: str) -> bool:
+    """Whether a screen that shows a command so shows this one: it wraps the lines, and Codex leaves
+    out the last ones of a long one and says how many."""
+    start, cut, _ = shown.partition("\n[… ")
+    if cut:
+        return squeeze(command).startswith(squeeze(start))
+    return squeeze(command) == squeeze(shown)
+
+
+def same_question(asked: Dialog, shown: Dialog) -> bool:
+    """Whether what an agent asks by its own word is the question that its screen shows."""
+    same_title = squeeze(asked.title) == squeeze(shown.title)
+    return same_title and shows_command(shown.command, asked.command)
 
 
 def _waiting(items: Iterable[Item]) -> Iterator[ToolCall]:

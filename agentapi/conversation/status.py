@@ -77,6 +77,9 @@ class PhaseFusion:
         self._opened = ""
         """Why the turn is open; empty between turns."""
         self._started = False
+        self._started_working = False
+        self.blinked = False
+        """While starting: whether the agent said that it works, and then that it does not."""
         self._composer = False
         self._dialog: Dialog | None = None
         self._dialog_order = 0
@@ -120,6 +123,9 @@ class PhaseFusion:
             self._dialog_over = False
         elif source in _ANNOUNCE and before is not None and before.phase is Phase.BLOCKED:
             self._dialog_over = self._dialog is not None
+        if not self._started and source in _ANNOUNCE:
+            self.blinked |= self._started_working and phase is Phase.IDLE
+            self._started_working |= phase is Phase.WORKING
         if phase is Phase.WORKING and self._state.phase is Phase.IDLE and self._may_open(source):
             self._turn = self._order
             self._opened = said.because

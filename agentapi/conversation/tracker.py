@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from agentapi.conversation.extract import Extractor, MarkedExtractor
 from agentapi.conversation.plain import PlainExtractor, without_scroll_bar
 from agentapi.conversation.profile import AgentProfile, Reading
+from agentapi.conversation.question import same_question
 from agentapi.conversation.status import PhaseFusion, Source
 from agentapi.conversation.unknown import unknown_dialog, unknown_text
 from agentapi.model.comparison import squeeze
@@ -516,12 +517,6 @@ def below_row(frame: Frame, line: str, before: int) -> Frame | None:
     if row is None:
         return None
     return replace(frame, lines=("",) * (row + 1) + frame.lines[row + 1 :])
-
-
-def same_question(asked: Dialog, shown: Dialog) -> bool:
-    """Whether the agent's own word and its screen mean one question: both have its words, wrapped
-    or not."""
-    return squeeze(asked.title + asked.command) == squeeze(shown.title + shown.command)
 
 
 def _keyed(asked: Dialog, shown: Dialog) -> Dialog:

@@ -70,7 +70,7 @@ async def test_after_a_restart_everything_follows_the_new_process(place: Workspa
         await server.raw("/new")
         await server.wait_for_screen("start a new chat")
         await server.raw("\r")
-        await server.until(lambda: server.log.count("the transcript comes from") == 2, "/new")
+        await server.wait_for_screen("Ask Codex", gone="echo after")
         await server.turn("echo elsewhere")
         await server.wait_for_log(f"the folder's session before was {session}")
         assert place.session not in (session, None)

@@ -144,7 +144,7 @@ async def test_another_session_in_the_terminal(place: Workspace) -> None:
         await server.raw("/new")
         await server.wait_for_screen("start a new chat")
         await server.raw("\r")
-        await server.until(lambda: server.log.count("the transcript comes from") == 2, "/new")
+        await server.wait_for_screen("Ask Codex", gone="echo one")
         await server.turn("echo two")
         await server.until(lambda: bool(server.notices), "the notice")
         assert "in another session now" in server.notices[0]
@@ -171,7 +171,7 @@ async def test_a_fork_in_the_terminal_goes_on(place: Workspace) -> None:
         await server.raw("/fork")
         await server.wait_for_screen("fork the current chat")
         await server.raw("\r")
-        await server.until(lambda: server.log.count("the transcript comes from") == 2, "the fork")
+        await server.wait_for_screen("Fork created")  # until then the TUI is in the session before
         await server.turn("echo two")
         await server.wait_for_log(f"the folder's session before was {session}")
         assert server.notices == []

@@ -150,8 +150,8 @@ class Server:
                 return str(data["screen"])
         raise AssertionError("no screen")
 
-    async def wait_for_screen(self, wanted: str) -> str:
-        """Wait until the screen shows a text; the screen."""
+    async def wait_for_screen(self, wanted: str, gone: str | None = None) -> str:
+        """Wait until the screen shows a text, and another one no more; the screen."""
         text = ""
         with self._explain(f"{wanted!r} on the screen"):
             async with (
@@ -160,7 +160,7 @@ class Server:
             ):
                 async for _, data in _frames(response):
                     text = str(data["screen"])
-                    if wanted in text:
+                    if wanted in text and (gone is None or gone not in text):
                         return text
         raise AssertionError(f"{wanted!r} never showed; the last screen was:\n{text}")
 

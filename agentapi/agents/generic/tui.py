@@ -140,6 +140,7 @@ class TuiDriver:
         """What ended the turn whose last words are still being painted."""
         self._began = 0.0
         self._settling = Timer(profile.settle, self._settle)
+        self._blinked = False
         self._quiet = Timer(profile.quiet, self._fell_quiet)
         self._still = Timer(STILL, self._stood_still)
         self._quiet_for = profile.quiet
@@ -413,6 +414,9 @@ class TuiDriver:
             self._asking.start(ASKING if self.tracker.shaped else UNREADABLE)
         else:
             self._asking.cancel()
+        if fusion.blinked and not self._blinked:
+            self._blinked = True
+            self._settling.cancel()  # it need not last as long from now on
         if fusion.ready or fusion.at_work:
             self._settling.start(self._settling_time)
         else:
@@ -528,9 +532,12 @@ class TuiDriver:
 
     @property
     def _settling_time(self) -> float:
-        """A quarter of what the start took, within the profile's bounds."""
+        """Half of what the start took, within the profile's bounds, as long as the agent may still
+        say that it works once more; the least once it has."""
+        if self.tracker.fusion.blinked:
+            return self.profile.settle
         elapsed = asyncio.get_running_loop().time() - self._began
-        return max(self.profile.settle, min(elapsed / 4, self.profile.settle_at_most))
+        return max(self.profile.settle, min(elapsed / 2, self.profile.settle_at_most))
 
     def _settle(self) -> None:
         self.tracker.settle()

@@ -11,6 +11,7 @@ from agentapi.conversation.question import (
     exact_command,
     exact_patch,
     question_text,
+    same_question,
     shows_all,
 )
 from agentapi.model.conversation import Choice, Dialog
@@ -108,3 +109,19 @@ def test_keys_are_named_and_not_written_as_they_are() -> None:
     choices = (Choice("1", "Two", "\x1b[B\x1b[B\r"), Choice("no", "No", "no\r"))
     text = question_text(Dialog("d", "other", "Which?", choices=choices))
     assert text == "Which?\n\n1. Two (`down down enter`)\n2. No (`no enter`)"
+
+
+@pytest.mark.parametrize(
+    ("title", "shown", "same"),
+    [
+        ("Run it?", "cat <<END\n  1\n  2\nEND", True),
+        ("Run\nit?", "cat <<END 1 2\nEND", True),
+        ("Run it?", "cat <<END\n  1\n[… 2 lines]", True),
+        ("Run it?", "cat <<END\n  2\n[… 2 lines]", False),
+        ("Run it?", "cat <<END\n  1", False),
+        ("Edit it?", "cat <<END\n  1\n  2\nEND", False),
+    ],
+)
+def test_the_question_that_a_screen_shows(title: str, shown: str, same: bool) -> None:
+    asked = Dialog("a", "command", "Run it?", command="cat <<END\n  1\n  2\nEND")
+    assert same_question(asked, Dialog("b", "command", title, command=shown)) is same

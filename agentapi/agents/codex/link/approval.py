@@ -16,7 +16,7 @@ from agentapi.agents.codex.link.items import changes_text
 from agentapi.agents.codex.link.question import LinkQuestion, Result, asking
 from agentapi.agents.codex.link.rpc import RequestId
 from agentapi.agents.codex.screen.dialogs import RULE
-from agentapi.agents.generic.shell import unwrapped
+from agentapi.agents.generic.shell import command_line, unwrapped
 
 _REFUSE = "No, and tell Codex what to do differently"
 _LABELS = {
@@ -66,7 +66,9 @@ def _command(request: RequestId, params: Json) -> LinkQuestion:
         reason = f"{reason}\n{RULE}{rule}".lstrip("\n")
     given = params.get("availableDecisions")
     decisions = given if isinstance(given, list) and given else ["accept", "decline", "cancel"]
-    choices = [(_label(decision, labels), {"decision": decision}) for decision in decisions]
+    labelled = ((_label(decision, labels), {"decision": decision}) for decision in decisions)
+    # The screen leaves out a rule of several lines, as 0.169 proposes for a script.
+    choices = [(label, result) for label, result in labelled if "\n" not in label]
     return asking(request, choices, kind=kind, title=title, reason=reason, command=command)
 
 
@@ -143,7 +145,7 @@ def _label(decision: object, labels: Mapping[str, str]) -> str:
     amendment = decision.get("acceptWithExecpolicyAmendment")
     if isinstance(amendment, dict):
         words = amendment.get("execpolicy_amendment")
-        start = " ".join(map(str, words)) if isinstance(words, list) else ""
+        start = command_line([*map(str, words)]) if isinstance(words, list) else ""
         return f"Yes, and don't ask again for commands that start with `{start}`"
     policy = decision.get("applyNetworkPolicyAmendment")
     if isinstance(policy, dict):

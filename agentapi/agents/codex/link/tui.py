@@ -18,8 +18,9 @@ from agentapi.agents.codex.link.rpc import RpcError, RpcLost
 from agentapi.agents.generic.stopper import INTERRUPT_AGAIN, INTERRUPT_LIMIT
 from agentapi.agents.generic.tui import ANSWER_LIMIT, TuiDriver
 from agentapi.conversation.completeness import PAINT_LIMIT, STALL_LIMIT, Owed
+from agentapi.conversation.question import same_question
 from agentapi.conversation.status import Source
-from agentapi.conversation.tracker import Said, same_question
+from agentapi.conversation.tracker import Said
 from agentapi.model.comparison import squeeze
 from agentapi.model.conversation import Dialog, Phase
 from agentapi.model.errors import Busy, DialogOpen, SendError

@@ -6,7 +6,9 @@ import asyncio
 
 import pytest
 
+from agentapi.agents.codex.screen.profile import CODEX
 from agentapi.agents.generic.tui import DRAIN, DRAIN_CAP, READ_INTERVAL, SYNC_LIMIT
+from agentapi.model.conversation import Phase
 from agentapi.model.events import ScreenChanged
 from agentapi.terminal import ExitStatus
 from tests.support.stage import BEGIN, BRACKETED, DONE, END, IDLE, WORKING, Stage, play
@@ -34,26 +36,54 @@ def test_a_frame_that_never_ends_is_shown_after_the_limit() -> None:
     play(script)
 
 
-@pytest.mark.parametrize("seconds", [0.3, 1.5])
-def test_an_agent_that_gets_its_tools_ready_after_its_first_paint_is_not_said_to_wait(
-    seconds: float,
+@pytest.mark.parametrize(
+    ("started", "pause", "work"),
+    [(0.9, 0.01, 0.001), (1.4, 0.37, 0.03), (2.4, 0.08, 0.43), (2.6, 0.68, 0.12)],
+)
+def test_an_agent_that_works_once_more_after_its_first_paint_is_not_said_to_wait(
+    started: float, pause: float, work: float
 ) -> None:
-    """The times of Codex 0.169 on an idle machine, and on one where everything takes five times
-    as long."""
+    """The times of Codex 0.169 on an idle machine, and on busier ones: it is ready for the least
+    time once it has blinked."""
+    took = 0.0
 
     async def script(stage: Stage) -> None:
+        nonlocal took
         stage.driver.feed(BRACKETED)
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(started)
         stage.paint("  banner")
-        stage.driver.feed(IDLE)
-        await asyncio.sleep(seconds / 5)
-        stage.driver.feed(TITLE_AT_WORK + WORKING)
-        await asyncio.sleep(seconds / 10)
         stage.driver.feed(TITLE_AT_REST + IDLE)
+        await asyncio.sleep(pause)
+        stage.driver.feed(TITLE_AT_WORK + WORKING)
+        await asyncio.sleep(work)
+        stage.driver.feed(TITLE_AT_REST + IDLE)
+        since = asyncio.get_running_loop().time()
+        await stage.driver.until(lambda: stage.driver.phase is Phase.IDLE, 5)
+        took = asyncio.get_running_loop().time() - since
         await asyncio.sleep(1)
 
     phases = play(script).phases()
     assert phases.index("idle") == len(phases) - 1, phases
+    assert took == pytest.approx(CODEX.settle, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("started", "least", "most"), [(0.2, 0.15, 0.2), (1, 0.5, 0.6), (9, 1, 1.1)]
+)
+def test_one_that_has_not_blinked_is_waited_for_longer(
+    started: float, least: float, most: float
+) -> None:
+    async def script(stage: Stage) -> None:
+        stage.driver.feed(BRACKETED)
+        await asyncio.sleep(started)
+        stage.paint("  banner")
+        stage.driver.feed(TITLE_AT_REST)
+        await asyncio.sleep(least - 0.01)
+        assert "idle" not in stage.phases()
+        await asyncio.sleep(most - least + 0.01)
+        assert stage.phases()[-1] == "idle"
+
+    play(script)
 
 
 def test_without_synchronized_output_a_pause_ends_a_frame() -> None:

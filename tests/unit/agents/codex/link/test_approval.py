@@ -61,6 +61,25 @@ def test_a_command(version: str) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("rule", "shown"),
+    [
+        (["touch", "a b"], ["touch 'a b'"]),
+        (["/bin/bash", "-lc", "a | b"], ["a | b"]),
+        (["/bin/bash", "-lc", "cat <<END\nEND"], []),
+    ],
+)
+def test_a_rule_is_offered_as_on_the_screen(rule: list[str], shown: list[str]) -> None:
+    """For a script of several lines 0.169 proposes a rule that it does not show."""
+    labels = [f"Yes, and don't ask again for commands that start with `{one}`" for one in shown]
+    amendment = {"acceptWithExecpolicyAmendment": {"execpolicy_amendment": rule}}
+    decisions = ["accept", amendment, "cancel"]
+    params = {"command": "x", "availableDecisions": decisions}
+    asked = sure(question(1, "item/commandExecution/requestApproval", params, {}))
+    assert [one.label for one in asked.dialog.choices] == ["Yes, proceed", *labels, REFUSE]
+    assert asked.choose(asked.dialog.choices[-1].id) == {"decision": "cancel"}
+
+
 def test_a_patch_carries_its_diff(version: str) -> None:
     asked = sure(captured(version, "patch"))
     assert asked.dialog.kind == "patch"
