@@ -211,8 +211,8 @@ async def test_another_version_takes_back(old: Workspace) -> None:
         await server.raw(ESC)
         await server.wait_for_screen("enter to edit" if old.version != "0.158.0" else "rewind")
         await server.raw(ENTER)
-        gone = "reverted" if old.version == "0.158.0" else "› echo three\n"
-        await server.wait_for_screen(gone)
+        taken_back = "reverted" if old.version == "0.158.0" else "› echo three\n"
+        await server.wait_for_screen(taken_back, gone="T R A N S C R I P T")
         await server.raw(CLEAR)
         await talk(server, "four")
     for lost in (False, True):

@@ -104,6 +104,7 @@ async def compare(recording: Path, run: Run) -> None:
 
 def check_words(exact: Messages, shown: Messages) -> None:
     """Assert that each message holds every word of what was said in its turn."""
+    roles = [role for role, _ in exact]
     if exact and exact[0][0] == "agent":
         exact = [next(part for part in shown if part[0] == "user"), *exact]
     said = _turns(exact)
@@ -111,7 +112,7 @@ def check_words(exact: Messages, shown: Messages) -> None:
     asked_exactly, asked_here = (
         [squeeze(_UNSEEN.sub("", asked)) for asked, _ in part] for part in (said, told)
     )
-    assert asked_exactly == asked_here, f"said: {asked_exactly}\ntold: {asked_here}"
+    assert asked_exactly == asked_here, f"said: {asked_exactly}, {roles}\ntold: {asked_here}"
     for (asked, text), (_, message) in zip(said, told, strict=True):
         readings = (judge(part, message).missing for part in (text, _UNSEEN.sub("", text)))
         missing = min(readings, key=len)
@@ -227,7 +228,7 @@ def _check_messages(run: Run, alone: Messages, lost: bool) -> None:
     resumed = not run.messages or run.messages[0][0] == "user"
     told = run.messages if resumed else run.messages[1:]
     if resumed and not lost:  # its history may be painted when it is idle already
-        alone = alone[-len(told) :] if told else []
+        alone = alone[_begin(alone, told, run.cut) :] if told else []
     if run.cut or lost:
         assert lost or abs(len(told) - len(alone)) <= 2, _differing(told, alone)
         both = max(0, min(len(told), len(alone)) - 1)
@@ -247,6 +248,16 @@ def _check_messages(run: Run, alone: Messages, lost: bool) -> None:
             assert same or late, _differing_lines(text, read)
         elif not _UNSEEN.search(text):
             assert squeeze(text) == squeeze(read) or not judge(text, read).missing, (text, read)
+
+
+def _begin(alone: Messages, told: Messages, cut: bool) -> int:
+    """Where in `alone` what was `told` begins: both end together, unless all was cut short."""
+    place = max(0, len(alone) - len(told))
+    if cut:
+        near = range(max(0, place - 2), min(len(alone), place + 3))
+        same = (n for n in near if [squeeze(t) for t in alone[n]] == [squeeze(t) for t in told[0]])
+        return min(same, key=lambda n: abs(n - place), default=place)
+    return place
 
 
 async def watch_paths(server: Server, recording: Path, options: Sequence[str]) -> None:
