@@ -117,8 +117,12 @@ def merge(
         merged = _Document(text, before, source, compact=compact).carry_out(attempt, wanted)
         if merged is not None:
             return merged
-    raise ConfigError(
-        f"{source}: valid, but laid out in a way in which our values cannot be put in safely. "
+    raise _odd_layout(source)
+
+
+def _odd_layout(source: str, why: str = "") -> ConfigError:
+    return ConfigError(
+        f"{source}: valid, but laid out in a way in which our values cannot be put in safely{why}. "
         "Keep each table in one place and in one form (a [table], dotted keys or { inline }), "
         "then run this again. It was left as it is."
     )
@@ -200,7 +204,8 @@ class _Document:
         try:
             self._root = tomlkit.parse(text)
         except TOMLKitError as error:
-            raise ConfigError(f"{source}: cannot be edited: {error}") from error
+            why = f" ({str(error).rstrip('.')})"  # tomlkit refuses some TOML that tomllib reads
+            raise _odd_layout(source, why) from error
 
     def marked(self) -> Owned:
         """The values that carry our mark."""

@@ -80,6 +80,12 @@ def _merged(text: str) -> tuple[str, Owned]:
     return result.text, result.owned
 
 
+def test_toml_that_the_editor_cannot_read_is_refused_with_what_to_do() -> None:
+    """tomlkit 0.15 takes this for a key that is there twice."""
+    with pytest.raises(ConfigError, match=r"laid out in a way .* \(Key .*\)\. Keep each table in"):
+        merge("[[a.a]]\n[a]\n[a.a.b]\n[[a.a]]\n", WANTED, Owned(), source="config.toml")
+
+
 @settings(max_examples=120)
 @given(documents())
 def test_what_the_user_wrote_survives_value_for_value_and_comment_for_comment(text: str) -> None:
