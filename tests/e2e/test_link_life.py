@@ -105,11 +105,11 @@ async def test_a_killed_daemon_leaves_nothing_that_its_successor_does_not_remove
         await server.ready()
         left = link_folder(place)
         assert left.name.startswith(PREFIX)
+        assert left.is_dir()
         await server.send("sleep 600")
         await server.wait_for_screen("sleep 600")
         await kill(server)
     await all_gone(place.home.home)  # the command, too
-    assert left.is_dir()
     async with place.daemon() as server:
         await server.ready()
         assert not left.exists()

@@ -31,7 +31,7 @@ from agentapi.scripted import ScriptedModel
 from tests.support.codex import PROJECT, CodexHome, codex_binary, codex_home
 from tests.support.two_paths import Told, watch_paths
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds after which a test gives up waiting: the machine may be busy."""
 _SERVING = re.compile(r"serving on http://\S+?:(\d+)")
 

@@ -14,7 +14,8 @@ What a replay cannot know is bounded here and nowhere else:
 - The link may miss the user's words of a session's first turn (0.142), while it subscribes; the
   rollout has them.
 - When a message follows the end of a turn at once (`AT_ONCE`), the TUI may never say that it was
-  idle; when a call answers a question at once, it may never ask.
+  idle; when a call answers a question at once, it may never ask; and when a turn asks at once, it
+  may paint the question with its first frame.
 - When a question ends its turn, one path may know of the end before it is painted, and tell that
   the agent works until then.
 - A message whose turn is interrupted at once may be neither recorded nor painted (0.142): only the
@@ -206,6 +207,8 @@ def _left(told: Sequence[Told], alone: Sequence[str]) -> tuple[int, int]:
         short = best[0] > 1 and told[here + 1].at < told[here].at + AT_ONCE
         if short and told[here].phase in ("idle", "blocked"):
             best = min(best, left(here + 1, there), left(here + 2, there), key=sum)
+        if short and (told[here].phase, told[here + 1].phase) == ("working", "blocked"):
+            best = min(best, left(here + 1, there), key=sum)
         if here < len(told) and told_ends[here]:
             best = min(best, left(here + 1, there), key=sum)
         if there < len(alone) and alone_ends[there]:
