@@ -237,7 +237,27 @@ class Tracker:
     @property
     def dialog_waits(self) -> bool:
         """Whether the screen shows what looks like a question and has not stood long enough."""
-        return self.reading.dialog is not None and self._dialog is None
+        shown = self.reading.dialog is not None and self._dialog is None
+        return shown and not self.profile.has_composer
+
+    def newly_asked(self, before: Dialog | None) -> bool:
+        """Whether the last frame painted a dialog, where there was `before`; a program whose looks
+        are not known may first only speak of it."""
+        now = self.reading.dialog
+        if now is None or before is None:
+            return now is not None
+        return not self.profile.has_composer and before.title != now.title
+
+    @property
+    def answers_at_once(self) -> bool:
+        """Whether an answer may be on the screen before its turn is known to have begun."""
+        return not self.profile.has_composer
+
+    @property
+    def may_work_silently(self) -> bool:
+        """Whether a quiet screen proves nothing: it shows no prompt of a program whose looks are
+        not known."""
+        return not self.profile.has_composer and self.reading.composer is None
 
     def dialog_stood(self) -> None:
         """It has."""

@@ -43,7 +43,9 @@ ELSEWHERE = {
         "agents/codex/rollout/lines agents/codex/rollout/tools agents/codex/rollout/usage"
     ),
     "unit/agents/generic/test_tui.py": (
-        "agents/driver agents/generic/lag agents/generic/stopper model/errors model/events"
+        "agents/driver agents/generic/companion agents/generic/console agents/generic/deadlines"
+        " agents/generic/lag agents/generic/reporter agents/generic/stopper model/errors"
+        " model/events"
     ),
     "unit/agents/codex/doctor/test_doctor.py": (
         "agents/codex/doctor/credentials agents/codex/doctor/examine agents/codex/doctor/node"

@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 from agentapi.agents.codex.launch import known_flags, without_daemon
 from agentapi.agents.codex.link.command import CodexCommand
+from agentapi.agents.codex.link.companion import LinkCompanion
 from agentapi.agents.codex.link.events import Early
-from agentapi.agents.codex.link.tui import LinkedTui
 from agentapi.agents.codex.trust import undecided
 from agentapi.agents.codex.versions import REMOTE
 from agentapi.agents.driver import Sink
+from agentapi.agents.generic.console import Console
 from agentapi.agents.generic.evidence import SourceSaid
 from agentapi.agents.generic.tui import TuiDriver
 from agentapi.conversation.profile import AgentProfile
@@ -85,6 +86,8 @@ class CodexDriver:
         self._size = (columns, rows)
         self._wanted = link
         self._tui: TuiDriver | None = None
+        self.companion: LinkCompanion | None = None
+        """The link beside the TUI that runs now."""
         self._sink: Sink = lambda event: None
         self._watchers: dict[Callable[[bytes], None], Callable[[], None]] = {}
         self._restarting: asyncio.Task[None] | None = None
@@ -122,7 +125,7 @@ class CodexDriver:
         await self._start_alone(self._command, why_not)
 
     async def send(self, text: str) -> None:
-        """Send one user message; see `LinkedTui.send` and `Typist.send`."""
+        """Send one user message; see `TuiDriver.send`."""
         await self._running().send(text)
 
     async def keys(self, data: str) -> None:
@@ -181,7 +184,7 @@ class CodexDriver:
             await asyncio.gather(self._restarting, return_exceptions=True)
         if self._tui is not None:
             await self._tui.stop(grace)
-            await self._end_link(self._tui)
+            await _end_link(self.companion)
         if self._ending is not None:
             await self._ending
 
@@ -189,14 +192,19 @@ class CodexDriver:
     def pid(self) -> int | None:
         """The process that writes the session, with its children: the app-server where there is
         one, else the TUI."""
-        if isinstance(self._tui, LinkedTui):
-            return self._tui.link.pid
+        if self.companion is not None:
+            return self.companion.link.pid
         return self._tui.pid if self._tui is not None else None
+
+    @property
+    def program(self) -> TuiDriver | None:
+        """The driver of the TUI that runs now."""
+        return self._tui
 
     @property
     def usage(self) -> Mapping[str, object] | None:
         """The tokens so far, where the link tells them."""
-        return self._tui.usage if isinstance(self._tui, LinkedTui) else None
+        return self.companion.usage if self.companion is not None else None
 
     # -- starting ----------------------------------------------------------------------------------
 
@@ -220,8 +228,7 @@ class CodexDriver:
         self.link, self.session_id = f"off: {why}", None
         self._sink(LinkEnded())
         words = await without_daemon(command, self._env)
-        tui = TuiDriver(self._profile, words, **self._place())
-        await self._run(tui)
+        await self._run(TuiDriver(self._profile, Console(words, **self._place())))
 
     async def _start_linked(self, command: CodexCommand) -> None:
         """Raises `OSError`, also when the link is lost before the TUI runs."""
@@ -230,24 +237,20 @@ class CodexDriver:
         early = Early()
         link = CodexLink(early)
         socket = await link.start(command, cwd=self._cwd, env=self._env)
-        tui = LinkedTui(
-            self._profile,
-            command.tui(socket),
-            link=link,
-            lost=lambda why: self._link_lost(tui, why),
-            **self._place(),
-        )
+        companion = LinkCompanion(link, lambda why: self._link_lost(tui, companion, why))
+        console = Console(command.tui(socket), **self._place())
+        tui = TuiDriver(self._profile, console, companion=companion)
         self.agent_version = link.version
         try:
-            await self._run(tui)
+            await self._run(tui, companion)
             if early.loss:
                 raise OSError(early.loss)
         except BaseException:
-            self._tui = None  # its end is nobody's news
+            self._tui = self.companion = None  # its end is nobody's news
             await tui.stop(RESTART_GRACE)
             await link.end()
             raise
-        early.pass_to(tui.linked)
+        early.pass_to(companion.linked)
         self.link = "on"
         log.info("linked to Codex's app-server, version %s", link.version)
 
@@ -262,8 +265,8 @@ class CodexDriver:
             "spare": self._spare,
         }
 
-    async def _run(self, tui: TuiDriver) -> None:
-        self._tui = tui
+    async def _run(self, tui: TuiDriver, companion: LinkCompanion | None = None) -> None:
+        self._tui, self.companion = tui, companion
         for listener in self._watchers:
             self._watchers[listener] = tui.watch(listener)
         await tui.start(lambda event: self._pass_on(tui, event))
@@ -287,12 +290,13 @@ class CodexDriver:
             case SessionKnown(number):
                 self.session_id = number
             case Exited():  # nobody will look at what its app-server still does
-                self._ending = asyncio.create_task(self._end_link(tui), name="codex: end")
+                ending = _end_link(self.companion)
+                self._ending = asyncio.create_task(ending, name="codex: end")
         self._sink(event)
 
     # -- losing the link ---------------------------------------------------------------------------
 
-    def _link_lost(self, tui: LinkedTui, why: str) -> None:
+    def _link_lost(self, tui: TuiDriver, companion: LinkCompanion, why: str) -> None:
         """Begin again, unless all ends anyway."""
         if self._stopping or tui is not self._tui or tui.phase is Phase.EXITED:
             return
@@ -301,13 +305,13 @@ class CodexDriver:
         first = why.partition("\n")[0]
         self._sink(Noticed(Level.WARNING, f"Codex is started again, because {first}"))
         self._muted = True  # what the TUI paints from now on is of its own trouble
-        self._restarting = asyncio.create_task(self._restart(tui), name="codex: restart")
+        self._restarting = asyncio.create_task(self._restart(tui, companion), name="codex: restart")
         self._sink(PhaseChanged(PhaseState(Phase.STARTING, f"started again: {first}")))
 
-    async def _restart(self, tui: LinkedTui) -> None:
+    async def _restart(self, tui: TuiDriver, companion: LinkCompanion) -> None:
         """End what is left and begin again; when that fails, in whatever way, Codex has ended."""
         try:
-            await self._begin_again(tui)
+            await self._begin_again(tui, companion)
         except Exception as error:
             log.exception("Codex could not be started again")
             reason = f"Codex could not be started again: {error or type(error).__name__}"
@@ -316,15 +320,16 @@ class CodexDriver:
         finally:
             self._restarting = None
 
-    async def _begin_again(self, tui: LinkedTui) -> None:
+    async def _begin_again(self, tui: TuiDriver, companion: LinkCompanion) -> None:
         """Start with the same session, if it has one."""
         await tui.stop(RESTART_GRACE)
-        await self._end_link(tui)
+        await _end_link(companion)
         command = CodexCommand.parse(self._command)
         assert command is not None
-        if tui.link.resumable and tui.link.thread:
-            command = command.resuming(tui.link.thread)
-        self._tui = None
+        link = companion.link
+        if link.resumable and link.thread:
+            command = command.resuming(link.thread)
+        self._tui = self.companion = None
         now = asyncio.get_running_loop().time()
         self._lost_at = [at for at in self._lost_at if now - at < RESTART_SPAN] + [now]
         await self._start_again(command)
@@ -342,10 +347,11 @@ class CodexDriver:
         alone = [*command.prefix, command.program, *command.arguments]
         await self._start_alone(alone, "it was lost")
 
-    async def _end_link(self, tui: TuiDriver) -> None:
-        if isinstance(tui, LinkedTui):
-            with contextlib.suppress(OSError):
-                await tui.link.end()
+
+async def _end_link(companion: LinkCompanion | None) -> None:
+    if companion is not None:
+        with contextlib.suppress(OSError):
+            await companion.link.end()
 
 
 def _tape(record: Path | Tape | None) -> Tape | None:

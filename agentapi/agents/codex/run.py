@@ -29,6 +29,7 @@ from agentapi.agents.codex.resume.sessions import session_in_exit_text
 from agentapi.agents.codex.resume.watch import SessionWatch
 from agentapi.agents.codex.rollout.feed import RolloutFeed
 from agentapi.agents.codex.screen.profile import CODEX
+from agentapi.agents.generic.console import Console
 from agentapi.agents.generic.drive import terminal
 from agentapi.agents.generic.tui import TuiDriver
 from agentapi.agents.offers.parts import Parts, StdinPrompt
@@ -118,7 +119,7 @@ class CodexRun:
         server = self._settings.server
         place = terminal(server) | {"cwd": self._settings.workdir, "record": self._tape}
         if server.verbatim:
-            return TuiDriver(CODEX, command, **place)
+            return TuiDriver(CODEX, Console(command, **place))
         self._codex = CodexDriver(
             CODEX, command, link=link_wanted(server), restarted=self._started, **place
         )

@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from agentapi.agents.generic.tui import DRAIN, DRAIN_CAP, READ_INTERVAL, SYNC_LIMIT
+from agentapi.agents.generic.console import SYNC_LIMIT
+from agentapi.agents.generic.reporter import DRAIN, DRAIN_CAP, READ_INTERVAL
 from agentapi.model.events import ScreenChanged
 from agentapi.terminal import ExitStatus
 from tests.support.stage import BEGIN, BRACKETED, DONE, END, IDLE, WORKING, Stage, play
@@ -289,7 +290,7 @@ def test_nothing_happens_behind_the_end() -> None:
         stage.driver.feed(WORKING)
         stage.paint("› hi", "", "• Well.", "", "\x1b[2m  Worked for 1s\x1b[0m")
         stage.driver.feed(DONE + BEGIN)  # the end of the turn is told; and half a frame
-        stage.driver._ended(ExitStatus(0, None))
+        stage.console.ended(ExitStatus(0, None))
         told = len(stage.events)
         assert [handle for handle in due() if not handle.cancelled()] == []
         await asyncio.sleep(DRAIN_CAP * 2)
