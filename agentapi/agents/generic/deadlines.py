@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 from agentapi.agents.generic.companion import Companion
 from agentapi.agents.generic.console import Console
-from agentapi.conversation.tracker import BLANK_QUIET, Tracker
+from agentapi.conversation.shape_screen import BLANK_QUIET
+from agentapi.conversation.tracker import Tracker
 from agentapi.timing.timer import Timer
 
 STILL = 5.0
@@ -36,7 +37,8 @@ class Deadlines:
         companion: Companion,
         evaluate: Callable[[], None],
     ) -> None:
-        self._tracker, self._console, self._companion = tracker, console, companion
+        self._tracker, self._screen = tracker, tracker.screen
+        self._console, self._companion = console, companion
         self._evaluate = evaluate
         self._profile = profile = tracker.profile
         self._began = 0.0
@@ -54,25 +56,25 @@ class Deadlines:
 
     def update(self) -> None:
         """Set what the tracker waits for now, and take back what it does not."""
-        tracker = self._tracker
-        if tracker.needs_quiet:
+        screen, fusion = self._screen, self._tracker.fusion
+        if screen.needs_quiet:
             self._quiet.start(self._patience())
-        if tracker.dialog_waits:
-            self._asking.start(ASKING if tracker.shaped else UNREADABLE)
+        if screen.dialog_waits:
+            self._asking.start(ASKING if screen.question_readable else UNREADABLE)
         else:
             self._asking.cancel()
-        if tracker.fusion.ready or tracker.fusion.at_work:
+        if fusion.ready or fusion.at_work:
             self._settling.start(self._settling_time)
         else:
             self._settling.cancel()
-        if tracker.lost:
+        if screen.lost:
             self._still.start()
         else:
             self._still.cancel()
 
     def restart_quiet(self) -> None:
         """There was output, or a turn began: the quiet time begins again."""
-        if self._tracker.needs_quiet:
+        if self._screen.needs_quiet:
             self._quiet.again(self._patience())
         else:
             self._quiet.cancel()
@@ -102,12 +104,12 @@ class Deadlines:
         return max(profile.settle, min((_now() - self._began) / 4, profile.settle_at_most))
 
     def _patience(self) -> float:
-        self._quiet_for = self._tracker.patience
+        self._quiet_for = self._screen.patience
         return self._quiet_for
 
     def _at_work_silently(self) -> bool:
         """Whether a program without a prompt is at work without a word: it is waited for."""
-        if not self._tracker.may_work_silently:
+        if not self._screen.may_work_silently:
             return False
         silent = _now() - max(self._console.shown_at, self._began)
         return silent < BLANK_QUIET and self._console.busy()
@@ -123,15 +125,15 @@ class Deadlines:
             self._quiet.again(BUSY_LOOK)
             return
         line = self._console.line_mode
-        self._tracker.fell_quiet(self._quiet_for, keys=not (line.canonical and line.echo))
+        self._screen.fell_quiet(self._quiet_for, keys=not (line.canonical and line.echo))
         self._evaluate()
 
     def _dialog_stood(self) -> None:
-        self._tracker.dialog_stood()
+        self._screen.dialog_stood()
         self._evaluate()
 
     def _stood_still(self) -> None:
-        self._tracker.stood_still()
+        self._screen.stood_still()
         self._evaluate()
 
 

@@ -33,4 +33,4 @@ class Behind:
             return 0.0
         if self._tracker.reading.working:
             return STALL_LIMIT
-        return 0.0 if self._owed and self._owed.whole(self._tracker.text) else PAINT_LIMIT
+        return 0.0 if self._owed and self._owed.whole(self._tracker.spoken.text) else PAINT_LIMIT

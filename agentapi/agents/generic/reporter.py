@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 from agentapi.agents.driver import Sink
 from agentapi.agents.generic.companion import Companion
 from agentapi.agents.generic.console import Console
+from agentapi.conversation.spoken import Said
 from agentapi.conversation.status import Evidence, Source
-from agentapi.conversation.tracker import Said, Tracker
+from agentapi.conversation.tracker import Tracker
 from agentapi.model.conversation import Phase, PhaseState
 from agentapi.model.events import AgentText, PhaseChanged, QuestionPainted, UserText
 from agentapi.timing.timer import Timer
@@ -62,7 +63,7 @@ class Reporter:
         """Whether no more frames are waited for."""
         self._reading = Timer(READ_INTERVAL, self.read)
         self._draining = Timer(DRAIN, self._no_more_frames, limit=DRAIN_CAP)
-        self._standing = Timer(DRAIN_CAP, tracker.stand)
+        self._standing = Timer(DRAIN_CAP, tracker.spoken.stand)
 
     # -- the conversation ------------------------------------------------------------------------
 
@@ -77,7 +78,7 @@ class Reporter:
         if not self._silenced and (again or frame.version != self._read_version):
             self._read_version = frame.version
             open_turn = self._reported.phase is Phase.WORKING and not again
-            self._say(self._tracker.read(open_turn, ended))
+            self._say(self._tracker.spoken.read(open_turn, ended))
 
     def _say(self, said: Sequence[Said]) -> None:
         for part in said:
@@ -99,7 +100,7 @@ class Reporter:
         phase = self._tracker.state.phase
         if phase is not Phase.WORKING and self._reported.phase is not Phase.WORKING:
             self._tell(PhaseState(Phase.WORKING, because))  # over before it was seen to begin
-        elif self._tracker.answers_at_once:
+        elif self._tracker.screen.answers_at_once:
             self.phase()
         self._reading.soon()
         self.phase()
@@ -141,7 +142,7 @@ class Reporter:
     def _end_turn(self, state: PhaseState) -> None:
         """Publish the turn's last words, then that it is over."""
         self.read(again=True, ended=True)
-        self._say(self._tracker.finish())
+        self._say(self._tracker.spoken.finish())
         self._standing.restart()
         self._tell(state)
 
@@ -155,7 +156,7 @@ class Reporter:
 
     def _all_painted(self) -> bool:
         """Whether the screen shows the end of the turn; else wait for it, but not for ever."""
-        shown = self._companion.end_shown() or self._drained or self._tracker.complete
+        shown = self._companion.end_shown() or self._drained or self._tracker.screen.complete
         if shown or self._tracker.state.phase is Phase.EXITED:
             self._draining.cancel()
             self._drained = False
@@ -166,7 +167,7 @@ class Reporter:
     def _no_more_frames(self) -> None:
         """None came for a while: none is waited for, unless the screen lags behind what is known
         of the turn, or shows nothing whole."""
-        unfinished = self._console.painting or self._tracker.wordless
+        unfinished = self._console.painting or not self._tracker.spoken.text
         self.read()  # words that were found only now may have more behind them
         still = asyncio.get_running_loop().time() - self._console.shown_at
         cap = PAINT_CAP if still < self._patience() else DRAIN_CAP if unfinished else 0.0

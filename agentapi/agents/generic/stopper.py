@@ -12,7 +12,7 @@ from typing import Protocol
 
 from agentapi.conversation.profile import AgentProfile
 from agentapi.conversation.tracker import Tracker
-from agentapi.model.conversation import STARTUP_DIALOGS, Dialog, Phase
+from agentapi.model.conversation import STARTUP_DIALOGS, Phase
 from agentapi.model.errors import SendError
 from agentapi.terminal import LineMode
 
@@ -65,12 +65,12 @@ class Stopper:
                 self._press()
             await program.until(self._stopped_or_asked_again, INTERRUPT_AGAIN)
             if not self._stopped():
-                if program.phase is Phase.WORKING and program.tracker.shows_work:
+                if program.phase is Phase.WORKING and program.tracker.screen.shows_work:
                     self._press()
                 await program.until(self._stopped, INTERRUPT_LIMIT)
         elif refused:
             await program.until(program.told_over, INTERRUPT_LIMIT)
-        elif asked is not None and self._is_of_turn(asked):
+        elif asked is not None and program.tracker.screen.still_asks(asked):
             raise SendError("interrupt", f"the question stays open: {asked.title}")
 
     def _stopped(self) -> bool:
@@ -79,13 +79,7 @@ class Stopper:
 
     def _stopped_or_asked_again(self) -> bool:
         """Some programs want the key twice, and say so for a second (`esc again to interrupt`)."""
-        return self._stopped() or self._program.tracker.asks_again
-
-    def _is_of_turn(self, asked: Dialog) -> bool:
-        """Whether that question of a program without known looks is still open, in a turn."""
-        now, program = self._program.tracker.state.dialog, self._program
-        turn = program.tracker.fusion.started and asked.kind not in STARTUP_DIALOGS
-        return turn and not program.profile.has_composer and now is not None and now.id == asked.id
+        return self._stopped() or self._program.tracker.screen.asks_again
 
     async def _refuse(self) -> bool:
         """Refuse the open question of a turn, and see what becomes of the turn. One of the start
@@ -114,5 +108,5 @@ class Stopper:
 
     @property
     def _terminals_key(self) -> bytes:
-        known = self._program.profile.has_composer
-        return b"" if known else self._program.line_mode.interrupt
+        heeded = self._program.tracker.screen.heeds_terminal_key
+        return self._program.line_mode.interrupt if heeded else b""

@@ -36,11 +36,6 @@ from agentapi.model.frames import Frame, Signal
 from agentapi.model.items import Entry
 from agentapi.terminal import ExitStatus, LineMode
 
-DIALOG_REST = 0.15
-"""Seconds for which keys wait after a dialog was painted: Codex 0.158 and 0.169 drop a key that
-comes within its first tenth of a second."""
-UNKNOWN_REST = 0.6
-"""The same for programs of which nothing is known: claude drops keys for more than 0.3 s."""
 ANSWER_LIMIT = 5.0
 """Seconds that a dialog has to close after its answer."""
 
@@ -209,8 +204,7 @@ class TuiDriver:
         """Let a dialog that was painted just now get ready for keys."""
         if self.tracker.reading.dialog is not None:
             passed = asyncio.get_running_loop().time() - self._dialog_at
-            rest = DIALOG_REST if self.profile.has_composer else UNKNOWN_REST
-            await asyncio.sleep(max(0.0, rest - passed))
+            await asyncio.sleep(max(0.0, self.typist.dialog_rest - passed))
 
     async def until(self, condition: Callable[[], bool], limit: float) -> bool:
         """Wait until `condition` holds after some output; False when `limit` seconds passed or
@@ -262,14 +256,15 @@ class TuiDriver:
 
     def _on_frame(self) -> None:
         """Look at a new frame."""
-        asked, unknown = self.tracker.reading.dialog, self.tracker.unknown
+        screen = self.tracker.screen
+        asked, unknown = screen.reading.dialog, screen.unknown
         self.tracker.take(self.frame)
-        if self.tracker.unknown != unknown:
+        if screen.unknown != unknown:
             self._deadlines.moved()
-        if self.tracker.newly_asked(asked):
+        if screen.newly_asked(asked):
             self._dialog_at = asyncio.get_running_loop().time()
         self._reporter.read_soon()
-        self.tracker.saw_output()
+        screen.saw_output()
         self._deadlines.restart_quiet()
         self.publish(ScreenChanged())
         self.evaluate()

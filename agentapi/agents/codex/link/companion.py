@@ -19,8 +19,8 @@ from agentapi.agents.generic.companion import Driven
 from agentapi.agents.generic.stopper import INTERRUPT_AGAIN, INTERRUPT_LIMIT
 from agentapi.agents.generic.tui import ANSWER_LIMIT
 from agentapi.conversation.completeness import PAINT_LIMIT, STALL_LIMIT, Owed
+from agentapi.conversation.open_dialog import same_question
 from agentapi.conversation.status import Source
-from agentapi.conversation.tracker import same_question
 from agentapi.model.comparison import squeeze
 from agentapi.model.conversation import Dialog, Phase
 from agentapi.model.errors import Busy, DialogOpen, SendError
@@ -248,20 +248,20 @@ class LinkCompanion:
         if not self._owed or self._driver.phase is not Phase.IDLE or self._tui_works():
             return False
         self._driver.read()
-        return self._owed.whole(self._driver.tracker.text)
+        return self._owed.whole(self._driver.tracker.spoken.text)
 
     @property
     def patience(self) -> float | None:
         """Seconds without a new frame after which none is waited for."""
         tracker = self._driver.tracker
         if self._driver.phase is Phase.BLOCKED:  # else a key would go to the composer
-            return 0.0 if tracker.complete else PAINT_LIMIT
-        whole = self._owed.whole(tracker.text)
+            return 0.0 if tracker.screen.complete else PAINT_LIMIT
+        whole = self._owed.whole(tracker.spoken.text)
         if self._tui_works():
             return PAINT_LIMIT if self._owed and whole else STALL_LIMIT
         if whole:
             return None  # the record may have told more than the link
-        return END_LIMIT if self._owed.ended(tracker.text) else PAINT_LIMIT
+        return END_LIMIT if self._owed.ended(tracker.spoken.text) else PAINT_LIMIT
 
     def _tui_works(self) -> bool:
         """What the TUI itself says, whatever the link knows already."""

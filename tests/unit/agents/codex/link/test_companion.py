@@ -23,7 +23,7 @@ from agentapi.agents.codex.link.question import LinkQuestion, asking
 from agentapi.agents.codex.link.rpc import RpcError, RpcLost
 from agentapi.agents.generic.reporter import DRAIN
 from agentapi.agents.generic.stopper import INTERRUPT_LIMIT
-from agentapi.agents.generic.tui import DIALOG_REST
+from agentapi.agents.generic.typist import DIALOG_REST
 from agentapi.conversation.completeness import PAINT_LIMIT, STALL_LIMIT
 from agentapi.conversation.profile import AgentProfile
 from agentapi.model.conversation import Phase
