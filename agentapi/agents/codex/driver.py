@@ -21,6 +21,7 @@ from agentapi.agents.codex.launch import known_flags, without_daemon
 from agentapi.agents.codex.link.command import CodexCommand
 from agentapi.agents.codex.link.companion import LinkCompanion
 from agentapi.agents.codex.link.events import Early
+from agentapi.agents.codex.session import CurrentSession
 from agentapi.agents.codex.trust import undecided
 from agentapi.agents.codex.versions import REMOTE
 from agentapi.agents.driver import Sink
@@ -77,6 +78,7 @@ class CodexDriver:
         record: Path | Tape | None = None,
         spare: Callable[[int], bool] = lambda pid: False,
         link: str = "off",
+        session: CurrentSession | None = None,
         restarted: Callable[[int], None] = lambda pid: None,
     ) -> None:
         self._profile, self._command = profile, list(command)
@@ -98,9 +100,8 @@ class CodexDriver:
         """Whether what the agent paints is not said by it: the loss of its app-server, and then
         what was said before."""
         self._stopping = False
-        self.session_id: str | None = None
-        """Codex's own id of the session, where the link tells it."""
-        self.agent_version: str | None = None
+        self.session = session or CurrentSession()
+        """What the link tells of the session goes here."""
         self.link = "off: not started yet"
         """`on`, or `off` and why."""
 
@@ -109,6 +110,7 @@ class CodexDriver:
     async def start(self, sink: Sink) -> None:
         """Start Codex. Raises `OSError`."""
         self._sink = sink
+        self.session.run_begins()
         command = CodexCommand.parse(self._command)
         why_not = await self._obstacle(command)
         if not why_not and command is not None:
@@ -202,6 +204,16 @@ class CodexDriver:
         return self._tui
 
     @property
+    def session_id(self) -> str | None:
+        """Codex's own id of the session, as far as it is known."""
+        return self.session.id
+
+    @property
+    def agent_version(self) -> str | None:
+        """Codex's version, as far as it is known."""
+        return self.session.version
+
+    @property
     def usage(self) -> Mapping[str, object] | None:
         """The tokens so far, where the link tells them."""
         return self.companion.usage if self.companion is not None else None
@@ -225,7 +237,8 @@ class CodexDriver:
         return ""
 
     async def _start_alone(self, command: Sequence[str], why: str) -> None:
-        self.link, self.session_id = f"off: {why}", None
+        self.link = f"off: {why}"
+        self.session.link_ends()
         self._sink(LinkEnded())
         words = await without_daemon(command, self._env)
         await self._run(TuiDriver(self._profile, Console(words, **self._place())))
@@ -240,7 +253,7 @@ class CodexDriver:
         companion = LinkCompanion(link, lambda why: self._link_lost(tui, companion, why))
         console = Console(command.tui(socket), **self._place())
         tui = TuiDriver(self._profile, console, companion=companion)
-        self.agent_version = link.version
+        self.session.link_starts(link.version)
         try:
             await self._run(tui, companion)
             if early.loss:
@@ -288,7 +301,7 @@ class CodexDriver:
             case AgentText() if self._muted:
                 return
             case SessionKnown(number):
-                self.session_id = number
+                self.session.link_opens(number)
             case Exited():  # nobody will look at what its app-server still does
                 ending = _end_link(self.companion)
                 self._ending = asyncio.create_task(ending, name="codex: end")

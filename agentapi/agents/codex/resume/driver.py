@@ -114,8 +114,6 @@ class ResumingDriver:
         self._watchers: set[Callable[[bytes], None]] = set()
         self._restart: asyncio.Task[None] | None = None
         self._retry: asyncio.TimerHandle | None = None
-        self.session_id: str | None = None
-        self.agent_version: str | None = None
 
     # -- the driver's face -------------------------------------------------------------------
 
