@@ -38,6 +38,7 @@ ELSEWHERE = {
         "agents/codex/link/command agents/codex/link/events agents/codex/link/items"
         " agents/codex/link/thread agents/codex/link/usage"
     ),
+    "unit/agents/codex/resume/test_driver.py": "agents/codex/relay",
     "unit/agents/codex/resume/test_past.py": "agents/codex/options storage/open",
     "unit/agents/codex/rollout/test_parse.py": (
         "agents/codex/rollout/lines agents/codex/rollout/tools agents/codex/rollout/usage"

@@ -21,16 +21,15 @@ from agentapi.agents.codex.launch import known_flags, without_daemon
 from agentapi.agents.codex.link.command import CodexCommand
 from agentapi.agents.codex.link.companion import LinkCompanion
 from agentapi.agents.codex.link.events import Early
+from agentapi.agents.codex.relay import Relay
 from agentapi.agents.codex.session import CurrentSession
 from agentapi.agents.codex.trust import undecided
 from agentapi.agents.codex.versions import REMOTE
 from agentapi.agents.driver import Sink
 from agentapi.agents.generic.console import Console
-from agentapi.agents.generic.evidence import SourceSaid
 from agentapi.agents.generic.tui import TuiDriver
 from agentapi.conversation.profile import AgentProfile
 from agentapi.model.conversation import Level, Phase, PhaseState
-from agentapi.model.errors import Busy
 from agentapi.model.events import (
     AgentText,
     DriverEvent,
@@ -41,7 +40,6 @@ from agentapi.model.events import (
     SessionKnown,
     UserText,
 )
-from agentapi.model.items import Entry
 
 if TYPE_CHECKING:
     from agentapi.terminal.recording import Tape
@@ -52,6 +50,7 @@ RESTART_SPAN = 3600.0
 RESTART_GRACE = 1.0
 """Seconds that a TUI has to end whose app-server is gone."""
 
+NOT_STARTED = "off: not started yet"
 UNTRUSTED = (
     "Codex was never told whether to trust this folder, and with the link it does not ask: it may"
     " only read. Start it once without the link, or set sandbox_mode"
@@ -60,11 +59,9 @@ UNTRUSTED = (
 log = logging.getLogger(__name__)
 
 
-class CodexDriver:
+class CodexDriver(Relay[TuiDriver]):
     """One Codex. `link` is `auto` (where it can be had), `on` (or the start fails) or `off`;
     `restarted` is told the new `pid` when Codex was started again."""
-
-    transport = "pty"
 
     def __init__(
         self,
@@ -81,17 +78,16 @@ class CodexDriver:
         session: CurrentSession | None = None,
         restarted: Callable[[int], None] = lambda pid: None,
     ) -> None:
+        super().__init__()
         self._profile, self._command = profile, list(command)
         self._cwd, self._env, self._spare = cwd, env, spare
         self._record = _tape(record)
         self._restarted = restarted
-        self._size = (columns, rows)
+        self._first_size = (columns, rows)
         self._wanted = link
-        self._tui: TuiDriver | None = None
         self.companion: LinkCompanion | None = None
         """The link beside the TUI that runs now."""
         self._sink: Sink = lambda event: None
-        self._watchers: dict[Callable[[bytes], None], Callable[[], None]] = {}
         self._restarting: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
         self._lost_at: list[float] = []
@@ -102,7 +98,7 @@ class CodexDriver:
         self._stopping = False
         self.session = session or CurrentSession()
         """What the link tells of the session goes here."""
-        self.link = "off: not started yet"
+        self.link = NOT_STARTED
         """`on`, or `off` and why."""
 
     # -- the driver's face -----------------------------------------------------------------------
@@ -126,57 +122,10 @@ class CodexDriver:
             log.warning("Codex runs without the link to its app-server: %s", why_not)
         await self._start_alone(self._command, why_not)
 
-    async def send(self, text: str) -> None:
-        """Send one user message; see `TuiDriver.send`."""
-        await self._running().send(text)
-
-    async def keys(self, data: str) -> None:
-        """Write keystrokes as they are."""
-        if self._tui is not None:
-            await self._tui.keys(data)
-
-    async def interrupt(self) -> None:
-        """Stop the turn."""
-        if self._tui is not None:
-            await self._tui.interrupt()
-
-    async def answer(self, dialog_id: str, choice_id: str) -> None:
-        """Answer the open dialog. Raises `LookupError`."""
-        if self._tui is None:
-            raise LookupError(f"no dialog {dialog_id!r} is open")
-        await self._tui.answer(dialog_id, choice_id)
-
-    async def resize(self, columns: int, rows: int) -> None:
-        """Give the terminal another size."""
-        self._size = (columns, rows)
-        if self._tui is not None:
-            await self._tui.resize(columns, rows)
-
-    def screen(self) -> str:
-        """The screen as text."""
-        return self._tui.screen() if self._tui is not None else ""
-
-    def repaint(self) -> bytes:
-        """Bytes that paint the screen on a fresh terminal."""
-        return self._tui.repaint() if self._tui is not None else b""
-
-    def reading(self) -> bool:
-        """Whether the terminal's output still arrives."""
-        return self._tui is None or self._tui.reading()
-
-    def evidence(self) -> Sequence[SourceSaid]:
-        """What each source said last of the phase; see `TellsEvidence`."""
-        return self._tui.evidence() if self._tui is not None else ()
-
-    def recorded(self, entries: Sequence[Entry], anew: bool = False) -> None:
-        """What the rollout says of turns; see `TakesRecord`."""
-        if self._tui is not None:
-            self._tui.recorded(entries, anew)
-
-    def watch(self, listener: Callable[[bytes], None]) -> Callable[[], None]:
-        """Pass every byte of the terminal to `listener`; returns the unsubscriber."""
-        self._watchers[listener] = self._tui.watch(listener) if self._tui else _nothing
-        return lambda: self._watchers.pop(listener, _nothing)()
+    @property
+    def holds_messages(self) -> bool:
+        """While Codex is started again."""
+        return self._restarting is not None
 
     async def stop(self, grace: float) -> None:
         """End the TUI and the app-server; returns once both are gone. Idempotent."""
@@ -184,8 +133,8 @@ class CodexDriver:
         if self._restarting is not None:
             self._restarting.cancel()
             await asyncio.gather(self._restarting, return_exceptions=True)
-        if self._tui is not None:
-            await self._tui.stop(grace)
+        if self.program is not None:
+            await self.program.stop(grace)
             await _end_link(self.companion)
         if self._ending is not None:
             await self._ending
@@ -196,12 +145,7 @@ class CodexDriver:
         one, else the TUI."""
         if self.companion is not None:
             return self.companion.link.pid
-        return self._tui.pid if self._tui is not None else None
-
-    @property
-    def program(self) -> TuiDriver | None:
-        """The driver of the TUI that runs now."""
-        return self._tui
+        return self.program.pid if self.program is not None else None
 
     @property
     def session_id(self) -> str | None:
@@ -241,7 +185,7 @@ class CodexDriver:
         self.session.link_ends()
         self._sink(LinkEnded())
         words = await without_daemon(command, self._env)
-        await self._run(TuiDriver(self._profile, Console(words, **self._place())))
+        await self._start(TuiDriver(self._profile, Console(words, **self._place())))
 
     async def _start_linked(self, command: CodexCommand) -> None:
         """Raises `OSError`, also when the link is lost before the TUI runs."""
@@ -255,11 +199,11 @@ class CodexDriver:
         tui = TuiDriver(self._profile, console, companion=companion)
         self.session.link_starts(link.version)
         try:
-            await self._run(tui, companion)
+            await self._start(tui, companion)
             if early.loss:
                 raise OSError(early.loss)
         except BaseException:
-            self._tui = self.companion = None  # its end is nobody's news
+            self.program = self.companion = None  # its end is nobody's news
             await tui.stop(RESTART_GRACE)
             await link.end()
             raise
@@ -268,7 +212,7 @@ class CodexDriver:
         log.info("linked to Codex's app-server, version %s", link.version)
 
     def _place(self) -> dict[str, Any]:
-        columns, rows = self._size
+        columns, rows = self.size or self._first_size
         return {
             "cwd": self._cwd,
             "env": self._env,
@@ -278,22 +222,15 @@ class CodexDriver:
             "spare": self._spare,
         }
 
-    async def _run(self, tui: TuiDriver, companion: LinkCompanion | None = None) -> None:
-        self._tui, self.companion = tui, companion
-        for listener in self._watchers:
-            self._watchers[listener] = tui.watch(listener)
-        await tui.start(lambda event: self._pass_on(tui, event))
-
-    def _running(self) -> TuiDriver:
-        if self._tui is None or self._restarting is not None:
-            raise Busy
-        return self._tui
+    async def _start(self, tui: TuiDriver, companion: LinkCompanion | None = None) -> None:
+        self.companion = companion
+        await self.run(tui, lambda event: self._told(tui, event))
 
     # -- what it tells -----------------------------------------------------------------------------
 
-    def _pass_on(self, tui: TuiDriver, event: DriverEvent) -> None:
+    def _told(self, tui: TuiDriver, event: DriverEvent) -> None:
         """Pass on what the TUI tells, as long as it is the one that counts."""
-        if tui is not self._tui or (self._restarting is not None and _is_end(event)):
+        if tui is not self.program or (self._restarting is not None and _is_end(event)):
             return
         match event:
             case UserText():
@@ -311,7 +248,7 @@ class CodexDriver:
 
     def _link_lost(self, tui: TuiDriver, companion: LinkCompanion, why: str) -> None:
         """Begin again, unless all ends anyway."""
-        if self._stopping or tui is not self._tui or tui.phase is Phase.EXITED:
+        if self._stopping or tui is not self.program or tui.phase is Phase.EXITED:
             return
         log.warning("the link to Codex's app-server is lost: %s", why)
         self._sink(LinkEnded())
@@ -342,7 +279,7 @@ class CodexDriver:
         link = companion.link
         if link.resumable and link.thread:
             command = command.resuming(link.thread)
-        self._tui = self.companion = None
+        self.program = self.companion = None
         now = asyncio.get_running_loop().time()
         self._lost_at = [at for at in self._lost_at if now - at < RESTART_SPAN] + [now]
         await self._start_again(command)
@@ -379,7 +316,3 @@ def _tape(record: Path | Tape | None) -> Tape | None:
 def _is_end(event: DriverEvent) -> bool:
     ended = isinstance(event, PhaseChanged) and event.state.phase is Phase.EXITED
     return ended or isinstance(event, Exited)
-
-
-def _nothing() -> None:
-    pass

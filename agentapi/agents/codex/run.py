@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from agentapi.agents.codex.drive import NO_LINK, outliving
-from agentapi.agents.codex.driver import CodexDriver
+from agentapi.agents.codex.driver import NOT_STARTED, CodexDriver
 from agentapi.agents.codex.home import codex_home
 from agentapi.agents.codex.launch import NO_ALT_SCREEN, known_flags
 from agentapi.agents.codex.link.option import link_wanted
@@ -78,7 +78,7 @@ class CodexRun:
             prompt = self._prompt_known
         else:
             prompt = self._settings.prompt or past.unsent_prompt or of_stdin()
-        self._driver = ResumingDriver(self._plan(meta is not None), self._program([]))
+        self._driver = ResumingDriver(self._plan(meta is not None))
         if self._session.rollout is not None:
             self._transcript.found(self._session.rollout)
         return Parts(
@@ -206,8 +206,12 @@ class CodexRun:
             "workdir": str(self._settings.workdir),
             "resumed": self._resumed,
             "usage": linked.usage if linked is not None else None,
-            "link": linked.link if linked is not None else NO_LINK,
+            "link": linked.link if linked is not None else self._no_link,
         }
+
+    @property
+    def _no_link(self) -> str:
+        return NO_LINK if self._settings.server.verbatim else NOT_STARTED
 
     async def _close(self) -> None:
         await self._watch.stop()
