@@ -30,7 +30,7 @@ from agentapi.conversation.profile import AgentProfile
 from agentapi.conversation.recorded import RecordedTurns
 from agentapi.conversation.tracker import Tracker
 from agentapi.model.conversation import Level, Phase
-from agentapi.model.errors import SendError
+from agentapi.model.errors import Busy, SendError
 from agentapi.model.events import DriverEvent, Exited, Noticed, ScreenChanged
 from agentapi.model.frames import Frame, Signal
 from agentapi.model.items import Entry
@@ -91,7 +91,13 @@ class TuiDriver:
         self._deadlines.begin()
 
     async def send(self, text: str) -> None:
-        """Send one message, by the companion or by keys; see `Typist.send`."""
+        """Send one message, by the companion or by keys; see `Typist.send`.
+
+        Refused at once is what comes in the middle of a turn, or before its end was published.
+        Whoever sends reads what the program has just written, and decides once more."""
+        published = self.phase is Phase.IDLE and self.told_over()
+        if not published and self.phase is not Phase.BLOCKED:
+            raise Busy
         if not await self._companion.send(text):
             await self.typist.send(text)
 

@@ -8,6 +8,8 @@ import pytest
 
 from agentapi.agents.generic.console import SYNC_LIMIT
 from agentapi.agents.generic.reporter import DRAIN, DRAIN_CAP, READ_INTERVAL
+from agentapi.model.conversation import Phase
+from agentapi.model.errors import Busy
 from agentapi.model.events import ScreenChanged
 from agentapi.terminal import ExitStatus
 from tests.support.stage import BEGIN, BRACKETED, DONE, END, IDLE, WORKING, Stage, play
@@ -140,6 +142,22 @@ def test_an_end_that_is_not_painted_is_told_after_a_pause() -> None:
         assert stage.phases()[-1] == "idle"
 
     play(script)
+
+
+def test_a_message_before_the_end_of_the_last_turn_is_told_is_refused() -> None:
+    async def script(stage: Stage) -> None:
+        await stage.ready()
+        stage.submit("hi")
+        stage.driver.feed(WORKING)
+        with pytest.raises(Busy):
+            await stage.driver.send("in the middle")
+        stage.paint("› hi", "", "• Hello")
+        stage.driver.feed(DONE)
+        assert stage.driver.phase is Phase.IDLE
+        with pytest.raises(Busy):
+            await stage.driver.send("while its end is painted")
+
+    assert play(script).driver.written == []
 
 
 def test_an_end_without_words_is_waited_for_but_not_for_ever() -> None:
