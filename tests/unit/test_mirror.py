@@ -39,7 +39,7 @@ ELSEWHERE = {
         " agents/codex/link/thread agents/codex/link/usage"
     ),
     "unit/agents/codex/resume/test_driver.py": "agents/codex/relay",
-    "unit/agents/codex/resume/test_past.py": "agents/codex/options storage/open",
+    "unit/agents/codex/resume/test_past.py": "agents/codex/options agents/offers/store",
     "unit/agents/codex/rollout/test_parse.py": (
         "agents/codex/rollout/lines agents/codex/rollout/tools agents/codex/rollout/usage"
     ),
@@ -72,8 +72,8 @@ ELSEWHERE = {
         " scripted/wires/responses"
     ),
     "unit/session/test_session.py": (
-        "session/history session/info session/outbox session/prompt session/question"
-        " session/screen_feed session/stats"
+        "session/controls session/history session/info session/outbox session/prompt"
+        " session/question session/screen_feed session/stats session/status"
     ),
     "unit/agents/test_registry.py": (
         "agents/agent agents/aider agents/amazonq agents/amp agents/auggie agents/claude"

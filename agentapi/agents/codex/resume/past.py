@@ -24,10 +24,10 @@ from agentapi.agents.codex.resume.session_files import (
 )
 from agentapi.agents.codex.resume.sessions import SessionTracker
 from agentapi.agents.codex.session import CurrentSession
+from agentapi.agents.offers.store import open_store
 from agentapi.model.conversation import Role
 from agentapi.processes.identity import Process
 from agentapi.settings.settings import SettingsError
-from agentapi.storage.open import open_store
 from agentapi.storage.state import RestoredState
 from agentapi.storage.storage import StateStore
 
