@@ -12,7 +12,7 @@ from agentapi.model.conversation import Phase
 from agentapi.model.frames import Frame
 
 _STRONG = (Source.LINK, Source.OSC, Source.TITLE, Source.NOTIFICATION)
-"""Sources that tell the end of a turn sooner than a quiet time."""
+"""Sources that show the end of a turn sooner than a quiet time."""
 
 
 class KnownScreen(ScreenReader):
@@ -60,7 +60,7 @@ class KnownScreen(ScreenReader):
     def announced(self, blocked_by: str | None) -> None:
         """The screen shows the same dialog, whatever the agent says of it."""
 
-    def untold_title(self) -> None:
+    def other_title(self) -> None:
         """What an earlier title said still holds."""
 
     @property
@@ -101,7 +101,7 @@ class KnownScreen(ScreenReader):
 
     @property
     def needs_quiet(self) -> bool:
-        """Whether the agent works and tells its end by nothing but a working line that goes."""
+        """Whether the agent works, and only a working line that goes would show its end."""
         fusion = self.fusion
         if fusion.state.phase is not Phase.WORKING:
             return False

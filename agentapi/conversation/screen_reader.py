@@ -57,10 +57,10 @@ class ScreenReader(ABC):
 
     @abstractmethod
     def announced(self, blocked_by: str | None) -> None:
-        """The program told its state by OSC 7501; `blocked_by` is what it waits for, if it does."""
+        """The program announced its state by OSC 7501; `blocked_by` is its question, if any."""
 
     @abstractmethod
-    def untold_title(self) -> None:
+    def other_title(self) -> None:
         """The program set a title that says nothing of the phase."""
 
     def prepare(self) -> None:
@@ -78,7 +78,7 @@ class ScreenReader(ABC):
     @property
     @abstractmethod
     def ready(self) -> bool:
-        """Whether a prompt would be taken, as far as the screen tells."""
+        """Whether a prompt would be taken, as far as the screen shows."""
 
     # -- time that passed: each is called when its condition has held for long enough ------------
 
@@ -110,7 +110,7 @@ class ScreenReader(ABC):
     @property
     @abstractmethod
     def needs_quiet(self) -> bool:
-        """Whether nothing better than a quiet time would tell the next change of the phase: when
+        """Whether nothing better than a quiet time would show the next change of the phase: when
         nothing came for `patience` seconds, call `fell_quiet`."""
 
     @property
@@ -139,7 +139,7 @@ class ScreenReader(ABC):
     def saw_output(self) -> None:
         """The screen changed."""
 
-    # -- what it tells -----------------------------------------------------------------------------
+    # -- what it shows -----------------------------------------------------------------------------
 
     @property
     def dialog_text(self) -> str:

@@ -26,7 +26,7 @@ BLANK_QUIET = 30.0
 
 
 class ShapeScreen(ScreenReader):
-    """A prompt, a question and work are told by their shape, and readiness by a quiet screen."""
+    """A prompt, a question and work are known by their shape, and readiness by a quiet screen."""
 
     marks_ends = False
     answers_at_once = True
@@ -50,7 +50,7 @@ class ShapeScreen(ScreenReader):
         self._prompts: set[str] = set()
         """What stood before the cursor when messages were typed."""
         self._waiting: tuple[Reading, Frame] | None = None
-        """The question that only a quiet screen told, and its frame."""
+        """The question that only a quiet screen showed, and its frame."""
 
     # -- what comes in ---------------------------------------------------------------------------
 
@@ -64,14 +64,14 @@ class ShapeScreen(ScreenReader):
         """A shape says nothing of work; a question was seen when it was read."""
 
     def announced(self, blocked_by: str | None) -> None:
-        """The program told its state: what the screen shows may mean something else now."""
+        """The program announced its state: the screen may mean something else now."""
         self._blocked_by = blocked_by
         if self._frame is not None:
             self._look(self._frame)
         else:
             self.update()
 
-    def untold_title(self) -> None:
+    def other_title(self) -> None:
         """A spinner that is gone says nothing any more."""
         self.fusion.withdraw(Source.TITLE)
 
@@ -91,7 +91,7 @@ class ShapeScreen(ScreenReader):
     @property
     def ready(self) -> bool:
         """Whether the program said so, or was quiet. That it is blocked counts once the question is
-        known, which must not be missing where it is told."""
+        known, so that it is never published without."""
         said = self.fusion.evidence.get(Source.OSC)
         return self._rested or (said is not None and said.phase is not Phase.WORKING)
 
@@ -128,7 +128,7 @@ class ShapeScreen(ScreenReader):
         return less if less.dialog and less.dialog.choices == reading.dialog.choices else reading
 
     def _still_waiting(self, frame: Frame) -> Reading | None:
-        """The question that a quiet screen told, as long as nothing but its answer changes."""
+        """The question that a quiet screen showed, as long as nothing but its answer changes."""
         if self._waiting is None:
             return None
         asked = self.profile.still_asked(*self._waiting, frame)
@@ -247,7 +247,7 @@ class ShapeScreen(ScreenReader):
         if fusion.state.phase is not Phase.IDLE or not (prompt or reading.dialog):
             fusion.note(Source.QUIET, Phase.WORKING, "output")
 
-    # -- what it tells -----------------------------------------------------------------------------
+    # -- what it shows -----------------------------------------------------------------------------
 
     @property
     def complete(self) -> bool:

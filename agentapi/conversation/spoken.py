@@ -68,7 +68,7 @@ class Spoken:
 
     def _grown(self, text: str) -> list[Said]:
         """What the agent says now. What comes late may only lengthen it or lay it out anew, by no
-        line that tells of the next turn; and before its first words there is no message."""
+        line of the next turn; and before its first words there is no message."""
         longer = squeeze(text).startswith(squeeze(self._said or ""))
         if self._late and (self._screen.reading.working or not longer):
             return []
@@ -96,10 +96,10 @@ class Spoken:
     def stand(self) -> None:
         """Nothing comes late any more."""
         self._final = self._final or self._late
-        self._closed = self._closed or (self._late and self._told_over)
+        self._closed = self._closed or (self._late and self._announced_over)
 
     @property
-    def _told_over(self) -> bool:
-        """Whether the agent told the end of the turn by what means nothing else."""
+    def _announced_over(self) -> bool:
+        """Whether the agent announced the end of the turn by what means nothing else."""
         said = self._fusion.deciding
         return said is not None and said.phase is Phase.IDLE and said.source not in _UNSURE

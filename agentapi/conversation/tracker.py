@@ -50,7 +50,7 @@ class Tracker:
     # -- what comes in ---------------------------------------------------------------------------
 
     def signal(self, signal: Signal) -> None:
-        """Take what the agent told the terminal."""
+        """Take a signal that the agent sent to the terminal."""
         match signal:
             case AgentState():
                 self._announced(signal)
@@ -59,7 +59,7 @@ class Tracker:
                 if phase is not None:
                     self.fusion.note(Source.TITLE, phase, phase.value)
                 else:
-                    self.screen.untold_title()
+                    self.screen.other_title()
             case Notification(text):
                 phase = self.profile.notification_phase(text)
                 if phase is not None:
@@ -126,7 +126,7 @@ class Tracker:
 
     @property
     def announced_end(self) -> bool:
-        """Whether a notification told the end of a turn since the last message was submitted:
+        """Whether a notification announced the end of a turn since the last message was submitted:
         0.80 has no other signal, and a short turn is over before its working line is painted."""
         said = self.fusion.evidence.get(Source.NOTIFICATION)
         heard = self.fusion.heard(Source.NOTIFICATION)
@@ -139,7 +139,7 @@ class Tracker:
         announces = any(source in self.fusion.evidence for source in _ANNOUNCING)
         return self.screen.submitted and not announces and self.screen.shows_message
 
-    # -- what it tells -----------------------------------------------------------------------------
+    # -- what it knows -----------------------------------------------------------------------------
 
     @property
     def state(self) -> PhaseState:
@@ -153,7 +153,7 @@ class Tracker:
 
     @property
     def announces(self) -> bool:
-        """Whether the agent told its state by OSC 7501."""
+        """Whether the agent announced its state by OSC 7501."""
         return Source.OSC in self.fusion.evidence
 
     @property

@@ -1,7 +1,8 @@
 """The session that Codex is in: its id, its version and its record.
 
-This is the only holder. The link tells the session as soon as Codex opens it, the rollout once
-something is recorded in it; all others read it here, and only here it goes to the tracking file.
+This is the only holder. The link reports the session as soon as Codex opens it, the rollout once
+something is recorded in it. All others read it here, and only this class writes it to the tracking
+file.
 """
 
 from __future__ import annotations
@@ -52,10 +53,10 @@ class CurrentSession:
         """The record of the session that was resumed, or that Codex turned to last."""
         return self._rollout
 
-    # -- what the link tells ---------------------------------------------------------------------
+    # -- what the link reports -------------------------------------------------------------------
 
     def run_begins(self) -> None:
-        """Another Codex starts: what the link of the last one told no longer holds."""
+        """Another Codex starts: what the link of the last one reported no longer holds."""
         self._link_id = self._link_version = None
 
     def link_starts(self, version: str | None) -> None:
@@ -67,10 +68,10 @@ class CurrentSession:
         self._link_id = session
 
     def link_ends(self) -> None:
-        """Nobody tells of a session without a record any more."""
+        """A session without a record is not known any more."""
         self._link_id = None
 
-    # -- what the record tells -------------------------------------------------------------------
+    # -- what the record reports -----------------------------------------------------------------
 
     def resume(self, meta: SessionMeta, rollout: Path | None) -> None:
         """Codex is to go on with this session, which an earlier run was in."""

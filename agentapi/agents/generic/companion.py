@@ -1,4 +1,4 @@
-"""What may run beside a program on a terminal, and knows more of its turns than the screen tells.
+"""What may run beside a program on a terminal, and knows more of its turns than the screen shows.
 
 The driver asks its companion before it acts on its own: to send, to interrupt, to answer, and
 before it publishes that a turn is over. `Alone` has no opinion; Codex's app-server has
@@ -40,7 +40,7 @@ class Driven(Protocol):
     def settle_anew(self) -> None:
         """Let the settling time begin again, at its length of now."""
 
-    def told_over(self) -> bool:
+    def end_published(self) -> bool:
         """Whether the end of the turn was published."""
 
     def publish(self, event: DriverEvent) -> None:
@@ -129,7 +129,7 @@ class Alone:
         """Nothing to add."""
 
     def end_shown(self) -> bool:
-        """The screen alone must tell."""
+        """Only the screen shows it."""
         return False
 
     def exact(self, text: str) -> str:

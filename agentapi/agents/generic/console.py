@@ -74,8 +74,8 @@ class Console:
     ) -> None:
         """Name who is called for each new frame, each signal and the program's end.
 
-        With `report_unfocused` a program that wants to know is told that its terminal has no
-        focus."""
+        With `report_unfocused` a program that asks for focus events learns that its terminal has
+        no focus."""
         self._on_frame, self._on_signal, self._on_end = on_frame, on_signal, on_end
         self._report_unfocused = report_unfocused
 
@@ -140,7 +140,7 @@ class Console:
             await self._process.drain()
 
     def reply(self, data: bytes) -> None:
-        """Write what a terminal tells of itself, unless the program reads none of it."""
+        """Write what a terminal reports of itself, unless the program reads none of it."""
         if self._process is not None:
             self._process.reply(data)
 
@@ -189,7 +189,7 @@ class Console:
         emulator.feed(data)
         if replies := emulator.take_replies():
             self.reply(replies)
-        self._tell_focus()
+        self._report_focus()
         self._frames()
         for signal in emulator.take_signals():
             if not isinstance(signal, Bell):
@@ -223,9 +223,9 @@ class Console:
         self._emulator.end_synchronized()
         self.show()
 
-    def _tell_focus(self) -> None:
-        """Say once that nobody looks: Codex 0.80 and 0.125 announce the end of a turn only to a
-        terminal without focus."""
+    def _report_focus(self) -> None:
+        """Report once that the terminal has no focus: Codex 0.80 and 0.125 announce the end of a
+        turn only then."""
         if self._report_unfocused and self._emulator.focus_events != self._unfocused:
             self._unfocused = self._emulator.focus_events
             if self._unfocused:

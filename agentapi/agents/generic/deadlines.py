@@ -1,4 +1,4 @@
-"""What happens when nothing happens: time passes, and the tracker, which has no clock, is told.
+"""Timeouts of the tracker, which has no clock of its own.
 
 Four deadlines: the agent was ready for the settling time, printed nothing for the quiet time, shows
 a screen that cannot be read and stands still, or shows what looks like a question for long enough.
@@ -28,7 +28,7 @@ ASKING = 0.3
 
 
 class Deadlines:
-    """The timers of one tracker. `evaluate` is called when the tracker was told something."""
+    """The timers of one tracker. `evaluate` is called after each that has passed to the tracker."""
 
     def __init__(
         self,

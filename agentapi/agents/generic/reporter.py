@@ -45,7 +45,7 @@ class Reporter:
         record_patience: Callable[[], float],
         evaluate: Callable[[], None],
     ) -> None:
-        """`record_patience` tells how many seconds the screen may lag behind the record."""
+        """`record_patience` returns how many seconds the screen may lag behind the record."""
         self._tracker, self._console, self._companion = tracker, console, companion
         self._record_patience = record_patience
         self._evaluate = evaluate
@@ -87,7 +87,7 @@ class Reporter:
             else:
                 self.publish(AgentText(part.text))
 
-    def question(self) -> None:
+    def publish_question(self) -> None:
         """Publish how the screen shows the open question, when that has changed."""
         if self._tracker.question != self._question:
             self._question = self._tracker.question
@@ -99,19 +99,20 @@ class Reporter:
         self._read_version = -1
         phase = self._tracker.state.phase
         if phase is not Phase.WORKING and self._reported.phase is not Phase.WORKING:
-            self._tell(PhaseState(Phase.WORKING, because))  # over before it was seen to begin
+            # The turn was over before it was seen to begin.
+            self._publish_state(PhaseState(Phase.WORKING, because))
         elif self._tracker.screen.answers_at_once:
-            self.phase()
+            self.publish_phase()
         self._reading.soon()
-        self.phase()
+        self.publish_phase()
 
     # -- the phase -------------------------------------------------------------------------------
 
-    def told_over(self) -> bool:
+    def end_published(self) -> bool:
         """Whether the end of the turn was published, which may wait until it is painted."""
         return self._reported.phase not in (Phase.WORKING, Phase.BLOCKED)
 
-    def phase(self) -> None:
+    def publish_phase(self) -> None:
         """Publish a change of the phase, after the text that belongs before it."""
         if self._companion.holds_phase:
             return
@@ -126,27 +127,27 @@ class Reporter:
         if stopped or (self._in_turn and state.phase is Phase.IDLE):
             if not self._all_painted():
                 self._ending = said if state.phase is Phase.IDLE else None
-                self._tell_decided()
+                self._publish_decided()
                 return
             if state.phase is Phase.IDLE:
                 self._end_turn(state)
                 return
             self.read(again=True)
-        self._tell(state)
+        self._publish_state(state)
 
-    def _tell_decided(self) -> None:
-        """A question that is gone is told at once, even if the end of its turn is not painted."""
+    def _publish_decided(self) -> None:
+        """Publish at once that a question is gone, even if the end of its turn is not painted."""
         if self._reported.phase is Phase.BLOCKED:
-            self._tell(PhaseState(Phase.WORKING, "the question is decided"))
+            self._publish_state(PhaseState(Phase.WORKING, "the question is decided"))
 
     def _end_turn(self, state: PhaseState) -> None:
         """Publish the turn's last words, then that it is over."""
         self.read(again=True, ended=True)
         self._say(self._tracker.spoken.finish())
         self._standing.restart()
-        self._tell(state)
+        self._publish_state(state)
 
-    def _tell(self, state: PhaseState) -> None:
+    def _publish_state(self, state: PhaseState) -> None:
         self._reported = state
         if state.phase is not Phase.BLOCKED:
             self._in_turn = state.phase is Phase.WORKING

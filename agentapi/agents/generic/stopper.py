@@ -39,7 +39,7 @@ class Running(Protocol):
     def phase(self) -> Phase: ...
     @property
     def line_mode(self) -> LineMode: ...
-    def told_over(self) -> bool: ...
+    def end_published(self) -> bool: ...
     def write(self, data: bytes) -> None: ...
     async def rest(self) -> None: ...
     async def until(self, condition: Callable[[], bool], limit: float) -> bool: ...
@@ -69,13 +69,13 @@ class Stopper:
                     self._press()
                 await program.until(self._stopped, INTERRUPT_LIMIT)
         elif refused:
-            await program.until(program.told_over, INTERRUPT_LIMIT)
+            await program.until(program.end_published, INTERRUPT_LIMIT)
         elif asked is not None and program.tracker.screen.still_asks(asked):
             raise SendError("interrupt", f"the question stays open: {asked.title}")
 
     def _stopped(self) -> bool:
         """A question that opens in the same moment is a stop, too."""
-        return self._program.told_over() or self._program.phase is Phase.BLOCKED
+        return self._program.end_published() or self._program.phase is Phase.BLOCKED
 
     def _stopped_or_asked_again(self) -> bool:
         """Some programs want the key twice, and say so for a second (`esc again to interrupt`)."""
@@ -97,7 +97,7 @@ class Stopper:
         self._press()
         if not await program.until(lambda: program.tracker.state.dialog != dialog, CLOSE_LIMIT):
             return False
-        await program.until(program.told_over, REFUSED_LIMIT)
+        await program.until(program.end_published, REFUSED_LIMIT)
         return True
 
     def _press(self) -> None:

@@ -2,7 +2,7 @@
 
     Console     bytes in, complete frames and signals out; keys and replies back
     Tracker     what frames, signals and sends say of the conversation and the phase
-    Deadlines   tells the tracker that time has passed
+    Deadlines   the timeouts of the tracker
     Reporter    publishes texts and phases, in order, when they may be published
     Companion   what runs beside the program and knows more (Codex's app-server), if anything
 
@@ -21,7 +21,7 @@ from agentapi.agents.generic.companion import Alone, Companion
 from agentapi.agents.generic.console import Console
 from agentapi.agents.generic.deadlines import Deadlines
 from agentapi.agents.generic.evidence import EvidenceLog, SourceSaid
-from agentapi.agents.generic.lag import Behind
+from agentapi.agents.generic.lag import RecordLag
 from agentapi.agents.generic.plain_typist import PlainTypist
 from agentapi.agents.generic.reporter import Reporter
 from agentapi.agents.generic.stopper import Stopper
@@ -59,7 +59,7 @@ class TuiDriver:
         self._companion = companion or Alone()
         self._turns = RecordedTurns(self.tracker.fusion, clock)
         self._heard = EvidenceLog(self.tracker.fusion)
-        self._behind = Behind(self.tracker)
+        self._record_lag = RecordLag(self.tracker)
         self._changed: asyncio.Event = asyncio.Event()
         self._dialog_at = float("-inf")
         """When the open dialog was painted, in the loop's time."""
@@ -70,7 +70,7 @@ class TuiDriver:
             self.tracker,
             console,
             self._companion,
-            record_patience=self._behind.patience,
+            record_patience=self._record_lag.patience,
             evaluate=self.evaluate,
         )
         console.connect(
@@ -95,7 +95,7 @@ class TuiDriver:
 
         Refused at once is what comes in the middle of a turn, or before its end was published.
         Whoever sends reads what the program has just written, and decides once more."""
-        published = self.phase is Phase.IDLE and self.told_over()
+        published = self.phase is Phase.IDLE and self.end_published()
         if not published and self.phase is not Phase.BLOCKED:
             raise Busy
         if not await self._companion.send(text):
@@ -109,7 +109,7 @@ class TuiDriver:
         await self.console.drain()
 
     async def interrupt(self) -> None:
-        """Stop the turn and see it stop and told; see `Stopper.interrupt`."""
+        """Stop the turn and see its end published; see `Stopper.interrupt`."""
         if not await self._companion.interrupt():
             await self._stopper.interrupt()
 
@@ -145,7 +145,7 @@ class TuiDriver:
         if anew:
             self._turns.forget()
         for entry in entries:
-            self._behind.take(entry)
+            self._record_lag.take(entry)
             self._turns.take(entry)
             self.evaluate()
 
@@ -172,9 +172,9 @@ class TuiDriver:
         """The agent's phase."""
         return self.tracker.state.phase
 
-    def told_over(self) -> bool:
+    def end_published(self) -> bool:
         """Whether the end of the turn was published, which may wait until it is painted."""
-        return self._reporter.told_over()
+        return self._reporter.end_published()
 
     @property
     def frame(self) -> Frame:
@@ -231,7 +231,7 @@ class TuiDriver:
         self._changed.set()
 
     def begin(self, because: str) -> None:
-        """The submitted message's turn began: tell it before anything that answers it."""
+        """The submitted message's turn began: publish it before anything that answers it."""
         text, self.typist.submitted = self.typist.submitted, None
         if text is not None:
             self.open_turn(text, because)
@@ -279,7 +279,7 @@ class TuiDriver:
         """Act on what the tracker knows now."""
         self._companion.evaluated()
         self._heard.look()
-        self._reporter.question()
+        self._reporter.publish_question()
         if self.typist.submitted is not None:
             if self.phase is Phase.WORKING:
                 self.begin(self.tracker.state.because)
@@ -288,7 +288,7 @@ class TuiDriver:
             elif self.tracker.taken:
                 self.begin("the message stands in the conversation")
         self._deadlines.update()
-        self._reporter.phase()
+        self._reporter.publish_phase()
         self.typist.tidy()
         self.wake()
 

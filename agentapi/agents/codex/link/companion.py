@@ -1,8 +1,8 @@
 """Codex's app-server as the companion of its TUI: we are a client of it, too.
 
 The screen stays what people see and what the messages are made of. What the link says goes first
-for the phase; sends, interrupts and answers are calls instead of keys; and it tells the exact items
-besides.
+for the phase; sends, interrupts and answers are calls instead of keys; and it
+reports the exact items besides.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from agentapi.model.events import ItemChanged, SessionKnown, TurnChanged, UsageC
 from agentapi.model.items import AgentMessage, Entry, Turn, UserMessage
 
 OPEN_LIMIT = 5.0
-"""Seconds that the link has to tell of the TUI's session (0.3 s after its start; on a busy machine
+"""Seconds that the link has to report the TUI's session (0.3 s after its start; on a busy machine
 0.4 s after its input box is there): before that a message would have to be typed."""
 BEGIN_LIMIT = 15.0
 """Seconds that a turn has to begin after Codex took its message (3 to 20 ms measured)."""
 END_LIMIT = 1.0
 """Seconds without a new frame after which the screen is complete, when it shows the last line that
-the link told, but not every line: some are drawn differently."""
+the link reported, but not every line: some are drawn differently."""
 RECENT = 8
 """User messages of the link that are kept to put right what the screen shows of them."""
 
@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Sending:
-    """A message on its way: its turn is told when Codex has taken it and the turn was seen to
+    """A message on its way: it is published when Codex has taken it and its turn was seen to
     begin, in either order."""
 
     text: str
@@ -54,7 +54,7 @@ class Sending:
 
 
 class LinkCompanion:
-    """The link beside one TUI. `lost` is told, once, that the link is of no use any more."""
+    """The link beside one TUI. `lost` is called, once, when the link is of no use any more."""
 
     _driver: Driven
 
@@ -87,7 +87,7 @@ class LinkCompanion:
             return False
         driver = self._driver
         driver.catch_up()
-        driver.read()  # what was said before is told before
+        driver.read()  # what was said before is published before
         self._check()
         driver.tracker.prepare()
         driver.tracker.submit(text)
@@ -117,12 +117,12 @@ class LinkCompanion:
             return True
         try:
             known = await self.link.interrupt()
-            if known and not await driver.until(driver.told_over, INTERRUPT_AGAIN):
+            if known and not await driver.until(driver.end_published, INTERRUPT_AGAIN):
                 await self.link.interrupt()
         except RpcLost as error:
             raise SendError("interrupt", str(error)) from error
         if known:
-            await driver.until(driver.told_over, INTERRUPT_LIMIT)
+            await driver.until(driver.end_published, INTERRUPT_LIMIT)
         return known
 
     async def answer(self, dialog_id: str, choice_id: str) -> bool:
@@ -163,7 +163,7 @@ class LinkCompanion:
             self._sending.begun = self._sending.begun or because
 
     def evaluated(self) -> None:
-        """Tell the sent message as soon as its turn runs, before anything that answers it."""
+        """Publish the sent message as soon as its turn runs, before anything that answers it."""
         sending, driver = self._sending, self._driver
         if sending is None:
             return
@@ -176,14 +176,14 @@ class LinkCompanion:
             driver.open_turn(sending.text, sending.begun)
 
     def recorded(self, entries: Sequence[Entry]) -> None:
-        """The rollout tells a turn's beginning some 7 ms before the app-server does."""
+        """The rollout has a turn's beginning some 7 ms before the app-server reports it."""
         for entry in entries:
             if entry.item == Turn("started"):
                 self._recorded_turn = entry.key
 
     @property
     def holds_phase(self) -> bool:
-        """A turn that may be the sent message's is told with the message, or when that failed."""
+        """A turn that may be the sent message's is published with it, or when that failed."""
         return self._sending is not None and bool(self._sending.begun)
 
     @property
@@ -194,7 +194,7 @@ class LinkCompanion:
     # -- what the link says ------------------------------------------------------------------------
 
     def linked(self, event: LinkEvent) -> None:
-        """Take what the link tells."""
+        """Take an event of the link."""
         driver = self._driver
         match event:
             case SessionKnown():
@@ -206,7 +206,7 @@ class LinkCompanion:
                 driver.tracker.fusion.note(Source.LINK, phase, detail)
                 driver.evaluate()
             case Asked(dialog):
-                driver.tracker.ask(dialog and self._as_told(dialog))
+                driver.tracker.ask(dialog and self._with_known_id(dialog))
                 driver.evaluate()
             case ItemChanged(turn, _, item, partial):
                 if isinstance(item, UserMessage) and not partial:
@@ -230,7 +230,7 @@ class LinkCompanion:
                 driver.wake()
                 self._lost(why)
 
-    def _as_told(self, dialog: Dialog) -> Dialog:
+    def _with_known_id(self, dialog: Dialog) -> Dialog:
         """The link's question under the id of the screen's, where that was seen first: clients know
         it already, and its choices."""
         tracker = self._driver.tracker
@@ -241,7 +241,7 @@ class LinkCompanion:
         told = next((id for id, linked in self._linked_ids.items() if linked == dialog.id), None)
         return replace(dialog, id=told) if told else dialog
 
-    # -- what the screen still owes ----------------------------------------------------------------
+    # -- what the screen has yet to show -----------------------------------------------------------
 
     def end_shown(self) -> bool:
         """Whether the screen shows all that was said in the turn, once the TUI has seen its end."""
@@ -260,7 +260,7 @@ class LinkCompanion:
         if self._tui_works():
             return PAINT_LIMIT if self._owed and whole else STALL_LIMIT
         if whole:
-            return None  # the record may have told more than the link
+            return None  # the record may have more than the link
         return END_LIMIT if self._owed.ended(tracker.spoken.text) else PAINT_LIMIT
 
     def _tui_works(self) -> bool:
