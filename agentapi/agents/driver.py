@@ -28,8 +28,10 @@ class Driver(Protocol):
     async def send(self, text: str) -> None:
         """Send one user message, literally; return once its turn has begun.
 
-        Raises `SendError`; then nothing of it is left in the composer. The session never calls
-        it twice at once."""
+        Whether the agent takes a message is decided here and nowhere else, right before it is sent.
+        Raises `Busy` when it does not, `DialogOpen` when it asks something first, and `SendError`
+        for what fails on the way; then nothing of it is left in the composer. The session never
+        calls it twice at once."""
 
     async def keys(self, data: str) -> None:
         """Write keystrokes as they are, in any phase."""

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from agentapi.agents.driver import Driver
 from agentapi.agents.offers.parts import Compose, Driven, Parts
+from agentapi.agents.offers.store import open_store
 from agentapi.agents.registry import agent_of
 from agentapi.cli.stdin_prompt import of_stdin
 from agentapi.daemon.notify import Notifier
@@ -27,7 +28,6 @@ from agentapi.processes.tree import Family
 from agentapi.session.info import failure
 from agentapi.session.session import AgentSession
 from agentapi.settings.settings import ServerSettings
-from agentapi.storage.open import open_store
 from agentapi.storage.state import RestoredState
 
 GRACE = 5.0

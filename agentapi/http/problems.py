@@ -22,7 +22,7 @@ from aiohttp.typedefs import Handler
 
 from agentapi.http.replies import described
 from agentapi.model.errors import Busy, DialogOpen, SendError
-from agentapi.session.session import EmptyMessage
+from agentapi.session.outbox import EmptyMessage
 
 log = logging.getLogger(__name__)
 

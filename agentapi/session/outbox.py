@@ -1,7 +1,8 @@
 """What the user has for the agent: one line of senders, and what waits until the agent is idle.
 
-A client's message goes out when its turn in the line comes, or is refused: the agent must be idle
-then, with no dialog open.
+A client's message goes to the driver when its turn in the line comes, and the driver decides
+whether the agent takes it. Here it is only refused for the order: while the last turn is not told
+to its end, or the initial prompt is still to go out.
 
 The initial prompt goes out when the agent is first idle, once. Until then the status is `running`,
 except during a dialog, which the user must answer. When the agent became busy or opened a dialog
@@ -109,8 +110,7 @@ class Outbox:
         """Send one message after those that came before it. Raises `SendError`."""
         try:
             text = _trimmed(content)
-            self._check()
-            await in_turn(self._line, lambda: self._send_now(text))
+            await in_turn(self._line, lambda: self._send_next(text))
         except SendError as error:
             self._stats.failed(error.step)
             raise
@@ -134,15 +134,17 @@ class Outbox:
         self._save()
         self._go_on()
 
-    def _check(self) -> None:
-        if self._phase.phase is Phase.BLOCKED:
-            raise DialogOpen(_dialog_text(self._phase))
-        if not self.ready:
+    async def _send_next(self, text: str) -> None:
+        """Send a client's message, unless something goes before it. A question that is open is told
+        in the words in which the clients know it."""
+        if self.prompt.pending or self._phase.phase in (Phase.WORKING, Phase.EXITED):
             raise Busy
-
-    async def _send_now(self, text: str) -> None:
-        self._check()
-        await self._send(text)
+        try:
+            await self._send(text)
+        except DialogOpen:
+            if self._phase.phase is not Phase.BLOCKED:
+                raise
+            raise DialogOpen(_dialog_text(self._phase)) from None
 
     async def _send(self, text: str) -> None:
         clock = asyncio.get_running_loop().time

@@ -31,7 +31,6 @@ from agentapi.model.conversation import (
     Role,
     Status,
 )
-from agentapi.model.errors import SendError
 from agentapi.model.events import (
     AgentText,
     DriverEvent,
@@ -44,32 +43,21 @@ from agentapi.model.events import (
     UserText,
 )
 from agentapi.model.items import ItemSource
-from agentapi.session.events import EventHub, Subscription, status_event
+from agentapi.session.controls import Controls
+from agentapi.session.events import EventHub, Subscription
 from agentapi.session.exact import ExactMessages
 from agentapi.session.history import History
-from agentapi.session.outbox import AgentEnded, EmptyMessage, Outbox, in_turn
+from agentapi.session.outbox import Outbox
 from agentapi.session.question import OpenQuestion
 from agentapi.session.queue import MessageQueue, Queued
 from agentapi.session.screen_feed import ScreenFeed
 from agentapi.session.stats import SessionStats
+from agentapi.session.status import StatusLine
 from agentapi.session.transcript_events import tell_live
-from agentapi.storage.state import NullStore, RestoredState, SavedState, Store
+from agentapi.storage.state import NullStore, RestoredState, SavedState, Store, set_aside
 from agentapi.transcript.transcript import Transcript
 
-INTERRUPT_LIMIT = 10.0
-"""Seconds that an interrupted turn has to be over in our eyes, too."""
-
 log = logging.getLogger(__name__)
-
-__all__ = [
-    "AgentEnded",
-    "AgentSession",
-    "EmptyMessage",
-    "NullStore",
-    "RestoredState",
-    "SavedState",
-    "Store",
-]
 
 
 def utc_now() -> datetime:
@@ -115,19 +103,14 @@ class AgentSession:
         self._opening = True  # no user message yet in this run
         self._phase = PhaseState(Phase.STARTING, "not started yet")
         self.phase_since = self.started_at = self.active_at = clock()
-        self._turn_over = asyncio.Event()  # set, and replaced, in a phase that is no part of one
-        self._status = Status.RUNNING
+        self._status = StatusLine(self.hub, self._history, self.stats, agent_type)
         self.user_at: datetime | None = None
-        self._text_at: float | None = None
         self._ended: Exited | None = None
         self._end_seen = asyncio.Event()
-        # Callers in the order they came, not guards of state: nothing else waits here.
-        self._typing = asyncio.Lock()
-        self._answering = asyncio.Lock()
-        self._interrupting = asyncio.Lock()
         self._exact = ExactMessages(self._history, self.transcript, clock()) if exact else None
         screen_text = on_terminal and not exact
         self._question = OpenQuestion(self._history, self.transcript, terminal=screen_text)
+        self._controls = Controls(driver, self._question)
         self._put_back(self._restored)
         self._outbox = Outbox(
             driver,
@@ -144,7 +127,7 @@ class AgentSession:
     @property
     def status(self) -> Status:
         """The wire's status."""
-        return self._status
+        return self._status.now
 
     @property
     def phase_state(self) -> PhaseState:
@@ -165,11 +148,6 @@ class AgentSession:
     def notices(self) -> tuple[Notice, ...]:
         """The last notices, oldest first."""
         return tuple(self._history.notices)
-
-    @property
-    def transport(self) -> str:
-        """`pty` or `acp`."""
-        return self.driver.transport
 
     @property
     def turn(self) -> int:
@@ -245,25 +223,14 @@ class AgentSession:
         """Write keystrokes as they are, in any phase, in the order of the calls."""
         self._active()
         self.stats.keystrokes += 1
-        await in_turn(self._typing, lambda: self.driver.keys(keys))
+        await self._controls.type(keys)
 
     async def interrupt(self) -> None:
         """Stop the agent's turn, and return once it is over; a no-op when there is none.
 
         Raises `SendError` when it goes on. Of two at once the second finds the turn over."""
         self._active()
-        await in_turn(self._interrupting, self._interrupt_now)
-
-    async def _interrupt_now(self) -> None:
-        over = self._turn_over  # the next turn may have begun before we look again
-        await self.driver.interrupt()
-        if self._phase.phase is not Phase.WORKING:
-            return
-        try:
-            await asyncio.wait_for(over.wait(), INTERRUPT_LIMIT)
-        except TimeoutError:
-            reason = f"the agent still works ({self._phase.because})"
-            raise SendError("interrupt", reason) from None
+        await self._controls.interrupt()
 
     def enqueue(self, content: str) -> tuple[Queued, int]:
         """Have a message sent when the agent is next idle; returns it and its place, from 1.
@@ -281,17 +248,12 @@ class AgentSession:
         Raises `LookupError` when that dialog or choice is not open, `SendError` when it stays.
         Of two answers at once the second finds the dialog closed: no key is pressed twice."""
         self._active()
-        await in_turn(self._answering, lambda: self._answer_now(dialog_id, choice_id))
-
-    async def _answer_now(self, dialog_id: str, choice_id: str) -> None:
-        await self.driver.answer(dialog_id, choice_id)
-        await self._question.decided(dialog_id)
+        await self._controls.answer(dialog_id, choice_id)
 
     def subscribe(self) -> Subscription:
         """All that happened, then what happens: the messages, the status, the notices, live."""
         messages, notices = self._history.replay()
-        status = status_event(self._status, self.agent_type)
-        return self.hub.subscribe([*messages, status, *notices])
+        return self.hub.subscribe([*messages, self._status.event, *notices])
 
     def subscribe_screen(self) -> Subscription:
         """The screen now, then each change of it."""
@@ -351,7 +313,7 @@ class AgentSession:
             news = self._history.agent_text(text)
         if news:
             self._active()
-            self._text_at = self._now()
+            self._status.text_changed()
             self._transcribe()
             self._question.show()
 
@@ -372,10 +334,8 @@ class AgentSession:
             log.info("phase %s: %s", state.phase.value, state.because)
             self._active()
             self._phase_changed(state)
-        if state.phase not in (Phase.WORKING, Phase.BLOCKED):
-            self._turn_over.set()
-            self._turn_over = asyncio.Event()
         self._phase = state
+        self._controls.follow(state)
         self.transcript.ask(state.dialog, idle=state.phase in (Phase.IDLE, Phase.EXITED))
         self._transcribe()
         if self._exact is not None:
@@ -396,11 +356,7 @@ class AgentSession:
         """Set the conversation aside and begin another. Whoever follows the events has to ask for
         them again: nothing on the wire takes a message back."""
         self._history.keep_all()
-        try:
-            aside = self._store.set_aside()
-            where = f": the conversation so far is kept in {aside}" if aside is not None else ""
-        except OSError as error:
-            where = f", and the conversation so far could not be kept: {error}"
+        where = set_aside(self._store)
         self._history.clear()
         self.queue.clear()
         self.transcript.clear()
@@ -417,7 +373,7 @@ class AgentSession:
     def _put_back(self, restored: RestoredState) -> None:
         for message in restored.messages:
             self._history.put_back(message)
-        if not self.resumed and self.transport == "pty":
+        if not self.resumed and self.driver.transport == "pty":
             self._history.put_back(Message(0, Role.AGENT, "", self.started_at))
         if self._exact is not None:
             self._exact.screen.extend(self._history.messages)
@@ -433,21 +389,10 @@ class AgentSession:
     def _publish_status(self) -> None:
         waits_for_prompt = self._phase.phase is Phase.IDLE and not self.ready
         status = Status.RUNNING if waits_for_prompt else self._phase.phase.status
-        if status is self._status:
-            return
-        self._history.settle()
-        self._status = status
-        if status is Status.STABLE:
-            if self._text_at is not None and not self._opening:
-                self.stats.done.add(self._now() - self._text_at)
-            self._history.keep()
-        self.hub.publish(status_event(status, self.agent_type))
+        self._status.change(status, in_turn=not self._opening)
 
     def _save(self) -> None:
         self._store.save(self.state())
 
     def _active(self) -> None:
         self.active_at = self.clock()
-
-    def _now(self) -> float:
-        return asyncio.get_running_loop().time()

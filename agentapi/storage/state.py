@@ -42,6 +42,15 @@ class Store(Protocol):
         is anything. Raises `OSError`."""
 
 
+def set_aside(store: Store) -> str:
+    """Keep the conversation so far under another name; how that went, as the end of a sentence."""
+    try:
+        aside = store.set_aside()
+    except OSError as error:
+        return f", and the conversation so far could not be kept: {error}"
+    return f": the conversation so far is kept in {aside}" if aside is not None else ""
+
+
 class NullStore:
     """Keeps nothing."""
 

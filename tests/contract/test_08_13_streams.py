@@ -12,7 +12,7 @@ from agentapi.http.app import HttpOptions
 from agentapi.model.conversation import Level, Message, Phase, Role
 from agentapi.model.events import Noticed
 from agentapi.session.events import BACKLOG
-from agentapi.session.session import RestoredState
+from agentapi.storage.state import RestoredState
 from tests.support.live import PATIENCE, serving, settle
 
 NOON = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)

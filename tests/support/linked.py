@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from agentapi.agents.codex.driver import CodexDriver
-from agentapi.agents.codex.link.tui import LinkedTui
+from agentapi.agents.codex.link.link import CodexLink
+from agentapi.agents.generic.tui import TuiDriver
 from agentapi.agents.registry import profile_for
 from agentapi.model.conversation import Dialog, Phase, PhaseState
 from agentapi.model.events import (
@@ -172,10 +173,16 @@ class Linked:
         return isinstance(self.events[-1], Exited)
 
     @property
-    def tui(self) -> LinkedTui:
-        """The linked TUI."""
-        assert isinstance(self.driver._tui, LinkedTui)
-        return self.driver._tui
+    def tui(self) -> TuiDriver:
+        """The TUI that runs now."""
+        assert self.driver.program is not None
+        return self.driver.program
+
+    @property
+    def link(self) -> CodexLink:
+        """The link beside it."""
+        assert self.driver.companion is not None
+        return self.driver.companion.link
 
 
 @asynccontextmanager

@@ -14,7 +14,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from agentapi.agents.generic.tui import STILL, TuiDriver
+from agentapi.agents.generic.console import Console
+from agentapi.agents.generic.deadlines import STILL
+from agentapi.agents.generic.tui import TuiDriver
 from agentapi.agents.registry import profile_for
 from agentapi.conversation.profile import AgentProfile
 from agentapi.model.events import AgentText, DriverEvent, PhaseChanged, QuestionPainted, UserText
@@ -153,7 +155,8 @@ async def _replay(
     edit: Edit,
     rest: float,
 ) -> Replayed:
-    driver = TuiDriver(profile, ["replay"], env={}, columns=head["width"], rows=head["height"])
+    console = Console(["replay"], env={}, columns=head["width"], rows=head["height"])
+    driver = TuiDriver(profile, console)
     result = Replayed(driver)
     loop = asyncio.get_running_loop()
     await driver.start_detached(lambda event: result.events.append((loop.time(), event)))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
 
+from agentapi.agents.generic.console import Console
 from agentapi.agents.generic.tui import TuiDriver
 from agentapi.agents.registry import profile_for
+from agentapi.conversation.profile import AgentProfile
 from agentapi.model.events import AgentText, DriverEvent, PhaseChanged, UserText
 from tests.support.replay import run_virtual
 
@@ -18,11 +19,11 @@ IDLE, WORKING, DONE = (
 )
 
 
-class Detached(TuiDriver):
-    """A driver without a program; keeps what it would write to one."""
+class Detached(Console):
+    """A terminal without a program; keeps what it would write to one."""
 
-    def __init__(self, *args: Any, **named: Any) -> None:
-        super().__init__(*args, **named)
+    def __init__(self, columns: int, rows: int) -> None:
+        super().__init__(["none"], env={}, columns=columns, rows=rows)
         self.written: list[bytes] = []
         self.unread = b""
         """What the program has written and nobody has read."""
@@ -38,12 +39,41 @@ class Detached(TuiDriver):
         """Keep it, too."""
         self.write(data)
 
-    def catch_up(self) -> None:
+    def catch_up(self) -> bool:
         """Read what is there."""
         data, self.unread = self.unread, b""
         if data:
             self.feed(data)
-        super().catch_up()
+        return super().catch_up()
+
+
+class StagedDriver(TuiDriver):
+    """A driver of such a terminal."""
+
+    console: Detached
+
+    @property
+    def written(self) -> list[bytes]:
+        """What it wrote."""
+        return self.console.written
+
+    @property
+    def answer_to(self) -> Callable[[bytes], None]:
+        """What the program does with a key or a paste."""
+        return self.console.answer_to
+
+    @answer_to.setter
+    def answer_to(self, does: Callable[[bytes], None]) -> None:
+        self.console.answer_to = does
+
+    @property
+    def unread(self) -> bytes:
+        """What the program has written and nobody has read."""
+        return self.console.unread
+
+    @unread.setter
+    def unread(self, data: bytes) -> None:
+        self.console.unread = data
 
 
 class Stage:
@@ -53,10 +83,14 @@ class Stage:
     """Whether the agent says by OSC 7501 that it is ready."""
 
     def __init__(self, agent_type: str = "codex", columns: int = 60, rows: int = 20) -> None:
-        profile = profile_for(agent_type)
-        self.driver = Detached(profile, ["none"], env={}, columns=columns, rows=rows)
+        self.console = Detached(columns, rows)
+        self.driver = self.drive(profile_for(agent_type))
         self.events: list[tuple[float, DriverEvent]] = []
         self.rows = rows
+
+    def drive(self, profile: AgentProfile) -> StagedDriver:
+        """The driver."""
+        return StagedDriver(profile, self.console)
 
     async def start(self) -> None:
         """Start the driver."""

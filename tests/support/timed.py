@@ -12,9 +12,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from agentapi.agents.codex.link.companion import LinkCompanion
 from agentapi.agents.codex.link.events import Asked, Standing
 from agentapi.agents.codex.link.link import CodexLink
-from agentapi.agents.codex.link.tui import LinkedTui
+from agentapi.agents.generic.console import Console
+from agentapi.agents.generic.tui import TuiDriver
 from agentapi.agents.registry import profile_for
 from agentapi.conversation.status import Source
 from agentapi.model.conversation import Choice, Dialog, Phase
@@ -71,20 +73,18 @@ def replay_timed(recording: Timed, *without: Source) -> Replayed:
 async def _replay(recording: Timed, without: tuple[Source, ...]) -> Replayed:
     loop = asyncio.get_running_loop()
     began = datetime.fromisoformat(recording.head["began"]) - timedelta(seconds=loop.time())
-    driver = LinkedTui(
+    head = recording.head
+    companion = LinkCompanion(CodexLink(lambda event: None), lambda why: None)
+    companion.link._thread.id = "known already"  # what else it tells is in the recording
+    driver = TuiDriver(
         prompt(blind() if Source.SCREEN in without else profile_for("codex")),
-        ["replay"],
-        env={},
-        columns=recording.head["columns"],
-        rows=recording.head["rows"],
+        Console(["replay"], env={}, columns=head["columns"], rows=head["rows"]),
+        companion=companion,
         clock=lambda: began + timedelta(seconds=loop.time()),
-        link=CodexLink(lambda event: None),
-        lost=lambda why: None,
     )
-    driver.link._thread.id = "known already"  # what else it tells is in the recording
     result = Replayed(driver)
     await driver.start_detached(lambda event: result.events.append((loop.time(), event)))
-    play = _player(driver, without)
+    play = _player(driver, companion, without)
     for at, kind, value in recording.lines:
         await asyncio.sleep(max(0.0, at - loop.time()))
         play(kind, value)
@@ -92,7 +92,9 @@ async def _replay(recording: Timed, without: tuple[Source, ...]) -> Replayed:
     return result
 
 
-def _player(driver: LinkedTui, without: tuple[Source, ...]) -> Callable[[str, Any], None]:
+def _player(
+    driver: TuiDriver, companion: LinkCompanion, without: tuple[Source, ...]
+) -> Callable[[str, Any], None]:
     told = [source for source in without if source in NUMBERS]
     edit = Without(*told) if told else bytes
     turn = 0
@@ -109,11 +111,11 @@ def _player(driver: LinkedTui, without: tuple[Source, ...]) -> Callable[[str, An
             case "submit":
                 driver.typist.submitting(value)
             case "stand":
-                driver.linked(Standing(Phase(value[0]), value[1]))
+                companion.linked(Standing(Phase(value[0]), value[1]))
             case "ask":
-                driver.linked(Asked(_dialog(value)))
+                companion.linked(Asked(_dialog(value)))
             case "said":
-                driver.linked(ItemChanged("", "", AgentMessage(value), partial=False))
+                companion.linked(ItemChanged("", "", AgentMessage(value), partial=False))
             case "anew":
                 driver.recorded((), anew=True)
             case "words":

@@ -15,7 +15,7 @@ import pytest
 import agentapi
 from agentapi.agents.codex.options import CODEX_OPTIONS
 from agentapi.agents.codex.versions import NEWEST, OLDEST
-from agentapi.agents.generic import tui, typist
+from agentapi.agents.generic import console, reporter, typist
 from agentapi.cli import main
 from agentapi.conversation.status import Source
 from agentapi.model.conversation import Phase
@@ -117,8 +117,8 @@ def test_numbers_are_those_of_the_program() -> None:
     architecture, operations = _text("docs/architecture.md"), _text("docs/operations.md")
     words = " ".join(architecture.split())
     assert f"at most {process.TURN_LIMIT >> 10} KiB a turn" in words
-    assert f"or {tui.FRAME_GAP * 1000:g} ms after the last output" in words
-    assert tui.READ_INTERVAL == 1 / 40
+    assert f"or {console.FRAME_GAP * 1000:g} ms after the last output" in words
+    assert reporter.READ_INTERVAL == 1 / 40
     assert "at most forty times a second" in words
     assert f"within {typist.ECHO_LIMIT:g} seconds" in words
     assert f"within {typist.BEGIN_LIMIT:g} seconds" in words

@@ -38,12 +38,15 @@ ELSEWHERE = {
         "agents/codex/link/command agents/codex/link/events agents/codex/link/items"
         " agents/codex/link/thread agents/codex/link/usage"
     ),
-    "unit/agents/codex/resume/test_past.py": "agents/codex/options storage/open",
+    "unit/agents/codex/resume/test_driver.py": "agents/codex/relay",
+    "unit/agents/codex/resume/test_past.py": "agents/codex/options agents/offers/store",
     "unit/agents/codex/rollout/test_parse.py": (
         "agents/codex/rollout/lines agents/codex/rollout/tools agents/codex/rollout/usage"
     ),
     "unit/agents/generic/test_tui.py": (
-        "agents/driver agents/generic/lag agents/generic/stopper model/errors model/events"
+        "agents/driver agents/generic/companion agents/generic/console agents/generic/deadlines"
+        " agents/generic/lag agents/generic/reporter agents/generic/stopper model/errors"
+        " model/events"
     ),
     "unit/agents/codex/doctor/test_doctor.py": (
         "agents/codex/doctor/credentials agents/codex/doctor/examine agents/codex/doctor/node"
@@ -58,7 +61,10 @@ ELSEWHERE = {
     ),
     "unit/conversation/test_extract.py": "conversation/plain conversation/profile",
     "unit/conversation/test_recordings.py": "agents/codex/screen/profile conversation/unknown",
-    "unit/conversation/test_tracker.py": "model/conversation model/frames",
+    "unit/conversation/test_tracker.py": (
+        "conversation/known_screen conversation/open_dialog conversation/screen_reader"
+        " conversation/shape_screen conversation/spoken model/conversation model/frames"
+    ),
     "unit/scripted/test_answers.py": "scripted/reply scripted/schema",
     "unit/scripted/test_main.py": "scripted/__main__",
     "unit/scripted/test_wires.py": (
@@ -66,8 +72,8 @@ ELSEWHERE = {
         " scripted/wires/responses"
     ),
     "unit/session/test_session.py": (
-        "session/history session/info session/outbox session/prompt session/question"
-        " session/screen_feed session/stats"
+        "session/controls session/history session/info session/outbox session/prompt"
+        " session/question session/screen_feed session/stats session/status"
     ),
     "unit/agents/test_registry.py": (
         "agents/agent agents/aider agents/amazonq agents/amp agents/auggie agents/claude"

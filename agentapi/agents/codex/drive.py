@@ -9,6 +9,7 @@ from agentapi.agents.codex.driver import CodexDriver
 from agentapi.agents.codex.home import codex_home
 from agentapi.agents.codex.link.option import link_wanted
 from agentapi.agents.codex.rollout.feed import WatchedRolloutFeed
+from agentapi.agents.generic.console import Console
 from agentapi.agents.generic.drive import terminal
 from agentapi.agents.generic.tui import TuiDriver
 from agentapi.agents.offers.parts import Driven
@@ -24,7 +25,7 @@ def drive(agent: Agent, settings: ServerSettings) -> Driven:
     profile, place = agent.profile(), terminal(settings)
     driver: TuiDriver | CodexDriver
     if settings.verbatim:
-        driver = TuiDriver(profile, settings.command, **place)
+        driver = TuiDriver(profile, Console(settings.command, **place))
     else:
         driver = CodexDriver(profile, settings.command, link=link_wanted(settings), **place)
     return Driven(

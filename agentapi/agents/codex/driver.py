@@ -19,16 +19,17 @@ from typing import TYPE_CHECKING, Any
 
 from agentapi.agents.codex.launch import known_flags, without_daemon
 from agentapi.agents.codex.link.command import CodexCommand
+from agentapi.agents.codex.link.companion import LinkCompanion
 from agentapi.agents.codex.link.events import Early
-from agentapi.agents.codex.link.tui import LinkedTui
+from agentapi.agents.codex.relay import Relay
+from agentapi.agents.codex.session import CurrentSession
 from agentapi.agents.codex.trust import undecided
 from agentapi.agents.codex.versions import REMOTE
 from agentapi.agents.driver import Sink
-from agentapi.agents.generic.evidence import SourceSaid
+from agentapi.agents.generic.console import Console
 from agentapi.agents.generic.tui import TuiDriver
 from agentapi.conversation.profile import AgentProfile
 from agentapi.model.conversation import Level, Phase, PhaseState
-from agentapi.model.errors import Busy
 from agentapi.model.events import (
     AgentText,
     DriverEvent,
@@ -39,7 +40,6 @@ from agentapi.model.events import (
     SessionKnown,
     UserText,
 )
-from agentapi.model.items import Entry
 
 if TYPE_CHECKING:
     from agentapi.terminal.recording import Tape
@@ -50,6 +50,7 @@ RESTART_SPAN = 3600.0
 RESTART_GRACE = 1.0
 """Seconds that a TUI has to end whose app-server is gone."""
 
+NOT_STARTED = "off: not started yet"
 UNTRUSTED = (
     "Codex was never told whether to trust this folder, and with the link it does not ask: it may"
     " only read. Start it once without the link, or set sandbox_mode"
@@ -58,11 +59,9 @@ UNTRUSTED = (
 log = logging.getLogger(__name__)
 
 
-class CodexDriver:
+class CodexDriver(Relay[TuiDriver]):
     """One Codex. `link` is `auto` (where it can be had), `on` (or the start fails) or `off`;
     `restarted` is told the new `pid` when Codex was started again."""
-
-    transport = "pty"
 
     def __init__(
         self,
@@ -76,17 +75,19 @@ class CodexDriver:
         record: Path | Tape | None = None,
         spare: Callable[[int], bool] = lambda pid: False,
         link: str = "off",
+        session: CurrentSession | None = None,
         restarted: Callable[[int], None] = lambda pid: None,
     ) -> None:
+        super().__init__()
         self._profile, self._command = profile, list(command)
         self._cwd, self._env, self._spare = cwd, env, spare
         self._record = _tape(record)
         self._restarted = restarted
-        self._size = (columns, rows)
+        self._first_size = (columns, rows)
         self._wanted = link
-        self._tui: TuiDriver | None = None
+        self.companion: LinkCompanion | None = None
+        """The link beside the TUI that runs now."""
         self._sink: Sink = lambda event: None
-        self._watchers: dict[Callable[[bytes], None], Callable[[], None]] = {}
         self._restarting: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
         self._lost_at: list[float] = []
@@ -95,10 +96,9 @@ class CodexDriver:
         """Whether what the agent paints is not said by it: the loss of its app-server, and then
         what was said before."""
         self._stopping = False
-        self.session_id: str | None = None
-        """Codex's own id of the session, where the link tells it."""
-        self.agent_version: str | None = None
-        self.link = "off: not started yet"
+        self.session = session or CurrentSession()
+        """What the link tells of the session goes here."""
+        self.link = NOT_STARTED
         """`on`, or `off` and why."""
 
     # -- the driver's face -----------------------------------------------------------------------
@@ -106,6 +106,7 @@ class CodexDriver:
     async def start(self, sink: Sink) -> None:
         """Start Codex. Raises `OSError`."""
         self._sink = sink
+        self.session.run_begins()
         command = CodexCommand.parse(self._command)
         why_not = await self._obstacle(command)
         if not why_not and command is not None:
@@ -121,57 +122,10 @@ class CodexDriver:
             log.warning("Codex runs without the link to its app-server: %s", why_not)
         await self._start_alone(self._command, why_not)
 
-    async def send(self, text: str) -> None:
-        """Send one user message; see `LinkedTui.send` and `Typist.send`."""
-        await self._running().send(text)
-
-    async def keys(self, data: str) -> None:
-        """Write keystrokes as they are."""
-        if self._tui is not None:
-            await self._tui.keys(data)
-
-    async def interrupt(self) -> None:
-        """Stop the turn."""
-        if self._tui is not None:
-            await self._tui.interrupt()
-
-    async def answer(self, dialog_id: str, choice_id: str) -> None:
-        """Answer the open dialog. Raises `LookupError`."""
-        if self._tui is None:
-            raise LookupError(f"no dialog {dialog_id!r} is open")
-        await self._tui.answer(dialog_id, choice_id)
-
-    async def resize(self, columns: int, rows: int) -> None:
-        """Give the terminal another size."""
-        self._size = (columns, rows)
-        if self._tui is not None:
-            await self._tui.resize(columns, rows)
-
-    def screen(self) -> str:
-        """The screen as text."""
-        return self._tui.screen() if self._tui is not None else ""
-
-    def repaint(self) -> bytes:
-        """Bytes that paint the screen on a fresh terminal."""
-        return self._tui.repaint() if self._tui is not None else b""
-
-    def reading(self) -> bool:
-        """Whether the terminal's output still arrives."""
-        return self._tui is None or self._tui.reading()
-
-    def evidence(self) -> Sequence[SourceSaid]:
-        """What each source said last of the phase; see `TellsEvidence`."""
-        return self._tui.evidence() if self._tui is not None else ()
-
-    def recorded(self, entries: Sequence[Entry], anew: bool = False) -> None:
-        """What the rollout says of turns; see `TakesRecord`."""
-        if self._tui is not None:
-            self._tui.recorded(entries, anew)
-
-    def watch(self, listener: Callable[[bytes], None]) -> Callable[[], None]:
-        """Pass every byte of the terminal to `listener`; returns the unsubscriber."""
-        self._watchers[listener] = self._tui.watch(listener) if self._tui else _nothing
-        return lambda: self._watchers.pop(listener, _nothing)()
+    @property
+    def holds_messages(self) -> bool:
+        """While Codex is started again."""
+        return self._restarting is not None
 
     async def stop(self, grace: float) -> None:
         """End the TUI and the app-server; returns once both are gone. Idempotent."""
@@ -179,9 +133,9 @@ class CodexDriver:
         if self._restarting is not None:
             self._restarting.cancel()
             await asyncio.gather(self._restarting, return_exceptions=True)
-        if self._tui is not None:
-            await self._tui.stop(grace)
-            await self._end_link(self._tui)
+        if self.program is not None:
+            await self.program.stop(grace)
+            await _end_link(self.companion)
         if self._ending is not None:
             await self._ending
 
@@ -189,14 +143,24 @@ class CodexDriver:
     def pid(self) -> int | None:
         """The process that writes the session, with its children: the app-server where there is
         one, else the TUI."""
-        if isinstance(self._tui, LinkedTui):
-            return self._tui.link.pid
-        return self._tui.pid if self._tui is not None else None
+        if self.companion is not None:
+            return self.companion.link.pid
+        return self.program.pid if self.program is not None else None
+
+    @property
+    def session_id(self) -> str | None:
+        """Codex's own id of the session, as far as it is known."""
+        return self.session.id
+
+    @property
+    def agent_version(self) -> str | None:
+        """Codex's version, as far as it is known."""
+        return self.session.version
 
     @property
     def usage(self) -> Mapping[str, object] | None:
         """The tokens so far, where the link tells them."""
-        return self._tui.usage if isinstance(self._tui, LinkedTui) else None
+        return self.companion.usage if self.companion is not None else None
 
     # -- starting ----------------------------------------------------------------------------------
 
@@ -217,11 +181,11 @@ class CodexDriver:
         return ""
 
     async def _start_alone(self, command: Sequence[str], why: str) -> None:
-        self.link, self.session_id = f"off: {why}", None
+        self.link = f"off: {why}"
+        self.session.link_ends()
         self._sink(LinkEnded())
         words = await without_daemon(command, self._env)
-        tui = TuiDriver(self._profile, words, **self._place())
-        await self._run(tui)
+        await self._start(TuiDriver(self._profile, Console(words, **self._place())))
 
     async def _start_linked(self, command: CodexCommand) -> None:
         """Raises `OSError`, also when the link is lost before the TUI runs."""
@@ -230,29 +194,25 @@ class CodexDriver:
         early = Early()
         link = CodexLink(early)
         socket = await link.start(command, cwd=self._cwd, env=self._env)
-        tui = LinkedTui(
-            self._profile,
-            command.tui(socket),
-            link=link,
-            lost=lambda why: self._link_lost(tui, why),
-            **self._place(),
-        )
-        self.agent_version = link.version
+        companion = LinkCompanion(link, lambda why: self._link_lost(tui, companion, why))
+        console = Console(command.tui(socket), **self._place())
+        tui = TuiDriver(self._profile, console, companion=companion)
+        self.session.link_starts(link.version)
         try:
-            await self._run(tui)
+            await self._start(tui, companion)
             if early.loss:
                 raise OSError(early.loss)
         except BaseException:
-            self._tui = None  # its end is nobody's news
+            self.program = self.companion = None  # its end is nobody's news
             await tui.stop(RESTART_GRACE)
             await link.end()
             raise
-        early.pass_to(tui.linked)
+        early.pass_to(companion.linked)
         self.link = "on"
         log.info("linked to Codex's app-server, version %s", link.version)
 
     def _place(self) -> dict[str, Any]:
-        columns, rows = self._size
+        columns, rows = self.size or self._first_size
         return {
             "cwd": self._cwd,
             "env": self._env,
@@ -262,22 +222,15 @@ class CodexDriver:
             "spare": self._spare,
         }
 
-    async def _run(self, tui: TuiDriver) -> None:
-        self._tui = tui
-        for listener in self._watchers:
-            self._watchers[listener] = tui.watch(listener)
-        await tui.start(lambda event: self._pass_on(tui, event))
-
-    def _running(self) -> TuiDriver:
-        if self._tui is None or self._restarting is not None:
-            raise Busy
-        return self._tui
+    async def _start(self, tui: TuiDriver, companion: LinkCompanion | None = None) -> None:
+        self.companion = companion
+        await self.run(tui, lambda event: self._told(tui, event))
 
     # -- what it tells -----------------------------------------------------------------------------
 
-    def _pass_on(self, tui: TuiDriver, event: DriverEvent) -> None:
+    def _told(self, tui: TuiDriver, event: DriverEvent) -> None:
         """Pass on what the TUI tells, as long as it is the one that counts."""
-        if tui is not self._tui or (self._restarting is not None and _is_end(event)):
+        if tui is not self.program or (self._restarting is not None and _is_end(event)):
             return
         match event:
             case UserText():
@@ -285,29 +238,30 @@ class CodexDriver:
             case AgentText() if self._muted:
                 return
             case SessionKnown(number):
-                self.session_id = number
+                self.session.link_opens(number)
             case Exited():  # nobody will look at what its app-server still does
-                self._ending = asyncio.create_task(self._end_link(tui), name="codex: end")
+                ending = _end_link(self.companion)
+                self._ending = asyncio.create_task(ending, name="codex: end")
         self._sink(event)
 
     # -- losing the link ---------------------------------------------------------------------------
 
-    def _link_lost(self, tui: LinkedTui, why: str) -> None:
+    def _link_lost(self, tui: TuiDriver, companion: LinkCompanion, why: str) -> None:
         """Begin again, unless all ends anyway."""
-        if self._stopping or tui is not self._tui or tui.phase is Phase.EXITED:
+        if self._stopping or tui is not self.program or tui.phase is Phase.EXITED:
             return
         log.warning("the link to Codex's app-server is lost: %s", why)
         self._sink(LinkEnded())
         first = why.partition("\n")[0]
         self._sink(Noticed(Level.WARNING, f"Codex is started again, because {first}"))
         self._muted = True  # what the TUI paints from now on is of its own trouble
-        self._restarting = asyncio.create_task(self._restart(tui), name="codex: restart")
+        self._restarting = asyncio.create_task(self._restart(tui, companion), name="codex: restart")
         self._sink(PhaseChanged(PhaseState(Phase.STARTING, f"started again: {first}")))
 
-    async def _restart(self, tui: LinkedTui) -> None:
+    async def _restart(self, tui: TuiDriver, companion: LinkCompanion) -> None:
         """End what is left and begin again; when that fails, in whatever way, Codex has ended."""
         try:
-            await self._begin_again(tui)
+            await self._begin_again(tui, companion)
         except Exception as error:
             log.exception("Codex could not be started again")
             reason = f"Codex could not be started again: {error or type(error).__name__}"
@@ -316,15 +270,16 @@ class CodexDriver:
         finally:
             self._restarting = None
 
-    async def _begin_again(self, tui: LinkedTui) -> None:
+    async def _begin_again(self, tui: TuiDriver, companion: LinkCompanion) -> None:
         """Start with the same session, if it has one."""
         await tui.stop(RESTART_GRACE)
-        await self._end_link(tui)
+        await _end_link(companion)
         command = CodexCommand.parse(self._command)
         assert command is not None
-        if tui.link.resumable and tui.link.thread:
-            command = command.resuming(tui.link.thread)
-        self._tui = None
+        link = companion.link
+        if link.resumable and link.thread:
+            command = command.resuming(link.thread)
+        self.program = self.companion = None
         now = asyncio.get_running_loop().time()
         self._lost_at = [at for at in self._lost_at if now - at < RESTART_SPAN] + [now]
         await self._start_again(command)
@@ -342,10 +297,11 @@ class CodexDriver:
         alone = [*command.prefix, command.program, *command.arguments]
         await self._start_alone(alone, "it was lost")
 
-    async def _end_link(self, tui: TuiDriver) -> None:
-        if isinstance(tui, LinkedTui):
-            with contextlib.suppress(OSError):
-                await tui.link.end()
+
+async def _end_link(companion: LinkCompanion | None) -> None:
+    if companion is not None:
+        with contextlib.suppress(OSError):
+            await companion.link.end()
 
 
 def _tape(record: Path | Tape | None) -> Tape | None:
@@ -360,7 +316,3 @@ def _tape(record: Path | Tape | None) -> Tape | None:
 def _is_end(event: DriverEvent) -> bool:
     ended = isinstance(event, PhaseChanged) and event.state.phase is Phase.EXITED
     return ended or isinstance(event, Exited)
-
-
-def _nothing() -> None:
-    pass

@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from agentapi.agents.codex.drive import NO_LINK, outliving
-from agentapi.agents.codex.driver import CodexDriver
+from agentapi.agents.codex.driver import NOT_STARTED, CodexDriver
 from agentapi.agents.codex.home import codex_home
 from agentapi.agents.codex.launch import NO_ALT_SCREEN, known_flags
 from agentapi.agents.codex.link.option import link_wanted
@@ -29,6 +28,7 @@ from agentapi.agents.codex.resume.sessions import session_in_exit_text
 from agentapi.agents.codex.resume.watch import SessionWatch
 from agentapi.agents.codex.rollout.feed import RolloutFeed
 from agentapi.agents.codex.screen.profile import CODEX
+from agentapi.agents.generic.console import Console
 from agentapi.agents.generic.drive import terminal
 from agentapi.agents.generic.tui import TuiDriver
 from agentapi.agents.offers.parts import Parts, StdinPrompt
@@ -44,8 +44,6 @@ _RETRY_KEY = "r"
 _TAIL = 40
 """Letters of a message's end that are looked for on the screen."""
 
-_log = logging.getLogger(__name__)
-
 
 class CodexRun:
     """One `agentapi codex`."""
@@ -58,7 +56,7 @@ class CodexRun:
         self._home = codex_home()
         self._past = Past(settings, self._home, say)
         self._tracker = self._past.tracker
-        self._rollout: Path | None = None
+        self._session = self._past.session
         self._resumed = False
         self._prompt_known: asyncio.Future[str | None] | None = None
         self._driver: ResumingDriver
@@ -80,12 +78,9 @@ class CodexRun:
             prompt = self._prompt_known
         else:
             prompt = self._settings.prompt or past.unsent_prompt or of_stdin()
-        self._driver = ResumingDriver(self._plan(meta is not None), self._program([]))
-        if meta is not None:
-            self._driver.session_id, self._driver.agent_version = meta.id, meta.version or None
-            self._rollout = past.rollout
-            if self._rollout is not None:
-                self._transcript.found(self._rollout)
+        self._driver = ResumingDriver(self._plan(meta is not None))
+        if self._session.rollout is not None:
+            self._transcript.found(self._session.rollout)
         return Parts(
             driver=self._driver,
             store=past.store,
@@ -111,16 +106,21 @@ class CodexRun:
             ready=self._ready,
             ended=self._ended,
             refused=self._refused,
-            forgotten=self._past.forget,
+            forgotten=self._session.forget,
         )
 
     def _program(self, command: list[str]) -> TuiDriver | CodexDriver:
         server = self._settings.server
         place = terminal(server) | {"cwd": self._settings.workdir, "record": self._tape}
         if server.verbatim:
-            return TuiDriver(CODEX, command, **place)
+            return TuiDriver(CODEX, Console(command, **place))
         self._codex = CodexDriver(
-            CODEX, command, link=link_wanted(server), restarted=self._started, **place
+            CODEX,
+            command,
+            link=link_wanted(server),
+            session=self._session,
+            restarted=self._started,
+            **place,
         )
         return self._codex
 
@@ -131,10 +131,10 @@ class CodexRun:
             known = await known_flags(settings.codex, self._environment)
             words = [NO_ALT_SCREEN, *words] if NO_ALT_SCREEN in known else words
         if resume:
-            assert self._driver.session_id is not None
-            words += ["resume", self._driver.session_id]
+            assert self._session.recorded_id is not None
+            words += ["resume", self._session.recorded_id]
         else:
-            self._driver.session_id = None
+            self._session.begin_afresh()
         self._say(f"Starting Codex with arguments: {' '.join(words)}")
         if not self._watch.running:
             self._watch.start()
@@ -142,8 +142,8 @@ class CodexRun:
 
     async def _free(self, tell: Callable[[str], None]) -> None:
         """Wait until no program that we can see writes the session."""
-        while self._rollout is not None:
-            holders = open_for_writing(self._rollout)
+        while self._session.rollout is not None:
+            holders = open_for_writing(self._session.rollout)
             if not holders:
                 return
             numbers = ", ".join(str(pid) for pid in sorted(holders))
@@ -154,20 +154,20 @@ class CodexRun:
         self._watch.follow(pid)
         with contextlib.suppress(OSError):
             self._tracker.note_agent(pid)
-        if self._driver.session_id is None:
+        if self._session.recorded_id is None:
             self._say("Capturing new session ID...")
 
     def _ready(self, resumed: bool) -> None:
         self._resumed = resumed
-        if resumed and self._driver.session_id is not None:
-            self._remember(self._driver.session_id)
+        if resumed:
+            self._session.remember()
         if self._prompt_known is not None and not self._prompt_known.done():
             fresh = self._settings.prompt or self._past.unsent_prompt
             self._prompt_known.set_result(self._past.prompt_after_resume if resumed else fresh)
 
     def _refused(self) -> None:
         """Codex cannot go on with the session."""
-        self._rollout = self._driver.session_id = self._driver.agent_version = None
+        self._session.give_up()
         self._transcript.forget()
 
     def _painted(self, screen: str) -> bool:
@@ -187,13 +187,8 @@ class CodexRun:
                 self._on_session(meta, rollout)
 
     def _on_session(self, meta: SessionMeta, rollout: Path) -> None:
-        self._rollout = rollout
         self._transcript.found(rollout)
-        before, self._driver.session_id = self._driver.session_id, meta.id
-        self._driver.agent_version = meta.version or None
-        if before == meta.id:
-            return
-        self._remember(meta.id)
+        before = self._session.turn_to(meta, rollout)
         with contextlib.suppress(OSError):
             if before is None or stems_from(rollout, before):
                 return
@@ -202,32 +197,21 @@ class CodexRun:
                 f" before in {before}, which the next start sets aside"
             )
 
-    def _remember(self, session: str) -> None:
-        try:
-            if not self._tracker.own():
-                _log.warning("session %s is not tracked: another agentapi codex runs here", session)
-                return
-            before = self._tracker.remember(session)
-        except (OSError, ValueError) as error:
-            _log.warning(
-                "session %s cannot be tracked in %s: %s", session, self._tracker.file, error
-            )
-            return
-        if before is not None:
-            _log.info("the folder's session before was %s", before)
-        self._say(f"✓ Session tracked: {session}")
-
     def _about(self) -> dict[str, object]:
-        """What the link tells, which knows the session before it has a record; else the record."""
+        """What `GET /session` shows of Codex."""
         linked = self._codex
         return {
-            "session_id": (linked and linked.session_id) or self._driver.session_id,
-            "agent_version": (linked and linked.agent_version) or self._driver.agent_version,
+            "session_id": self._session.id,
+            "agent_version": self._session.version,
             "workdir": str(self._settings.workdir),
             "resumed": self._resumed,
             "usage": linked.usage if linked is not None else None,
-            "link": linked.link if linked is not None else NO_LINK,
+            "link": linked.link if linked is not None else self._no_link,
         }
+
+    @property
+    def _no_link(self) -> str:
+        return NO_LINK if self._settings.server.verbatim else NOT_STARTED
 
     async def _close(self) -> None:
         await self._watch.stop()

@@ -44,16 +44,18 @@ def _profile(name: str, quiet: float) -> AgentProfile:
 
 def drive(agent: Agent, settings: ServerSettings) -> Driven:
     """Run the program as it is given, and read its screen."""
+    from agentapi.agents.generic.console import Console
     from agentapi.agents.generic.tui import TuiDriver
     from agentapi.agents.offers.parts import Driven
     from agentapi.agents.registry import outlives
 
-    driver = TuiDriver(agent.profile(), settings.command, **terminal(settings))
+    console = Console(settings.command, **terminal(settings))
+    driver = TuiDriver(agent.profile(), console)
     return Driven(driver=driver, outlives=outlives)
 
 
 def terminal(settings: ServerSettings) -> dict[str, Any]:
-    """The terminal and the surroundings of a program, as `TuiDriver` takes them."""
+    """The terminal and the surroundings of a program, as `Console` takes them."""
     import os
     from pathlib import Path
 

@@ -1,6 +1,6 @@
 """How long a screen may lag behind the record of its session.
 
-Where a TUI tells nothing of its turns' ends (0.107), the record is the first to know. On a busy
+Where a TUI does not announce the end of a turn (0.107), the record has it first. On a busy
 machine it was whole 4 s before the TUI had seen as much, and another second passed between the last
 working line and the last words.
 """
@@ -12,8 +12,8 @@ from agentapi.conversation.tracker import Tracker
 from agentapi.model.items import AgentMessage, Entry, Turn
 
 
-class Behind:
-    """What the record told of the turn, against the screen."""
+class RecordLag:
+    """Compares what the record says of the turn with the screen."""
 
     def __init__(self, tracker: Tracker) -> None:
         self._tracker = tracker
@@ -33,4 +33,4 @@ class Behind:
             return 0.0
         if self._tracker.reading.working:
             return STALL_LIMIT
-        return 0.0 if self._owed and self._owed.whole(self._tracker.text) else PAINT_LIMIT
+        return 0.0 if self._owed and self._owed.whole(self._tracker.spoken.text) else PAINT_LIMIT

@@ -24,6 +24,8 @@ from agentapi.model.comparison import squeeze
 from agentapi.model.conversation import Choice, Dialog, Phase
 from agentapi.model.errors import Busy, DialogOpen, SendError
 
+DIALOG_REST = 0.6
+"""Seconds for which keys wait after a dialog was painted: claude drops keys for more than 0.3 s."""
 ECHO_LIMIT = 5.0
 """Seconds that a program has to show what was typed: copilot takes 0.3 s on an idle machine."""
 BEFORE_ENTER = 0.1
@@ -52,6 +54,7 @@ log = logging.getLogger(__name__)
 class PlainTypist(Typist):
     """Types into one program; one message at a time."""
 
+    dialog_rest = DIALOG_REST
     _base = ""
     """What stood before the cursor when nothing was typed yet."""
     _before = ""

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from agentapi.conversation.profile import AgentProfile
 from agentapi.conversation.tracker import Tracker
-from agentapi.model.conversation import STARTUP_DIALOGS, Dialog, Phase
+from agentapi.model.conversation import STARTUP_DIALOGS, Phase
 from agentapi.model.errors import SendError
 from agentapi.terminal import LineMode
 
@@ -39,7 +39,7 @@ class Running(Protocol):
     def phase(self) -> Phase: ...
     @property
     def line_mode(self) -> LineMode: ...
-    def told_over(self) -> bool: ...
+    def end_published(self) -> bool: ...
     def write(self, data: bytes) -> None: ...
     async def rest(self) -> None: ...
     async def until(self, condition: Callable[[], bool], limit: float) -> bool: ...
@@ -65,27 +65,21 @@ class Stopper:
                 self._press()
             await program.until(self._stopped_or_asked_again, INTERRUPT_AGAIN)
             if not self._stopped():
-                if program.phase is Phase.WORKING and program.tracker.shows_work:
+                if program.phase is Phase.WORKING and program.tracker.screen.shows_work:
                     self._press()
                 await program.until(self._stopped, INTERRUPT_LIMIT)
         elif refused:
-            await program.until(program.told_over, INTERRUPT_LIMIT)
-        elif asked is not None and self._is_of_turn(asked):
+            await program.until(program.end_published, INTERRUPT_LIMIT)
+        elif asked is not None and program.tracker.screen.still_asks(asked):
             raise SendError("interrupt", f"the question stays open: {asked.title}")
 
     def _stopped(self) -> bool:
         """A question that opens in the same moment is a stop, too."""
-        return self._program.told_over() or self._program.phase is Phase.BLOCKED
+        return self._program.end_published() or self._program.phase is Phase.BLOCKED
 
     def _stopped_or_asked_again(self) -> bool:
         """Some programs want the key twice, and say so for a second (`esc again to interrupt`)."""
-        return self._stopped() or self._program.tracker.asks_again
-
-    def _is_of_turn(self, asked: Dialog) -> bool:
-        """Whether that question of a program without known looks is still open, in a turn."""
-        now, program = self._program.tracker.state.dialog, self._program
-        turn = program.tracker.fusion.started and asked.kind not in STARTUP_DIALOGS
-        return turn and not program.profile.has_composer and now is not None and now.id == asked.id
+        return self._stopped() or self._program.tracker.screen.asks_again
 
     async def _refuse(self) -> bool:
         """Refuse the open question of a turn, and see what becomes of the turn. One of the start
@@ -103,7 +97,7 @@ class Stopper:
         self._press()
         if not await program.until(lambda: program.tracker.state.dialog != dialog, CLOSE_LIMIT):
             return False
-        await program.until(program.told_over, REFUSED_LIMIT)
+        await program.until(program.end_published, REFUSED_LIMIT)
         return True
 
     def _press(self) -> None:
@@ -114,5 +108,5 @@ class Stopper:
 
     @property
     def _terminals_key(self) -> bytes:
-        known = self._program.profile.has_composer
-        return b"" if known else self._program.line_mode.interrupt
+        heeded = self._program.tracker.screen.heeds_terminal_key
+        return self._program.line_mode.interrupt if heeded else b""

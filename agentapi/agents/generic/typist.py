@@ -22,6 +22,9 @@ from agentapi.model.errors import Busy, DialogOpen, SendError
 from agentapi.model.frames import Frame
 from agentapi.terminal import LineMode
 
+DIALOG_REST = 0.15
+"""Seconds for which keys wait after a dialog was painted: Codex 0.158 and 0.169 drop a key that
+comes within its first tenth of a second."""
 ECHO_LIMIT = 2.0
 """Seconds that a program has to show what was typed."""
 BEGIN_LIMIT = 15.0
@@ -71,7 +74,10 @@ class Terminal(Protocol):
 
 
 class Typist:
-    """Types for one driver; one message at a time."""
+    """Types for one driver, whose input box is known by its looks; one message at a time."""
+
+    dialog_rest = DIALOG_REST
+    """Seconds for which keys wait after a dialog was painted."""
 
     def __init__(self, driver: Terminal) -> None:
         self._driver = driver
@@ -158,7 +164,7 @@ class Typist:
             raise DialogOpen(self._tracker.dialog_text or self._driver.screen())
         if self._driver.phase is not Phase.IDLE:
             raise Busy
-        if self._profile.has_composer and self._tracker.reading.composer is None:
+        if self._tracker.reading.composer is None:
             raise SendError(
                 "check", f"the screen shows no input box:\n{self._driver.screen()[-2000:]}"
             )
@@ -196,7 +202,7 @@ class Typist:
         seen = await self._driver.until(lambda: self._echoed(typed) or self._hindered(), ECHO_LIMIT)
         if self._hindered():
             raise await self._given_up("echo", typed)
-        if not seen and self._profile.has_composer:
+        if not seen:
             raise await self._given_up(
                 "echo", typed, f"the input box does not show the message after {ECHO_LIMIT:g} s"
             )
@@ -217,7 +223,7 @@ class Typist:
         if self._hindered() or reading.popup:
             why = "a popup stays open over the input box"
             raise await self._given_up("echo", typed, why)
-        if self._profile.has_composer and reading.composer is None:
+        if reading.composer is None:
             raise await self._given_up("echo", typed, "the input box went away before Enter")
         self.submitting(text)
         self._driver.write(b"\r")
@@ -280,9 +286,8 @@ class Typist:
     async def _erase(self, text: str) -> None:
         """Backspaces from the end: harmless in an empty composer, unlike Ctrl-C. A slow program
         may show what was typed only later, so they are typed whether anything shows or not."""
-        if self._profile.has_composer:
-            self._driver.write(_backspaces(text))
-            await self._driver.until(lambda: not self._draft(), CLEAR_LIMIT)
+        self._driver.write(_backspaces(text))
+        await self._driver.until(lambda: not self._draft(), CLEAR_LIMIT)
 
 
 def _backspaces(text: str) -> bytes:

@@ -26,7 +26,7 @@ async def status(request: web.Request) -> web.StreamResponse:
     body = {
         "agent_type": session.agent_type,
         "status": session.status.value,
-        "transport": session.transport,
+        "transport": session.driver.transport,
     }
     return described(request, "StatusResponseBody", body)
 

@@ -10,8 +10,9 @@ from agentapi.http.problems import Problem, invalid
 from agentapi.http.replies import described
 from agentapi.model.conversation import Phase
 from agentapi.model.encoding import rfc3339
+from agentapi.session.outbox import AgentEnded, EmptyMessage
 from agentapi.session.queue import BeingSent, QueueFull, Step
-from agentapi.session.session import AgentEnded, AgentSession, EmptyMessage
+from agentapi.session.session import AgentSession
 
 
 def add(app: web.Application) -> None:

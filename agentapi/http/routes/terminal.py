@@ -36,7 +36,7 @@ def add(app: web.Application) -> None:
 async def terminal(request: web.Request) -> web.StreamResponse:
     """Attach a terminal until either side goes."""
     session = request.app[SESSION]
-    if session.transport != "pty":
+    if session.driver.transport != "pty":
         raise Problem(404, "this agent has no terminal: it is driven over ACP")
     socket = web.WebSocketResponse(heartbeat=HEARTBEAT, compress=False, max_msg_size=1024 * 1024)
     if not socket.can_prepare(request):

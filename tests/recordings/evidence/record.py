@@ -31,8 +31,8 @@ from typing import Any
 from unittest.mock import patch
 
 from agentapi.agents.codex.driver import CodexDriver
+from agentapi.agents.codex.link.companion import LinkCompanion
 from agentapi.agents.codex.link.events import Asked, LinkEvent, Standing
-from agentapi.agents.codex.link.tui import LinkedTui
 from agentapi.agents.codex.rollout.feed import WatchedRolloutFeed
 from agentapi.agents.codex.versions import REMOTE, TRIED
 from agentapi.agents.registry import profile_for
@@ -102,17 +102,20 @@ class Tape:
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Hear what is submitted and what the link says, before the driver does."""
-        submit, linked = Tracker.submit, LinkedTui.linked
+        submit, linked = Tracker.submit, LinkCompanion.linked
 
         def submitted(tracker: Tracker, text: str) -> None:
             self.note("submit", text)
             submit(tracker, text)
 
-        def told(tui: LinkedTui, event: LinkEvent) -> None:
+        def told(companion: LinkCompanion, event: LinkEvent) -> None:
             self.linked(event)
-            linked(tui, event)
+            linked(companion, event)
 
-        with patch.object(Tracker, "submit", submitted), patch.object(LinkedTui, "linked", told):
+        with (
+            patch.object(Tracker, "submit", submitted),
+            patch.object(LinkCompanion, "linked", told),
+        ):
             yield
 
     def save(self, path: Path, head: dict[str, Any]) -> None:

@@ -88,7 +88,7 @@ def test_the_next_turns_working_line_does_not_lengthen_the_last_answer() -> None
     tracker.take(frame(*BANNER, "› hi", "", "• Hello", "", *COMPOSER))
     assert told(tracker) == ["• Hello"]
     tracker.fusion.note(Source.TITLE, Phase.IDLE, "idle")
-    tracker.finish()
+    tracker.spoken.finish()
     working = "• Working (0s • esc to interrupt)"
     tracker.take(frame(*BANNER, "› hi", "", "• Hello", "", working, "", *COMPOSER))
     assert told(tracker) == []
@@ -113,8 +113,8 @@ def test_a_turn_that_is_over_before_it_was_read_has_its_words() -> None:
         tracker.begin("screen")
         tracker.signal(Notification(said))
         tracker.take(frame(*BANNER, *interrupted, *answered, *COMPOSER))
-        assert [part.text for part in tracker.read(ended=True)] == [said]
-        tracker.finish()
+        assert [part.text for part in tracker.spoken.read(ended=True)] == [said]
+        tracker.spoken.finish()
 
 
 def test_what_a_command_of_the_terminal_paints_is_not_the_agents() -> None:
@@ -129,20 +129,20 @@ def test_what_a_command_of_the_terminal_paints_is_not_the_agents() -> None:
     tracker.begin("osc")
     answered = (*BANNER, "› hi", "", "• Hello", "", "  Worked for <1s • 15:27", "")
     tracker.take(dim(frame(*answered, *COMPOSER)))
-    assert [said.text for said in tracker.read(ended=True)] == ["• Hello"]
-    tracker.finish()
+    assert [said.text for said in tracker.spoken.read(ended=True)] == ["• Hello"]
+    tracker.spoken.finish()
     tracker.fusion.note(Source.OSC, Phase.WORKING, "working")
     ran = (*answered, "• You ran date", "  └ Monday", "")
     tracker.take(dim(frame(*ran, *COMPOSER)))
     assert told(tracker) == []
     tracker.fusion.note(Source.OSC, Phase.IDLE, "done")
-    assert tracker.read(ended=True) == tracker.finish() == []
+    assert tracker.spoken.read(ended=True) == tracker.spoken.finish() == []
     tracker.take(dim(frame(*answered, *DIALOG)))
     assert tracker.state.phase is Phase.BLOCKED
     assert told(tracker) == []
     tracker.fusion.note(Source.OSC, Phase.WORKING, "working")
     tracker.take(dim(frame(*ran, "› by hand", "", "• Yes", "", *COMPOSER)))
-    assert [said.text for said in tracker.read()] == ["by hand", "• Yes"]
+    assert [said.text for said in tracker.spoken.read()] == ["by hand", "• Yes"]
 
 
 @pytest.mark.parametrize("typed", [False, True])
@@ -162,18 +162,18 @@ def test_without_a_mark_of_its_end_a_message_stands_once_the_end_is_sure(
     tracker.take(frame(*answered, *COMPOSER))
     assert told(tracker) == ["• Hello"]
     tracker.fusion.note(source, Phase.IDLE, "completed")
-    tracker.finish()
+    tracker.spoken.finish()
     if typed:  # before the time for late words is over
         tracker.take(frame(*answered, "› /compact", "", "  gpt · ~/x"))
     else:
-        tracker.stand()
+        tracker.spoken.stand()
     tracker.fusion.note(source, Phase.WORKING, "began")
     tracker.take(frame(*answered, "• Context compacted", "", *COMPOSER))
     assert told(tracker) == ([] if closed else ["• Hello\n\n• Context compacted"])
     tracker.prepare()
     tracker.submit("and")
     tracker.begin("record")
-    tracker.stand()
+    tracker.spoken.stand()
     tracker.take(frame(*answered, "› and", "", "• Yes", "", *COMPOSER))
     assert told(tracker) == ["• Yes"]
 
@@ -186,4 +186,4 @@ def dim(shown: Frame) -> Frame:
 
 def told(tracker: Tracker) -> list[str]:
     """What the agent is heard to say."""
-    return [said.text for said in tracker.read() if not said.by_user]
+    return [said.text for said in tracker.spoken.read() if not said.by_user]

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from agentapi.agents.generic.console import Console
 from agentapi.agents.generic.tui import TuiDriver
 from agentapi.cli.server import _reading
 from agentapi.conversation.profile import AgentProfile
@@ -273,11 +274,11 @@ async def test_output_that_nobody_reads_is_noticed() -> None:
 
 
 async def test_the_server_asks_its_driver() -> None:
-    driver = TuiDriver(AgentProfile("custom"), ["cat"], env=child_environment(os.environ))
+    driver = TuiDriver(AgentProfile("custom"), Console(["cat"], env=child_environment(os.environ)))
     assert _reading(driver), "nothing was started yet"
     await driver.start(lambda event: None)
-    assert driver._process is not None
-    asyncio.get_running_loop().remove_reader(driver._process._fd)
+    assert driver.console._process is not None
+    asyncio.get_running_loop().remove_reader(driver.console._process._fd)
     await driver.keys("echoed by the terminal\n")
     async with asyncio.timeout(PATIENCE):
         while _reading(driver):  # noqa: ASYNC110

@@ -34,7 +34,8 @@ from agentapi.model.items import (
 from agentapi.session import exact
 from agentapi.session.events import Subscription
 from agentapi.session.exact import answer_text, tool_title
-from agentapi.session.session import AgentSession, SavedState
+from agentapi.session.session import AgentSession
+from agentapi.storage.state import SavedState
 from agentapi.transcript.changes import TranscriptItem
 from agentapi.transcript.transcript import Feed
 from tests.support.fixed_driver import FixedDriver

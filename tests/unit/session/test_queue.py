@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from agentapi.model.conversation import Choice, Dialog, Message, Phase, Role
 from agentapi.model.errors import Busy, DialogOpen, SendError
 from agentapi.session import queue as module
+from agentapi.session.outbox import AgentEnded, EmptyMessage
 from agentapi.session.queue import UNKNOWN, BeingSent, MessageQueue, QueueFull, Step
-from agentapi.session.session import AgentEnded, AgentSession, EmptyMessage
+from agentapi.session.session import AgentSession
 from agentapi.storage.state import RestoredState, SavedState
 from tests.support.fixed_driver import FixedDriver
 from tests.support.live import settle

@@ -31,13 +31,9 @@ from agentapi.model.items import Entry, Item, ItemSource, ToolCall, Turn, UserMe
 from agentapi.session.events import Subscription
 from agentapi.session.history import NOTICES_KEPT
 from agentapi.session.info import session_info
-from agentapi.session.session import (
-    AgentSession,
-    EmptyMessage,
-    NullStore,
-    RestoredState,
-    SavedState,
-)
+from agentapi.session.outbox import EmptyMessage
+from agentapi.session.session import AgentSession
+from agentapi.storage.state import NullStore, RestoredState, SavedState
 from tests.support.fixed_driver import FixedDriver
 from tests.support.live import settle
 

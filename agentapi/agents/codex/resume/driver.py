@@ -15,13 +15,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
 
+from agentapi.agents.codex.relay import Program, Relay
 from agentapi.agents.codex.resume.reason import reason_on
-from agentapi.agents.driver import Driver, Sink
-from agentapi.agents.generic.evidence import SourceSaid
+from agentapi.agents.driver import Sink
 from agentapi.model.conversation import Level, Phase, PhaseState
 from agentapi.model.events import (
     AgentText,
@@ -33,7 +32,6 @@ from agentapi.model.events import (
     ScreenChanged,
     UserText,
 )
-from agentapi.model.items import Entry
 from agentapi.timing.timer import Timer
 
 RETRY_INTERVAL = 3.0
@@ -44,23 +42,6 @@ PAINTING_LIMIT = 3.0
 """Seconds after which it counts as painted all the same."""
 
 _log = logging.getLogger(__name__)
-
-
-class Program(Driver, Protocol):
-    """A driver of one program on a terminal."""
-
-    @property
-    def pid(self) -> int | None:
-        """Its process, once it was started."""
-
-    def reading(self) -> bool:
-        """Whether its output still arrives."""
-
-    def evidence(self) -> Sequence[SourceSaid]:
-        """What each source said last of the phase."""
-
-    def recorded(self, entries: Sequence[Entry], anew: bool = False) -> None:
-        """What the agent's record says of turns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +73,12 @@ class RunPlan:
     """Told when the conversation of the session is set aside."""
 
 
-class ResumingDriver:
+class ResumingDriver(Relay[Program]):
     """One agent, in as many runs as it takes to be ready."""
 
-    transport = "pty"
-
-    def __init__(self, plan: RunPlan, idle: Program) -> None:
-        """`idle` is a driver that was never started: it stands in until the first run."""
+    def __init__(self, plan: RunPlan) -> None:
+        super().__init__()
         self._plan = plan
-        self._program = idle
         self._resuming = plan.resume
         self._ready = False
         self._stopping = False
@@ -109,13 +87,9 @@ class ResumingDriver:
         self._idle: PhaseChanged | None = None
         self._idle_since = 0.0
         self._painting = Timer(PAINTING_GAP, self._painted, limit=PAINTING_LIMIT)
-        self._size: tuple[int, int] | None = None
         self._sink: Sink = lambda event: None
-        self._watchers: set[Callable[[bytes], None]] = set()
         self._restart: asyncio.Task[None] | None = None
         self._retry: asyncio.TimerHandle | None = None
-        self.session_id: str | None = None
-        self.agent_version: str | None = None
 
     # -- the driver's face -------------------------------------------------------------------
 
@@ -125,53 +99,13 @@ class ResumingDriver:
         if self._resuming:
             await self._plan.free(self._tell_held)
             self._held_told = False
-        await self._run()
+        await self._run_next()
 
-    async def send(self, text: str) -> None:
-        """See `Driver.send`."""
-        await self._program.send(text)
-
-    async def keys(self, data: str) -> None:
-        """See `Driver.keys`."""
-        await self._program.keys(data)
-
-    async def interrupt(self) -> None:
-        """See `Driver.interrupt`."""
-        await self._program.interrupt()
-
-    async def answer(self, dialog_id: str, choice_id: str) -> None:
-        """See `Driver.answer`."""
-        await self._program.answer(dialog_id, choice_id)
-
-    async def resize(self, columns: int, rows: int) -> None:
-        """See `Driver.resize`; the size holds for the runs to come, too."""
-        self._size = (columns, rows)
-        await self._program.resize(columns, rows)
-
-    def screen(self) -> str:
-        """See `Driver.screen`."""
-        return self._program.screen()
-
-    def reading(self) -> bool:
-        """Whether the agent's output still arrives."""
-        return self._program.reading()
-
-    def evidence(self) -> Sequence[SourceSaid]:
-        """What each source said last of the phase; see `TellsEvidence`."""
-        return self._program.evidence()
-
-    def recorded(self, entries: Sequence[Entry], anew: bool = False) -> None:
-        """What the agent's record says of turns; see `TakesRecord`."""
-        self._program.recorded(entries, anew)
-
-    def repaint(self) -> bytes:
-        """See `Driver.repaint`."""
-        return self._program.repaint()
-
-    def watch(self, listener: Callable[[bytes], None]) -> Callable[[], None]:
-        """See `Driver.watch`; goes on over the runs."""
-        self._watchers.add(listener)
-        return lambda: self._watchers.discard(listener)
+    @property
+    def holds_messages(self) -> bool:
+        """While a resumed agent paints its history: what it paints after a message would be taken
+        for that one's answer."""
+        return self._idle is not None
 
     async def stop(self, grace: float) -> None:
         """See `Driver.stop`."""
@@ -180,17 +114,16 @@ class ResumingDriver:
         if self._restart is not None:
             self._restart.cancel()
             await asyncio.gather(self._restart, return_exceptions=True)
-        await self._program.stop(grace)
+        if self.program is not None:
+            await self.program.stop(grace)
 
     # -- one run after the other -------------------------------------------------------------
 
-    async def _run(self) -> None:
+    async def _run_next(self) -> None:
         program = await self._plan.make(self._resuming)
-        if self._size is not None:
-            await program.resize(*self._size)
-        self._program = program
-        program.watch(self._pass_on)
-        await program.start(self._on_event)
+        if self.size is not None:
+            await program.resize(*self.size)
+        await self.run(program, self._on_event)
         if program.pid is not None:
             self._plan.started(program.pid)
 
@@ -268,31 +201,28 @@ class ResumingDriver:
         self._restart = asyncio.create_task(self._run_again(event), name="run the agent again")
 
     async def _run_again(self, failed: Exited) -> None:
-        await self._program.stop(0)  # the terminal's program has ended; what runs beside it ends
+        if self.program is not None:
+            await self.program.stop(0)  # it has ended; what runs beside it ends, too
         try:
-            await self._run()
+            await self._run_next()
         except OSError as error:
             _log.error("the agent could not be started again: %s", error)
             self._sink(Exited(failed.code, failed.signal, f"{failed.screen}\n{error}"))
-
-    def _pass_on(self, data: bytes) -> None:
-        for watcher in tuple(self._watchers):
-            watcher(data)
 
     # -- a session that another program writes ------------------------------------------------
 
     def _look_for_another_writer(self) -> None:
         if self._retry is not None:
             return
-        if key := self._plan.held_key(self._program.screen()):
+        if key := self._plan.held_key(self.screen()):
             self._tell_held("another program that this one cannot see")
             loop = asyncio.get_running_loop()
             self._retry = loop.call_later(RETRY_INTERVAL, self._try_again, key)
 
     def _try_again(self, key: str) -> None:
         self._retry = None
-        if self._plan.held_key(self._program.screen()):
-            self._restart = asyncio.create_task(self._program.keys(key), name="retry the resume")
+        if self._plan.held_key(self.screen()):
+            self._restart = asyncio.create_task(self.keys(key), name="retry the resume")
             loop = asyncio.get_running_loop()
             self._retry = loop.call_later(RETRY_INTERVAL, self._try_again, key)
 

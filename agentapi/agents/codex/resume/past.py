@@ -23,10 +23,11 @@ from agentapi.agents.codex.resume.session_files import (
     read_meta,
 )
 from agentapi.agents.codex.resume.sessions import SessionTracker
+from agentapi.agents.codex.session import CurrentSession
+from agentapi.agents.offers.store import open_store
 from agentapi.model.conversation import Role
 from agentapi.processes.identity import Process
 from agentapi.settings.settings import SettingsError
-from agentapi.storage.open import open_store
 from agentapi.storage.state import RestoredState
 from agentapi.storage.storage import StateStore
 
@@ -52,6 +53,8 @@ class Past:
         self._trouble = ""
         """Why a session is not resumed."""
         self.tracker = SessionTracker(settings.session_file, settings.workdir)
+        self.session = CurrentSession(self.tracker, say)
+        """The session that this run is in."""
         self._owns = self._own()
         self.store = self._open_store()
         self._kept = self.store.load() if self.store is not None else RestoredState()
@@ -70,6 +73,8 @@ class Past:
         meta = self._session_to_resume()
         if meta is None:
             self._begin_afresh()
+        else:
+            self.session.resume(meta, self.rollout)
         return meta
 
     @property
@@ -277,14 +282,6 @@ class Past:
                 where = f". The conversation so far could not be kept: {error}"
         if where or tell:
             self._warn(f"{why}{where}")
-
-    def forget(self) -> None:
-        """The session cannot be gone on with, and its conversation is set aside."""
-        if self._owns:
-            try:
-                self.tracker.forget()
-            except OSError as error:
-                _log.warning("%s cannot be written: %s", self.tracker.file, error)
 
     def _warn(self, message: str) -> None:
         self._warnings.append(message)

@@ -61,6 +61,11 @@ class SessionTracker:
                 return False
         return True
 
+    @property
+    def owned(self) -> bool:
+        """Whether the directory is this process's."""
+        return self._held is not None
+
     def release(self) -> None:
         """Give the directory back. Idempotent."""
         if self._held is not None:

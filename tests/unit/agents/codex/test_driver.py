@@ -13,7 +13,6 @@ import pytest
 from agentapi.agents.codex.driver import CodexDriver
 from agentapi.agents.codex.link.command import CodexCommand
 from agentapi.agents.codex.link.events import LinkEvent, Lost
-from agentapi.agents.codex.link.tui import LinkedTui
 from agentapi.agents.registry import profile_for
 from agentapi.model.events import DriverEvent, Exited, SessionKnown
 
@@ -126,7 +125,7 @@ async def test_a_link_that_is_lost_before_there_is_a_tui_is_none(
     await place.driver.start(place.take)
     assert links[0].ended
     assert (place.driver.link, place.ends) == ("off: it died", [])
-    assert not isinstance(place.driver._tui, LinkedTui)
+    assert place.driver.companion is None
     await place.driver.stop(1)
 
 

@@ -9,12 +9,13 @@ import pytest
 
 from agentapi.agents.driver import TakesRecord
 from agentapi.agents.generic.evidence import DISAGREEMENT
-from agentapi.agents.generic.tui import DRAIN
+from agentapi.agents.generic.reporter import DRAIN
 from agentapi.agents.registry import profile_for
 from agentapi.conversation.completeness import PAINT_LIMIT, STALL_LIMIT
+from agentapi.conversation.profile import AgentProfile
 from agentapi.model.items import AgentMessage, Entry, Turn
 from tests.support.replay import run_virtual
-from tests.support.stage import BRACKETED, Detached, Stage
+from tests.support.stage import BRACKETED, Stage, StagedDriver
 
 TITLE_AT_WORK, TITLE_AT_REST = b"\x1b]0;\xe2\xa0\x8b dir\x07", b"\x1b]0;dir\x07"
 BEGIN = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -27,15 +28,13 @@ class Recorded(Stage):
 
     def __init__(self) -> None:
         super().__init__()
-        loop = asyncio.get_running_loop()
         self._turns = 0
-        self.driver = Detached(
-            profile_for("codex"),
-            ["none"],
-            env={},
-            columns=60,
-            rows=self.rows,
-            clock=lambda: BEGIN + timedelta(seconds=loop.time()),
+
+    def drive(self, profile: AgentProfile) -> StagedDriver:
+        """The driver with the loop's clock."""
+        loop = asyncio.get_running_loop()
+        return StagedDriver(
+            profile, self.console, clock=lambda: BEGIN + timedelta(seconds=loop.time())
         )
 
     def line(self, event: str) -> None:

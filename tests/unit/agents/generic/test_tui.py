@@ -7,8 +7,10 @@ import asyncio
 import pytest
 
 from agentapi.agents.codex.screen.profile import CODEX
-from agentapi.agents.generic.tui import DRAIN, DRAIN_CAP, READ_INTERVAL, SYNC_LIMIT
+from agentapi.agents.generic.console import SYNC_LIMIT
+from agentapi.agents.generic.reporter import DRAIN, DRAIN_CAP, READ_INTERVAL
 from agentapi.model.conversation import Phase
+from agentapi.model.errors import Busy
 from agentapi.model.events import ScreenChanged
 from agentapi.terminal import ExitStatus
 from tests.support.stage import BEGIN, BRACKETED, DONE, END, IDLE, WORKING, Stage, play
@@ -171,6 +173,22 @@ def test_an_end_that_is_not_painted_is_told_after_a_pause() -> None:
     play(script)
 
 
+def test_a_message_before_the_end_of_the_last_turn_is_told_is_refused() -> None:
+    async def script(stage: Stage) -> None:
+        await stage.ready()
+        stage.submit("hi")
+        stage.driver.feed(WORKING)
+        with pytest.raises(Busy):
+            await stage.driver.send("in the middle")
+        stage.paint("› hi", "", "• Hello")
+        stage.driver.feed(DONE)
+        assert stage.driver.phase is Phase.IDLE
+        with pytest.raises(Busy):
+            await stage.driver.send("while its end is painted")
+
+    assert play(script).driver.written == []
+
+
 def test_an_end_without_words_is_waited_for_but_not_for_ever() -> None:
     async def script(stage: Stage) -> None:
         await stage.ready()
@@ -319,7 +337,7 @@ def test_nothing_happens_behind_the_end() -> None:
         stage.driver.feed(WORKING)
         stage.paint("› hi", "", "• Well.", "", "\x1b[2m  Worked for 1s\x1b[0m")
         stage.driver.feed(DONE + BEGIN)  # the end of the turn is told; and half a frame
-        stage.driver._ended(ExitStatus(0, None))
+        stage.console.ended(ExitStatus(0, None))
         told = len(stage.events)
         assert [handle for handle in due() if not handle.cancelled()] == []
         await asyncio.sleep(DRAIN_CAP * 2)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agentapi.agents.generic.tui import DIALOG_REST, STILL
+from agentapi.agents.generic.deadlines import STILL
+from agentapi.agents.generic.typist import DIALOG_REST
 from agentapi.model.errors import Busy, DialogOpen, SendError
 from agentapi.model.events import UserText
 from agentapi.terminal.recording import read_recording

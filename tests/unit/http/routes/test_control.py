@@ -172,7 +172,7 @@ async def test_an_interrupt_answers_once_the_turn_is_over() -> None:
 
 
 async def test_a_turn_that_goes_on_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agentapi.session.session.INTERRUPT_LIMIT", 0.01)
+    monkeypatch.setattr("agentapi.session.controls.INTERRUPT_LIMIT", 0.01)
     async with serving() as live:
         live.driver.deaf = True
         live.driver.phase(Phase.WORKING, "osc 7501: working")

@@ -10,6 +10,7 @@ from agentapi.agents.codex.resume.driver import ResumingDriver, RunPlan
 from agentapi.agents.driver import Sink, TakesRecord
 from agentapi.agents.generic.evidence import SourceSaid
 from agentapi.model.conversation import Phase, PhaseState
+from agentapi.model.errors import Busy
 from agentapi.model.events import (
     AgentText,
     DriverEvent,
@@ -121,7 +122,7 @@ class Story:
             refused=lambda: self.events.append("refused"),
             forgotten=lambda: self.events.append("forgotten"),
         )
-        self.driver = ResumingDriver(plan, Run(None))
+        self.driver = ResumingDriver(plan)
 
     async def make(self, resume: bool) -> Run:
         self.runs.append(Run(resume))
@@ -271,6 +272,21 @@ async def test_ready_is_not_told_before_the_history_is_painted(
     run.phase(Phase.BLOCKED)
     await story.idle(run)
     assert story.phases == [Phase.BLOCKED, Phase.IDLE]
+
+
+async def test_no_message_is_handed_on_while_the_history_is_painted() -> None:
+    story = Story(resume=True)
+    with pytest.raises(Busy):
+        await story.driver.send("before the start")
+    with pytest.raises(LookupError):
+        await story.driver.answer("1", "y")
+    run = await story.start()
+    run.phase(Phase.IDLE)
+    with pytest.raises(Busy):
+        await story.driver.send("too early")
+    await story.idle(run)
+    await story.driver.send("now")
+    assert run.typed == ["now"]
 
 
 async def test_a_history_that_never_shows_is_not_waited_for_for_ever(

@@ -264,7 +264,7 @@ def test_a_session_that_is_forgotten_is_not_resumed(place: Place) -> None:
     place.track(ONE)
     past = place.past()
     assert past.decide() is not None
-    past.forget()
+    past.session.forget()
     past = place.past()
     assert past.decide() is None
     assert past.history.warnings == ()
@@ -276,7 +276,7 @@ def test_another_daemons_folder_is_left_alone(place: Place) -> None:
     first, place.running = place.past(), None
     second = place.past()
     assert second.decide() is not None
-    second.forget()
+    second.session.forget()
     assert first.tracker.known() == ONE
 
 
@@ -321,7 +321,7 @@ async def test_killed_while_the_conversation_is_set_aside(
         ):
             patched.setattr(owner, name, dies(getattr(owner, name)))
         driver.emit(Forgot("it is refused"))
-        past.forget()
+        past.session.forget()
 
     after = place.past()
     meta = after.decide()

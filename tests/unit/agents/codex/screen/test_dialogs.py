@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agentapi.agents.codex.screen.dialogs import read_dialog
-from agentapi.agents.generic.tui import STILL
+from agentapi.agents.generic.deadlines import STILL
 from agentapi.model.conversation import Choice, Dialog
 from agentapi.model.events import PhaseChanged
 from tests.recordings.expect import CODEX

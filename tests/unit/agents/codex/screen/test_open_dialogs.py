@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from agentapi.agents.generic.tui import DRAIN, STILL
+from agentapi.agents.generic.deadlines import STILL
+from agentapi.agents.generic.reporter import DRAIN
 from agentapi.model.conversation import Choice, Dialog
 from agentapi.model.errors import DialogOpen, SendError
 from agentapi.model.events import PhaseChanged, QuestionPainted

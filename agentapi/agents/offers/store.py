@@ -1,4 +1,4 @@
-"""The state file of a server: opened for it alone."""
+"""The state file that the settings of a server ask for: opened for it alone."""
 
 from __future__ import annotations
 

@@ -11,21 +11,27 @@ from typing import Any, cast
 
 import pytest
 
+from agentapi.agents.codex.link.companion import (
+    BEGIN_LIMIT,
+    END_LIMIT,
+    OPEN_LIMIT,
+    LinkCompanion,
+)
 from agentapi.agents.codex.link.events import Asked, LinkEvent, Lost, Standing
 from agentapi.agents.codex.link.link import CodexLink
 from agentapi.agents.codex.link.question import LinkQuestion, asking
 from agentapi.agents.codex.link.rpc import RpcError, RpcLost
-from agentapi.agents.codex.link.tui import BEGIN_LIMIT, END_LIMIT, OPEN_LIMIT, LinkedTui
+from agentapi.agents.generic.reporter import DRAIN
 from agentapi.agents.generic.stopper import INTERRUPT_LIMIT
-from agentapi.agents.generic.tui import DIALOG_REST, DRAIN
-from agentapi.agents.registry import profile_for
+from agentapi.agents.generic.typist import DIALOG_REST
 from agentapi.conversation.completeness import PAINT_LIMIT, STALL_LIMIT
+from agentapi.conversation.profile import AgentProfile
 from agentapi.model.conversation import Phase
 from agentapi.model.errors import Busy, DialogOpen, SendError
 from agentapi.model.events import ItemChanged, SessionKnown, TurnChanged
 from agentapi.model.items import AgentMessage, Entry, Turn, UserMessage
 from tests.support.replay import run_virtual
-from tests.support.stage import DONE, WORKING, Detached, Stage
+from tests.support.stage import DONE, WORKING, Stage, StagedDriver
 
 ACTIVE, AT_REST = Standing(Phase.WORKING, "active"), Standing(Phase.IDLE, "idle")
 ASKED = asking(
@@ -79,31 +85,23 @@ class FixedLink:
             raise self.outcome
 
 
-class DetachedLinked(Detached, LinkedTui):
-    """A linked TUI without a program."""
-
-
 class LinkedStage(Stage):
     """A detached linked TUI and its link."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.link = FixedLink()
         self.lost: list[str] = []
-        self.driver: DetachedLinked = DetachedLinked(
-            profile_for("codex"),
-            ["none"],
-            env={},
-            columns=60,
-            rows=20,
-            link=cast(CodexLink, self.link),
-            lost=self.lost.append,
-        )
+        self.companion = LinkCompanion(cast(CodexLink, self.link), self.lost.append)
+        super().__init__()
+
+    def drive(self, profile: AgentProfile) -> StagedDriver:
+        """The driver with its companion."""
+        return StagedDriver(profile, self.console, companion=self.companion)
 
     def tell(self, *events: LinkEvent) -> None:
         """What the link tells."""
         for event in events:
-            self.driver.linked(event)
+            self.companion.linked(event)
 
     def record(self, turn: str) -> None:
         """The rollout tells now that a turn began."""

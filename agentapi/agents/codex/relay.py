@@ -1,0 +1,121 @@
+"""The face of an agent whose program is replaced while it runs.
+
+Two drivers are of this kind: `ResumingDriver` starts another run when a session cannot be resumed,
+`CodexDriver` another TUI when the link is lost. For its user each is one agent: what is asked of it
+is asked of the program that runs now, whose output is watched over all runs.
+
+A message passes here because only a relay knows that it must wait between two programs; whether the
+program of now takes it is that one's to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Generic, Protocol, TypeVar
+
+from agentapi.agents.driver import Driver, Sink
+from agentapi.agents.generic.evidence import SourceSaid
+from agentapi.model.errors import Busy
+from agentapi.model.items import Entry
+
+
+class Program(Driver, Protocol):
+    """A driver of one program on a terminal."""
+
+    @property
+    def pid(self) -> int | None:
+        """Its process, once it was started."""
+
+    def reading(self) -> bool:
+        """Whether its output still arrives."""
+
+    def evidence(self) -> Sequence[SourceSaid]:
+        """What each source said last of the phase."""
+
+    def recorded(self, entries: Sequence[Entry], anew: bool = False) -> None:
+        """What the agent's record says of turns."""
+
+
+P = TypeVar("P", bound=Program)
+
+
+class Relay(Generic[P]):
+    """Hands everything to the program that runs now."""
+
+    transport = "pty"
+
+    def __init__(self) -> None:
+        self.program: P | None = None
+        """The program that runs now, or ran last; None before the first and between two."""
+        self.size: tuple[int, int] | None = None
+        """Columns and rows of the terminal, once they were changed; also for the runs to come."""
+        self._watchers: set[Callable[[bytes], None]] = set()
+
+    @property
+    def holds_messages(self) -> bool:
+        """Whether a message must not be handed on, though there is a program to take it."""
+        return False
+
+    async def run(self, program: P, sink: Sink) -> None:
+        """Start a program in the place of the one before. Raises `OSError`."""
+        self.program = program
+        program.watch(self._output)
+        await program.start(sink)
+
+    def _output(self, data: bytes) -> None:
+        for watcher in tuple(self._watchers):
+            watcher(data)
+
+    async def send(self, text: str) -> None:
+        """See `Driver.send`. Raises `Busy` while there is no program to send to."""
+        if self.program is None or self.holds_messages:
+            raise Busy
+        await self.program.send(text)
+
+    async def keys(self, data: str) -> None:
+        """See `Driver.keys`."""
+        if self.program is not None:
+            await self.program.keys(data)
+
+    async def interrupt(self) -> None:
+        """See `Driver.interrupt`."""
+        if self.program is not None:
+            await self.program.interrupt()
+
+    async def answer(self, dialog_id: str, choice_id: str) -> None:
+        """See `Driver.answer`."""
+        if self.program is None:
+            raise LookupError(f"no dialog {dialog_id!r} is open")
+        await self.program.answer(dialog_id, choice_id)
+
+    async def resize(self, columns: int, rows: int) -> None:
+        """See `Driver.resize`."""
+        self.size = (columns, rows)
+        if self.program is not None:
+            await self.program.resize(columns, rows)
+
+    def screen(self) -> str:
+        """See `Driver.screen`."""
+        return self.program.screen() if self.program is not None else ""
+
+    def repaint(self) -> bytes:
+        """See `Driver.repaint`."""
+        return self.program.repaint() if self.program is not None else b""
+
+    def watch(self, listener: Callable[[bytes], None]) -> Callable[[], None]:
+        """See `Driver.watch`; goes on over the runs."""
+        self._watchers.add(listener)
+        return lambda: self._watchers.discard(listener)
+
+    def reading(self) -> bool:
+        """Whether the program's output still arrives."""
+        return self.program is None or self.program.reading()
+
+    def evidence(self) -> Sequence[SourceSaid]:
+        """What each source said last of the phase; see `TellsEvidence`."""
+        return self.program.evidence() if self.program is not None else ()
+
+    def recorded(self, entries: Sequence[Entry], anew: bool = False) -> None:
+        """What the agent's record says of turns; see `TakesRecord`."""
+        if self.program is not None:
+            self.program.recorded(entries, anew)
