@@ -9,6 +9,7 @@ from dataclasses import replace
 from agentapi.conversation.document import Document
 from agentapi.conversation.extract import Extract, joined
 from agentapi.conversation.profile import AgentProfile, Reading
+from agentapi.conversation.window import Window
 from agentapi.model.comparison import squeeze
 from agentapi.model.frames import Frame
 
@@ -32,6 +33,7 @@ class PlainExtractor:
     def __init__(self, profile: AgentProfile) -> None:
         self._profile = profile
         self._page = Document()
+        self._window = Window()
         self._before: list[str] = []
         self._start = 0
         self._typed: str | None = None
@@ -49,7 +51,7 @@ class PlainExtractor:
 
     def take(self, frame: Frame, reading: Reading) -> None:
         """What stands above the prompt or a question is the conversation."""
-        self._page.update(frame, reading.transcript)
+        self._update(frame, reading)
         self._alternate = frame.alternate
         self._resized = self._resized or self._page.resized
         if reading.composer is not None and not reading.composer.text:
@@ -57,6 +59,19 @@ class PlainExtractor:
         if self._page.torn:
             self._torn = True
             self._start = self._page.first
+
+    def _update(self, frame: Frame, reading: Reading) -> None:
+        """Take the window; of an alternate screen what scrolls in it."""
+        if not frame.alternate:
+            self._page.update(frame, reading.transcript)
+            return
+        if self._page.is_anew(frame):
+            self._window.forget()
+        rows = self._window.scrolls(frame.lines[: reading.transcript], bool(reading.working))
+        if rows is None:
+            return
+        self._page.correct(self._window.before)
+        self._page.update(replace(frame, lines=tuple(rows)), len(rows))
 
     def startup(self) -> str:
         """All that was shown before the first message; of the alternate screen what shows now, as
@@ -74,7 +89,7 @@ class PlainExtractor:
         self._earlier = (self._start, self._before, self._typed, self._echo_sign)
         self._typing, self._echo_sign = True, self._sign
         self._start, self._typed, self._resized = self._page.first, None, False
-        self._before = self._page.lines(self._start)
+        self._before = self._window.rows if self._alternate else self._page.lines(self._start)
 
     def expect(self, text: str) -> None:
         """From now on, what was not there is the answer."""
@@ -91,7 +106,8 @@ class PlainExtractor:
             return [Extract(self.startup())]
         if self._typed is None or (self._resized and not working):
             return []
-        fresh = added_lines(self._before, self._page.lines(self._start))
+        before = self._window.without_pinned(self._before) if self._alternate else self._before
+        fresh = added_lines(before, self._page.lines(self._start))
         answer = without_echo(fresh, self._typed, self._echo_sign, again=self._torn)
         return [Extract(joined(_trimmed(self._profile.clean(answer, {}))))]
 
