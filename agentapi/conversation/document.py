@@ -158,7 +158,7 @@ def scrolled_by(before: Sequence[str], now: Sequence[str], skip: int = 1) -> int
     changed: of all shifts, the one under which most lines agree wins, the smallest first. That many
     lines stand where they stood proves nothing: a page of equal answers moves onto itself. For the
     same reason a move up is believed only where no move down explains the window as well, and one
-    by more than a line only where none comes near it.
+    by more than a line only where none comes near it; and no move where most lines contradict it.
     """
     changed = sum(map(ne, before[skip:], now[skip:])) + max(0, len(now) - len(before))
     if changed <= 1 or not any(before):  # a spinner, mostly
@@ -173,6 +173,8 @@ def scrolled_by(before: Sequence[str], now: Sequence[str], skip: int = 1) -> int
         worse = _differing(solid, now, best, skip) > _differing(solid, now, down, skip)
         if worse or (best < -1 and agreeing[best] < 2 * agreeing[down]):
             best = down
+    if best and agreeing[best] < _differing(solid, now, best, skip):
+        best = 0
     return best if agreeing[best] else None
 
 

@@ -88,6 +88,11 @@ class Tracker:
         """Whether it has stood still at its prompt."""
         self.prompted = False
         """Whether it ever did: then a screen without one is no end of a turn."""
+        self._home = False
+        """Whether that was on the alternate screen."""
+        self.foreign = False
+        """Whether a program that shows a prompt has opened the alternate screen for another one,
+        which shows none: an editor in a shell."""
         self._prompts: set[str] = set()
         """What stood before the cursor when messages were typed."""
         self._sent = ""
@@ -162,20 +167,28 @@ class Tracker:
     @property
     def lost(self) -> bool:
         """Whether the screen cannot be read and nothing says that the agent works: if it stands
-        still, call `stood_still`."""
+        still, call `stood_still`. Who opened another program's screen waits for that, whatever
+        that paints."""
+        if not self.profile.has_composer:
+            return self.foreign and not self._stands
         return bool(self.unknown) and not self._stands and not self.fusion.says_work
 
     def stood_still(self) -> None:
         """A screen that cannot be read did not change for some seconds: it is a question."""
-        if self.lost:
-            self._stands = True
+        if not self.lost:
+            return
+        self._stands = True
+        if self._frame is not None:
+            self._look(self._frame)
+            self.dialog_stood()
+        else:
             self._known(unknown_dialog(self.unknown))
             self._see()
 
     @property
     def dialog_text(self) -> str:
         """The open dialog as it stands on the screen; empty when none is open."""
-        return self.unknown if self._stands else self.reading.dialog_text
+        return self.unknown if self._stands and not self.foreign else self.reading.dialog_text
 
     def _look(self, frame: Frame) -> None:
         """Read a frame of a program whose looks are not known. What looks like a question counts
@@ -198,7 +211,18 @@ class Tracker:
         self.shaped = reading.dialog is not None
         if self._blocked_by is not None and not self.shaped:
             return self.profile.unknown_dialog(frame, self._blocked_by)
+        self.foreign = self._is_foreign(frame, reading)
+        self._stands = self._stands and self.foreign
+        if self._stands:
+            return self.profile.unknown_dialog(frame, "")
         return reading if self.shaped else self._still_waiting(frame) or reading
+
+    def _is_foreign(self, frame: Frame, reading: Reading) -> bool:
+        if not (frame.alternate and self.prompted) or self._home:
+            return False
+        said = (self.fusion.evidence.get(source) for source in (Source.OSC, Source.TITLE))
+        own_word = any(one is not None for one in said)
+        return not (reading.composer or reading.dialog or reading.working or own_word)
 
     def _below_sent(self, reading: Reading, frame: Frame) -> Reading:
         """A question without what stands above the last message that was sent."""
@@ -374,7 +398,7 @@ class Tracker:
             if self._asks_when_quiet(keys):
                 return
             if self.reading.composer is not None:
-                self.prompted = True
+                self.prompted, self._home = True, self._frame is not None and self._frame.alternate
             elif self.prompted:
                 return
             self._rested = True

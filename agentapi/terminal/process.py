@@ -269,7 +269,7 @@ class PtyProcess:
             return LineMode()
         flags, keys = modes[3], modes[6]
         canonical, echo = bool(flags & termios.ICANON), bool(flags & termios.ECHO)
-        interrupts = canonical and flags & termios.ISIG and keys[termios.VINTR] != b"\x00"
+        interrupts = flags & termios.ISIG and keys[termios.VINTR] != b"\x00"
         interrupt = keys[termios.VINTR] if interrupts else b""
         return LineMode(canonical, echo, keys[termios.VKILL], interrupt)
 
