@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from agentapi.agents.generic.dialog import ENTER
 from agentapi.agents.generic.prompt import BLANKS, END
 from agentapi.agents.generic.typist import (
     BEGIN_LIMIT,
@@ -194,13 +195,18 @@ class PlainTypist(Typist):
             raise await self._given_up("begin", typed, why)
 
     async def _choose(self, dialog: Dialog, choice: Choice) -> None:
-        """A key picks a choice, or marks it; Enter takes only a choice that is seen marked."""
+        """A key picks a choice, or marks it; Enter takes only a choice that is seen marked, unless
+        it is all that the program asks for."""
         mark, enter = choice.key.removesuffix("\r"), choice.key.endswith("\r")
         self._driver.write(mark.encode())
         reading = self._tracker
-        if not enter:
+        if choice.id == ENTER:
+            self._driver.write(b"\r")
+        elif not enter:
             await self._confirm(dialog, choice)
-        elif await self._driver.until(lambda: reading.reading.marked == choice.id, MARKED_LIMIT):
+        elif await self._driver.until(
+            lambda: reading.reading.marked == choice.id or self._lit(choice), MARKED_LIMIT
+        ):
             self._driver.write(b"\r")
         else:
             raise SendError("answer", f"the arrow keys did not mark {choice.label!r}")
@@ -215,6 +221,11 @@ class PlainTypist(Typist):
 
     def _hindered(self) -> bool:
         return super()._hindered() or self._tracker.reading.dialog is not None
+
+    def _lit(self, choice: Choice) -> bool:
+        """Whether a choice is marked by nothing but its ground."""
+        rows = (row for row, line in enumerate(self._driver.frame.lines) if choice.label in line)
+        return any(choice.label in self._driver.highlighted(row) for row in rows)
 
     def _gone(self, typed: str) -> bool:
         """Whether the screen has changed since Enter and the line holds no words of ours."""

@@ -215,6 +215,10 @@ class TuiDriver:
         """The screen as text, without blank lines at its end."""
         return "\n".join(self._frame.lines).rstrip("\n")
 
+    def highlighted(self, row: int) -> list[str]:
+        """The words of a row that stand on a ground of their own; see `Emulator.highlighted`."""
+        return self._emulator.highlighted(row)
+
     @property
     def pid(self) -> int | None:
         """The program's process, once it was started."""

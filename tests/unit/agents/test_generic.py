@@ -121,7 +121,11 @@ DIALOGS = {
         "command",
         ["Yes", "No, and tell Copilot what to do differently (Esc to stop)"],
     ),
-    "opencode command, its keys cut": (OPENCODE_COMMAND, "command", ["Allow once", "Reject"]),
+    "opencode command, its keys cut": (
+        OPENCODE_COMMAND,
+        "command",
+        ["Allow once", "Allow always", "Reject"],
+    ),
     "auggie login": (AUGGIE_LOGIN, "login", ["Enter"]),
 }
 
