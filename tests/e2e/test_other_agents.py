@@ -25,6 +25,12 @@ GREETING = "Hello! I am a scripted model: no key, no network. You wrote:"
 
 SMALL = [("claude", 24), ("gemini", 24), ("opencode", 50), ("copilot", 50)]
 """Windows in which a long answer does not fit."""
+CHOICES = {
+    "claude": ("Yes",),
+    "gemini": ("Allow once",),
+    "opencode": ("Allow always", "Confirm"),
+    "copilot": ("Yes",),
+}
 
 Make = Callable[..., Agent]
 
@@ -181,6 +187,19 @@ async def test_messages_arrive_once_and_are_answered(talk: Shared) -> None:
     assert "word20" in answers[3]
     for line in said[-1].split("\n"):
         assert line in answers[4]
+
+
+async def test_a_command_is_allowed_by_the_choices_that_are_offered(talk: Shared) -> None:
+    """Also by those that only arrow keys reach, one question after the other."""
+    server = talk.server
+    assert await server.send("approve touch chosen") == Sent(200)
+    for label in CHOICES[talk.agent.name]:
+        await blocked(server)
+        opened = (await server.get("/approval"))["open"]
+        choice = next(one["id"] for one in opened["choices"] if one["label"] == label)
+        await server.post("/approval", {"id": opened["id"], "choice": choice})
+    await server.until(lambda: "command has finished" in server.told[-1][1], "the answer")
+    assert (talk.agent.workdir / "chosen").exists()
 
 
 @pytest.mark.asyncio(loop_scope="function")

@@ -248,9 +248,10 @@ def _asked(
     words = [line.strip() for line in head if line.strip()]
     keys = inner[foot] if options == [] else "\n".join(inner[options[-1].row + 1 : last + 1])
     asking = [word for word in words if word.endswith(("?", ":"))]
-    nearest = words[:1] if options else [keys.strip()]
+    chosen = bool(options or _ROW.match(keys))
+    nearest = words[:1] if chosen else [keys.strip()]
     title = (asking or nearest or [""])[-1]
-    if not options and title != keys.strip():
+    if not chosen and title != keys.strip():
         words.append(keys.strip())
     reason = "\n".join(word for word in words if word != title)
     kind = kind_of("\n".join(words))

@@ -35,6 +35,8 @@ BEFORE_ENTER_AT_MOST = 1.0
 LEFT = 0.1
 """Seconds for which the text must have left the line: a program that paints without synchronized
 output may show its line without words for a moment."""
+READ_LOOK = 0.1
+"""Seconds between two looks whether a line was read."""
 REPAINT = 0.3
 """Seconds for which a line may still show the last message: claude says that it is done with a
 turn before it has painted that."""
@@ -171,8 +173,19 @@ class PlainTypist(Typist):
                 await self._enter_again(typed)
                 continue
             if not await self._driver.until(lambda: self._begun() or not self._gone(typed), LEFT):
+                if not await self._was_read(limit):
+                    return
                 self._driver.begin("the message left the input line")
                 return
+
+    async def _was_read(self, limit: float) -> bool:
+        """Whether the program reads the line: where the kernel collects lines it echoes them, and
+        they leave the input line, without the program. No output need tell of it."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + limit
+        while self._unread and loop.time() < end:
+            await self._driver.until(lambda: not self._unread, READ_LOOK)
+        return not self._unread
 
     async def _enter_again(self, typed: str) -> None:
         """Take back the line break that Enter became, and press Enter once more: the message was
@@ -190,6 +203,10 @@ class PlainTypist(Typist):
     async def _see_begin(self, typed: str) -> None:
         if not self._begun():
             await self._see_left(typed, BEGIN_LIMIT - TAKEN_LIMIT)
+        if not self._begun() and self._unread and not self._hindered():
+            self._driver.take_back()
+            why = f"the program did not read the message within {BEGIN_LIMIT:g} s of Enter"
+            raise SendError("begin", f"{why}, and it was taken back{self._seen()}")
         if not self._begun():
             why = f"the program did not take the message within {BEGIN_LIMIT:g} s of Enter"
             raise await self._given_up("begin", typed, why)
@@ -218,6 +235,10 @@ class PlainTypist(Typist):
         if self.submitted is not None and self._tracker.fusion.heard(Source.OSC):
             self._driver.begin("osc 7501: a turn too short to be seen")
         return super()._begun()
+
+    @property
+    def _unread(self) -> bool:
+        return self._driver.line_mode.canonical and bool(self._driver.unread_input())
 
     def _hindered(self) -> bool:
         return super()._hindered() or self._tracker.reading.dialog is not None

@@ -290,6 +290,15 @@ class TuiDriver:
         if self._process is not None:
             self._process.write(data)
 
+    def unread_input(self) -> int:
+        """How much of what was typed the program has not read."""
+        return self._process.unread_input() if self._process is not None else 0
+
+    def take_back(self) -> None:
+        """Drop that."""
+        if self._process is not None:
+            self._process.take_back()
+
     def reply(self, data: bytes) -> None:
         """Write what a terminal tells of itself, unless the program reads none of it."""
         if self._process is not None:

@@ -158,6 +158,14 @@ def test_the_keys_of_choices() -> None:
     assert [choice.key for choice in trust.choices] == ["\r", "\x1b[B\r", "\x1b"]
 
 
+def test_choices_side_by_side() -> None:
+    dialog = read(OPENCODE_COMMAND).dialog
+    assert dialog is not None
+    assert dialog.title == "△ Permission required"
+    assert dialog.reason == "# Shell command\n$ touch made"
+    assert [choice.key for choice in dialog.choices] == ["\r", "\x1b[C\r", "\x1b"]
+
+
 @pytest.mark.parametrize(
     "line",
     [

@@ -226,3 +226,11 @@ def test_an_agent_that_waits_for_a_prompt_is_idle(path: Path) -> None:
     assert reading.composer.text == ("hello there" if path.stem == "typed" else "")
     asked = "blocked" in done.phases
     assert asked is path.stem.startswith(("approval", "trust"))
+
+
+def test_a_choice_is_marked_by_its_ground() -> None:
+    """Where no sign stands before it."""
+    driver = played(RECORDINGS / "opencode/approval-open.cast").driver
+    row = next(n for n, line in enumerate(driver.frame.lines) if "Allow once" in line)
+    assert "Allow once" in driver.highlighted(row)
+    assert "Allow always" not in driver.highlighted(row)
