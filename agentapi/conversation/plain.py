@@ -9,7 +9,7 @@ from dataclasses import replace
 from agentapi.conversation.document import Document
 from agentapi.conversation.extract import Extract, joined
 from agentapi.conversation.profile import AgentProfile, Reading
-from agentapi.conversation.window import Window
+from agentapi.conversation.window import Window, without_foot
 from agentapi.model.comparison import squeeze
 from agentapi.model.frames import Frame
 
@@ -42,6 +42,8 @@ class PlainExtractor:
         """The prompt that the last frame without words showed, without blanks."""
         self._torn = False
         """Whether the page was torn since the last message."""
+        self._answered: list[str] = []
+        """The last question, as it stood on the screen."""
         self._typing = False
         """Whether a message is being typed."""
         self._resized = False
@@ -56,6 +58,8 @@ class PlainExtractor:
         self._resized = self._resized or self._page.resized
         if reading.composer is not None and not reading.composer.text:
             self._sign = squeeze(frame.lines[frame.cursor[1]][: frame.cursor[0]])
+        if reading.dialog is not None:
+            self._answered = _trimmed(reading.dialog_text.split("\n"))
         if self._page.torn:
             self._torn = True
             self._start = self._page.first
@@ -74,10 +78,12 @@ class PlainExtractor:
         self._page.update(replace(frame, lines=tuple(rows)), len(rows))
 
     def startup(self) -> str:
-        """All that was shown before the first message; of the alternate screen what shows now, as
-        nothing leaves it for good (a picture that moves at the start would be told many times)."""
+        """All that was shown before the first message, below a question that was answered; of the
+        alternate screen what shows now, as nothing leaves it for good (a picture that moves at the
+        start would be told many times)."""
         start = self._page.top if self._alternate else self._page.first
-        return joined(_trimmed(self._profile.clean_startup(self._page.lines(start))))
+        lines = below(self._said(start), self._answered)
+        return joined(_trimmed(self._profile.clean_startup(lines)))
 
     def adopt_last(self) -> bool:
         """Nothing marks a user message."""
@@ -107,9 +113,15 @@ class PlainExtractor:
         if self._typed is None or (self._resized and not working):
             return []
         before = self._window.without_pinned(self._before) if self._alternate else self._before
-        fresh = added_lines(before, self._page.lines(self._start))
+        fresh = added_lines(before, self._said(self._start))
         answer = without_echo(fresh, self._typed, self._echo_sign, again=self._torn)
         return [Extract(joined(_trimmed(self._profile.clean(answer, {}))))]
+
+    def _said(self, start: int) -> list[str]:
+        """The page from a line on, without what stands at the foot of a tall screen; on the normal
+        one nothing does."""
+        lines = self._page.lines(start)
+        return without_foot(lines) if self._alternate else lines
 
     @property
     def expecting(self) -> bool:
@@ -120,6 +132,16 @@ class PlainExtractor:
 def _trimmed(lines: Sequence[str]) -> list[str]:
     """Without blanks at the ends of lines; some programs pad with a no-break space (copilot)."""
     return [line.rstrip() for line in lines]
+
+
+def below(lines: Sequence[str], block: Sequence[str]) -> list[str]:
+    """The lines below the last place where the words of `block` stand, or all of them."""
+    wanted = [line for line in block if line]
+    filled = [(row, line) for row, line in enumerate(_trimmed(lines)) if line]
+    for end in range(len(filled), len(wanted) - 1, -1):
+        if wanted and [line for _, line in filled[end - len(wanted) : end]] == wanted:
+            return list(lines[filled[end - 1][0] + 1 :])
+    return list(lines)
 
 
 def without_scroll_bar(frame: Frame) -> Frame:

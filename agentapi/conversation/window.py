@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from itertools import takewhile
+from itertools import pairwise, takewhile
 
 from agentapi.conversation.document import MARGIN, scrolled_by
 
@@ -16,6 +16,10 @@ _STATUS = re.compile(r"^[^\w\s]{1,4} +\w[^.…]{0,60}(?:…|\.\.\.)(?: +\(.*\))?
 """What a program says that it does, behind a spinner: `✻ Considering…`, `⠋ Thinking... (2s)`."""
 STATUS_ROWS = 4
 """Rows with text at the end of a window that may belong to such a line: a tip hangs below it."""
+FAR = 20
+"""Blank rows above what a program keeps at the foot of a tall screen."""
+FOOT_ROWS = 4
+"""Rows that it may keep there above its input box, with an edge of that."""
 MANY = 5
 """Rows with text that change together by no accident."""
 
@@ -86,6 +90,16 @@ def without_status(rows: Sequence[str]) -> list[str]:
         if _STATUS.match(rows[row].strip()):
             return list(rows[:row])
     return list(rows)
+
+
+def without_foot(lines: Sequence[str]) -> list[str]:
+    """Lines without what a program keeps at the foot of a tall screen, far below the rest."""
+    filled = [row for row, line in enumerate(lines) if line]
+    for above, below in reversed(list(pairwise(filled))):
+        if below - above > FAR:
+            foot = len(_filled(lines)) - below
+            return list(lines[: above + 1]) if foot <= FOOT_ROWS else list(lines)
+    return list(lines)
 
 
 def _filled(rows: Sequence[str]) -> list[str]:

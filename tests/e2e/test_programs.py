@@ -114,6 +114,7 @@ async def test_python(servers: dict[str, Server]) -> None:
     server = servers["python"]
     assert await server.turn("print('a' * 3)") == "aaa"
     assert await server.turn("print('a' * 3)") == "aaa"
+    assert await server.turn("print('a' + chr(10) * 40 + 'b')") == "a\n\n\n\n\n\nb"
     assert await server.turn("for i in range(3): print(i)") == ""
     assert "SyntaxError" in await server.turn("print(i)")
     assert (await server.turn("1 / 0")).endswith("ZeroDivisionError: division by zero")

@@ -321,7 +321,6 @@ def test_the_surroundings_of_an_input_box_are_not_said() -> None:
     ]
     assert PROFILE.clean_startup(startup) == [" Claude Code v2", "  ~/work"]
     assert PROFILE.clean(["an answer", "", "  ┃"], {}) == ["an answer"]
-    assert PROFILE.clean(["an answer", *[""] * 900, "~/work"], {}) == ["an answer"]
 
 
 def test_words_below_a_run_of_blank_rows_are_kept() -> None:

@@ -90,6 +90,16 @@ def test_a_dialog_blocks(path: Path) -> None:
         assert "idle" not in replayed.phases
 
 
+@of("trust-accepted")
+def test_a_question_of_the_start_is_no_greeting(path: Path) -> None:
+    """gemini leaves it on the screen, and greets once more."""
+    [(role, greeting)] = played(path).conversation
+    assert role == "agent"
+    assert LOOKS[path.parent.name].trust not in greeting
+    banner = {"claude": "Claude Code v", "copilot": "Copilot v", "gemini": "Gemini CLI v"}
+    assert greeting.count(banner[path.parent.name]) == 1
+
+
 @of("trust-accepted", "approval-allowed", "approval-allowed-80x50", "approval-refused")
 def test_a_dialog_that_was_answered_blocks_no_more(path: Path) -> None:
     phases = played(path).phases

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agentapi.conversation.window import Window, without_status
+from agentapi.conversation.window import Window, without_foot, without_status
 
 PAGE = [f"line {number}" for number in range(1, 40)]
 HEAD = ["  Current   Sessions", ""]
@@ -98,3 +98,12 @@ def test_a_status_stays_between_turns() -> None:
     rows = [*PAGE[:3], "✶ Considering…"]
     assert scrolled(rows, working=False) == rows
     assert scrolled(rows, working=True) == PAGE[:3]
+
+
+def test_what_stands_far_below_is_of_the_foot() -> None:
+    assert without_foot(["an answer", *[""] * 900, "~/work", "", " ┃"]) == ["an answer"]
+
+
+def test_a_long_end_is_no_foot() -> None:
+    answer = ["an answer", *[""] * 30, *PAGE[:9]]
+    assert without_foot(answer) == answer
