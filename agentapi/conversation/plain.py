@@ -40,6 +40,10 @@ class PlainExtractor:
         self._alternate = False
         self._sign = ""
         """The prompt that the last frame without words showed, without blanks."""
+        self._blank = False
+        """Whether the window has lost its words, and gets them again."""
+        self._answers = False
+        """Whether anything new was seen since the last message."""
         self._torn = False
         """Whether the page was torn since the last message."""
         self._answered: list[str] = []
@@ -66,12 +70,14 @@ class PlainExtractor:
 
     def _update(self, frame: Frame, reading: Reading) -> None:
         """Take the window; of an alternate screen what scrolls in it."""
+        self._blank = False
         if not frame.alternate:
             self._page.update(frame, reading.transcript)
             return
         if self._page.is_anew(frame):
             self._window.forget()
         rows = self._window.scrolls(frame.lines[: reading.transcript], bool(reading.working))
+        self._blank = rows is None
         if rows is None:
             return
         self._page.correct(self._window.before)
@@ -99,7 +105,7 @@ class PlainExtractor:
 
     def expect(self, text: str) -> None:
         """From now on, what was not there is the answer."""
-        self._typed, self._typing, self._torn = text, False, False
+        self._typed, self._typing, self._torn, self._answers = text, False, False, False
 
     def abandon(self) -> None:
         """Go back to the message before."""
@@ -112,10 +118,22 @@ class PlainExtractor:
             return [Extract(self.startup())]
         if self._typed is None or (self._resized and not working):
             return []
-        before = self._window.without_pinned(self._before) if self._alternate else self._before
-        fresh = added_lines(before, self._said(self._start))
-        answer = without_echo(fresh, self._typed, self._echo_sign, again=self._torn)
+        answer = without_echo(self._fresh(), self._typed, self._echo_sign, again=self._torn)
         return [Extract(joined(_trimmed(self._profile.clean(answer, {}))))]
+
+    @property
+    def painting(self) -> bool:
+        """Whether a full-screen program has more to show: it is painting, or shows nothing new
+        since the last message, not even that."""
+        if not self._alternate or self._typed is None:
+            return self._blank
+        self._answers = self._answers or any(self._fresh())
+        return self._blank or not self._answers
+
+    def _fresh(self) -> list[str]:
+        """What was not there before the last message."""
+        before = self._window.without_pinned(self._before) if self._alternate else self._before
+        return added_lines(before, self._said(self._start))
 
     def _said(self, start: int) -> list[str]:
         """The page from a line on, without what stands at the foot of a tall screen; on the normal

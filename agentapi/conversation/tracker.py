@@ -368,6 +368,8 @@ class Tracker:
             return max(ASKING_QUIET, self.profile.quiet)
         if composer is None or "\n" in composer.text or self.reading.working:
             return PROMPTLESS_QUIET
+        if not composer.text and self._extractor.painting:
+            return PROMPTLESS_QUIET
         return PROMPTLESS_QUIET if Source.TITLE in self.fusion.evidence else self.profile.quiet
 
     def _may_ask(self, frame: Frame) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 import pytest
 
@@ -348,3 +349,30 @@ def test_a_start_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) 
         assert stage.phases() != []
 
     play(script, "custom")
+
+
+def test_a_window_that_is_painted_anew_ends_no_turn() -> None:
+    """opencode on a busy machine shows nothing but its input box for seconds, and before that
+    nothing new."""
+
+    async def script(stage: Stage) -> None:
+        def paint(*lines: str) -> None:
+            screen = "\r\n".join([*lines, *[""] * (17 - len(lines)), "> "])
+            stage.driver.feed(f"{BEGIN.decode()}\x1b[H\x1b[2J{screen}{END.decode()}".encode())
+
+        stage.driver.feed(b"\x1b[?1049h")
+        greeting = [f"greeting {number}" for number in range(12)]
+        paint(*greeting)
+        await asyncio.sleep(2)
+        stage.driver.tracker.prepare()
+        stage.submit("hi")
+        stage.driver.begin("the message left the input line")
+        await asyncio.sleep(4)
+        paint("greeting 0")
+        await asyncio.sleep(4)
+        paint(*greeting, "", "> hi", "", "Hello you")
+        await asyncio.sleep(2)
+
+    stage = play(script, "custom")
+    told = [said for said, _ in itertools.groupby(stage.told())]
+    assert told[1:] == ["idle", "hi", "working", "Hello you", "idle"]
