@@ -39,7 +39,8 @@ class PlainExtractor:
         self._typed: str | None = None
         self._alternate = False
         self._sign = ""
-        """The prompt that the last frame without words showed, without blanks."""
+        """The prompt that the last frame without words showed, without blanks; empty where the
+        cursor stands in a blank row."""
         self._blank = False
         """Whether the window has lost its words, and gets them again."""
         self._answers = False
@@ -60,8 +61,9 @@ class PlainExtractor:
         self._update(frame, reading)
         self._alternate = frame.alternate
         self._resized = self._resized or self._page.resized
-        if reading.composer is not None and not reading.composer.text:
-            self._sign = squeeze(frame.lines[frame.cursor[1]][: frame.cursor[0]])
+        left = squeeze(frame.lines[frame.cursor[1]][: frame.cursor[0]])
+        if not left or (reading.composer is not None and not reading.composer.text):
+            self._sign = left
         if reading.dialog is not None:
             self._answered = _trimmed(reading.dialog_text.split("\n"))
         if self._page.torn:

@@ -526,3 +526,24 @@ def test_a_line_that_nobody_reads_is_taken_back(monkeypatch: pytest.MonkeyPatch)
         assert stage.phases()[-1] == "idle"
 
     play(script, "custom")
+
+
+def test_words_typed_where_the_prompt_is_gone_are_no_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As after a line that was taken back."""
+
+    async def script(stage: Stage) -> None:
+        queue = Queue(stage, monkeypatch, reads_after=100)
+        await asyncio.sleep(1)
+        with pytest.raises(SendError):
+            await stage.driver.send("one")
+        send = asyncio.ensure_future(stage.driver.send("two"))
+        await asyncio.sleep(2)
+        queue.clear()
+        stage.driver.feed(b"You said: two\r\n> ")
+        await send
+        await asyncio.sleep(1)
+        assert stage.said()[-1] == "You said: two"
+
+    play(script, "custom")
