@@ -32,6 +32,10 @@ class Extract:
 class Extractor(Protocol):
     """Reads the agent's words off the page."""
 
+    @property
+    def painting(self) -> bool:
+        """Whether the screen will surely show more."""
+
     def take(self, frame: Frame, reading: Reading) -> None:
         """The next frame: every one, so that no line is missed."""
 
@@ -91,6 +95,8 @@ class MarkedExtractor:
     erased the scrollback and painted its history again: Codex 0.158 does so in mid-turn) are the
     messages known by their words.
     """
+
+    painting = False
 
     def __init__(self, profile: AgentProfile) -> None:
         self._profile = profile

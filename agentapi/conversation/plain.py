@@ -9,6 +9,7 @@ from dataclasses import replace
 from agentapi.conversation.document import Document
 from agentapi.conversation.extract import Extract, joined
 from agentapi.conversation.profile import AgentProfile, Reading
+from agentapi.conversation.window import Window, without_foot
 from agentapi.model.comparison import squeeze
 from agentapi.model.frames import Frame
 
@@ -32,14 +33,22 @@ class PlainExtractor:
     def __init__(self, profile: AgentProfile) -> None:
         self._profile = profile
         self._page = Document()
+        self._window = Window()
         self._before: list[str] = []
         self._start = 0
         self._typed: str | None = None
         self._alternate = False
         self._sign = ""
-        """The prompt that the last frame without words showed, without blanks."""
+        """The prompt that the last frame without words showed, without blanks; empty where the
+        cursor stands in a blank row."""
+        self._blank = False
+        """Whether the window has lost its words, and gets them again."""
+        self._answers = False
+        """Whether anything new was seen since the last message."""
         self._torn = False
         """Whether the page was torn since the last message."""
+        self._answered: list[str] = []
+        """The last question, as it stood on the screen."""
         self._typing = False
         """Whether a message is being typed."""
         self._resized = False
@@ -49,20 +58,40 @@ class PlainExtractor:
 
     def take(self, frame: Frame, reading: Reading) -> None:
         """What stands above the prompt or a question is the conversation."""
-        self._page.update(frame, reading.transcript)
+        self._update(frame, reading)
         self._alternate = frame.alternate
         self._resized = self._resized or self._page.resized
-        if reading.composer is not None and not reading.composer.text:
-            self._sign = squeeze(frame.lines[frame.cursor[1]][: frame.cursor[0]])
+        left = squeeze(frame.lines[frame.cursor[1]][: frame.cursor[0]])
+        if not left or (reading.composer is not None and not reading.composer.text):
+            self._sign = left
+        if reading.dialog is not None:
+            self._answered = _trimmed(reading.dialog_text.split("\n"))
         if self._page.torn:
             self._torn = True
             self._start = self._page.first
 
+    def _update(self, frame: Frame, reading: Reading) -> None:
+        """Take the window; of an alternate screen what scrolls in it."""
+        self._blank = False
+        if not frame.alternate:
+            self._page.update(frame, reading.transcript)
+            return
+        if self._page.is_anew(frame):
+            self._window.forget()
+        rows = self._window.scrolls(frame.lines[: reading.transcript], bool(reading.working))
+        self._blank = rows is None
+        if rows is None:
+            return
+        self._page.correct(self._window.before)
+        self._page.update(replace(frame, lines=tuple(rows)), len(rows))
+
     def startup(self) -> str:
-        """All that was shown before the first message; of the alternate screen what shows now, as
-        nothing leaves it for good (a picture that moves at the start would be told many times)."""
+        """All that was shown before the first message, below a question that was answered; of the
+        alternate screen what shows now, as nothing leaves it for good (a picture that moves at the
+        start would be told many times)."""
         start = self._page.top if self._alternate else self._page.first
-        return joined(_trimmed(self._profile.clean_startup(self._page.lines(start))))
+        lines = below(self._said(start), self._answered)
+        return joined(_trimmed(self._profile.clean_startup(lines)))
 
     def adopt_last(self) -> bool:
         """Nothing marks a user message."""
@@ -74,11 +103,11 @@ class PlainExtractor:
         self._earlier = (self._start, self._before, self._typed, self._echo_sign)
         self._typing, self._echo_sign = True, self._sign
         self._start, self._typed, self._resized = self._page.first, None, False
-        self._before = self._page.lines(self._start)
+        self._before = self._window.rows if self._alternate else self._page.lines(self._start)
 
     def expect(self, text: str) -> None:
         """From now on, what was not there is the answer."""
-        self._typed, self._typing, self._torn = text, False, False
+        self._typed, self._typing, self._torn, self._answers = text, False, False, False
 
     def abandon(self) -> None:
         """Go back to the message before."""
@@ -91,9 +120,28 @@ class PlainExtractor:
             return [Extract(self.startup())]
         if self._typed is None or (self._resized and not working):
             return []
-        fresh = added_lines(self._before, self._page.lines(self._start))
-        answer = without_echo(fresh, self._typed, self._echo_sign, again=self._torn)
+        answer = without_echo(self._fresh(), self._typed, self._echo_sign, again=self._torn)
         return [Extract(joined(_trimmed(self._profile.clean(answer, {}))))]
+
+    @property
+    def painting(self) -> bool:
+        """Whether a full-screen program has more to show: it is painting, or shows nothing new
+        since the last message, not even that."""
+        if not self._alternate or self._typed is None:
+            return self._blank
+        self._answers = self._answers or any(self._fresh())
+        return self._blank or not self._answers
+
+    def _fresh(self) -> list[str]:
+        """What was not there before the last message."""
+        before = self._window.without_pinned(self._before) if self._alternate else self._before
+        return added_lines(before, self._said(self._start))
+
+    def _said(self, start: int) -> list[str]:
+        """The page from a line on, without what stands at the foot of a tall screen; on the normal
+        one nothing does."""
+        lines = self._page.lines(start)
+        return without_foot(lines) if self._alternate else lines
 
     @property
     def expecting(self) -> bool:
@@ -104,6 +152,16 @@ class PlainExtractor:
 def _trimmed(lines: Sequence[str]) -> list[str]:
     """Without blanks at the ends of lines; some programs pad with a no-break space (copilot)."""
     return [line.rstrip() for line in lines]
+
+
+def below(lines: Sequence[str], block: Sequence[str]) -> list[str]:
+    """The lines below the last place where the words of `block` stand, or all of them."""
+    wanted = [line for line in block if line]
+    filled = [(row, line) for row, line in enumerate(_trimmed(lines)) if line]
+    for end in range(len(filled), len(wanted) - 1, -1):
+        if wanted and [line for _, line in filled[end - len(wanted) : end]] == wanted:
+            return list(lines[filled[end - 1][0] + 1 :])
+    return list(lines)
 
 
 def without_scroll_bar(frame: Frame) -> Frame:

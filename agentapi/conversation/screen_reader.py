@@ -40,6 +40,9 @@ class ScreenReader(ABC):
         """The parts of the last frame."""
         self.unknown = ""
         """The text of the screen where it cannot be read; else empty."""
+        self.foreign = False
+        """Whether a program that shows a prompt has opened the alternate screen for another one,
+        which shows none: an editor in a shell."""
         self.typing = ""
         """The message that is being typed; what the screen shows then is ours."""
         self.submitted = False

@@ -49,6 +49,10 @@ class ShapeScreen(ScreenReader):
         """Whether it ever did: then a screen without one is no end of a turn."""
         self._prompts: set[str] = set()
         """What stood before the cursor when messages were typed."""
+        self._prompted_on_alternate = False
+        """Whether that was on the alternate screen."""
+        self._stands = False
+        """Whether another program's screen stood still: it waits for a person until it goes."""
         self._waiting: tuple[Reading, Frame] | None = None
         """The question that only a quiet screen showed, and its frame."""
 
@@ -103,7 +107,7 @@ class ShapeScreen(ScreenReader):
         if reading.dialog is None:
             self.dialog.show(None)
         elif self.dialog.shown is not None or (self._blocked_by is not None and self._readable):
-            self.dialog.show(reading.dialog)
+            self.dialog.show(reading.dialog, same=self._stands)
         self.update()
 
     def _read(self, frame: Frame) -> Reading:
@@ -115,7 +119,18 @@ class ShapeScreen(ScreenReader):
         self._readable = reading.dialog is not None
         if self._blocked_by is not None and not self._readable:
             return self.profile.unknown_dialog(frame, self._blocked_by)
+        self.foreign = self._is_foreign(frame, reading)
+        self._stands = self._stands and self.foreign
+        if self._stands:
+            return self.profile.unknown_dialog(frame, "")
         return reading if self._readable else self._still_waiting(frame) or reading
+
+    def _is_foreign(self, frame: Frame, reading: Reading) -> bool:
+        if not (frame.alternate and self._prompted) or self._prompted_on_alternate:
+            return False
+        evidence = self.fusion.evidence
+        own_word = Source.OSC in evidence or Source.TITLE in evidence
+        return not (reading.composer or reading.dialog or reading.working or own_word)
 
     def _below_sent(self, reading: Reading, frame: Frame) -> Reading:
         """A question without what stands above the last message that was sent."""
@@ -156,11 +171,21 @@ class ShapeScreen(ScreenReader):
 
     def dialog_stood(self) -> None:
         """What looks like a question has stood: it is one."""
-        self.dialog.show(self.reading.dialog)
+        self.dialog.show(self.reading.dialog, same=self._stands)
         self.update()
 
+    @property
+    def lost(self) -> bool:
+        """Whether another program has the screen: who opened it waits for that, whatever it
+        paints."""
+        return self.foreign and not self._stands
+
     def stood_still(self) -> None:
-        """Never called: no screen is lost, as no looks are known."""
+        """Such a screen has been open for some seconds: it is a question."""
+        if self.lost and self._frame is not None:
+            self._stands = True
+            self._look(self._frame)
+            self.dialog_stood()
 
     def newly_asked(self, before: Dialog | None) -> bool:
         """Whether the last frame painted a dialog; a program may first only speak of it."""
@@ -194,6 +219,8 @@ class ShapeScreen(ScreenReader):
             return max(ASKING_QUIET, self.profile.quiet)
         if composer is None or "\n" in composer.text or self.reading.working:
             return PROMPTLESS_QUIET
+        if not composer.text and self.extractor.painting:
+            return PROMPTLESS_QUIET
         return PROMPTLESS_QUIET if Source.TITLE in self.fusion.evidence else self.profile.quiet
 
     @property
@@ -207,6 +234,7 @@ class ShapeScreen(ScreenReader):
             return False
         if self.reading.composer is not None:
             self._prompted = True
+            self._prompted_on_alternate = self._frame is not None and self._frame.alternate
         elif self._prompted:
             return False
         self._rested = True

@@ -8,6 +8,8 @@ already taken. Only `dump` shows the live state.
 
 from __future__ import annotations
 
+import itertools
+import operator
 from collections import deque
 
 from agentapi.model.frames import Frame, Signal
@@ -91,6 +93,16 @@ class Emulator:
     def screen_lines(self) -> list[str]:
         """The rows, top to bottom, without the blanks at their right end."""
         return list(self._current().lines)
+
+    def highlighted(self, row: int) -> list[str]:
+        """The words of a row that stand on another ground than most of it, as a program marks a
+        choice. A change of nothing but colours is no new frame."""
+        line = self._screen.buffer[row]
+        grounds = [(style.background, style.inverse) for style in line.styles]
+        usual = max(set(grounds), key=grounds.count)
+        cells = itertools.groupby(zip(line.chars, grounds, strict=True), key=operator.itemgetter(1))
+        words = ("".join(char for char, _ in run) for ground, run in cells if ground != usual)
+        return [text.strip() for text in words if text.strip()]
 
     def scrollback_lines(self) -> list[str]:
         """The lines that left the top of the normal screen, oldest first."""

@@ -27,6 +27,7 @@ from agentapi.processes import descriptors
 from agentapi.processes.busy import is_busy
 from agentapi.processes.orphans import own
 from agentapi.processes.strays import Strays, kill_session
+from agentapi.terminal.unread import discard, unread
 
 READ_SIZE = 65_536
 TURN_LIMIT = 16_384
@@ -269,9 +270,18 @@ class PtyProcess:
             return LineMode()
         flags, keys = modes[3], modes[6]
         canonical, echo = bool(flags & termios.ICANON), bool(flags & termios.ECHO)
-        interrupts = canonical and flags & termios.ISIG and keys[termios.VINTR] != b"\x00"
+        interrupts = flags & termios.ISIG and keys[termios.VINTR] != b"\x00"
         interrupt = keys[termios.VINTR] if interrupts else b""
         return LineMode(canonical, echo, keys[termios.VKILL], interrupt)
+
+    def unread_input(self) -> int:
+        """How many bytes of what was typed the program has not read, as far as that is known."""
+        return unread(self._fd) if self._fd >= 0 else 0
+
+    def take_back(self) -> None:
+        """Drop what was typed and not read."""
+        if self._fd >= 0:
+            discard(self._fd)
 
     def busy(self) -> bool:
         """Whether what runs in the foreground is known not to wait for input."""

@@ -3,6 +3,7 @@ every message arrives once, and the messages are what the agent said."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 import pytest
 import pytest_asyncio
 
+from agentapi.conversation.document import GAP
 from agentapi.scripted import ScriptedModel
 from tests.support.agent_looks import LOOKS, Looks, composer_rows
 from tests.support.agents import AGENTS, Agent, agent_server, make_agent
@@ -20,6 +22,15 @@ pytestmark = [pytest.mark.agents, pytest.mark.asyncio(loop_scope="module")]
 TELLS = "tell me your name"
 """A message that a person might send without knowing that a dialog is open."""
 GREETING = "Hello! I am a scripted model: no key, no network. You wrote:"
+
+SMALL = [("claude", 24), ("gemini", 24), ("copilot", 50)]
+"""Windows in which a long answer does not fit."""
+CHOICES = {
+    "claude": ("Yes",),
+    "gemini": ("Allow once",),
+    "opencode": ("Allow always", "Confirm"),
+    "copilot": ("Yes",),
+}
 
 Make = Callable[..., Agent]
 
@@ -176,3 +187,50 @@ async def test_messages_arrive_once_and_are_answered(talk: Shared) -> None:
     assert "word20" in answers[3]
     for line in said[-1].split("\n"):
         assert line in answers[4]
+
+
+async def test_a_command_is_allowed_by_the_choices_that_are_offered(talk: Shared) -> None:
+    """Also by those that only arrow keys reach, one question after the other."""
+    server = talk.server
+    assert await server.send("approve touch chosen") == Sent(200)
+    for label in CHOICES[talk.agent.name]:
+        await blocked(server)
+        opened = (await server.get("/approval"))["open"]
+        choice = next(one["id"] for one in opened["choices"] if one["label"] == label)
+        await server.post("/approval", {"id": opened["id"], "choice": choice})
+    await server.until(lambda: "command has finished" in server.told[-1][1], "the answer")
+    assert (talk.agent.workdir / "chosen").exists()
+
+
+async def long_answers(server: Server) -> str:
+    """See that each of some messages is of its own turn, also where it does not fit into the
+    window. Nothing is missing at its end, and what was never painted is marked. The longest one."""
+    first = clean(await server.turn("lines 15"))
+    long = clean(await server.turn("lines 70"))
+    last = clean(await server.turn("hello"))
+    assert "line 15 of 15" in first
+    numbers = [int(number) for number in re.findall(r"line (\d+) of 70$", long, re.MULTILINE)]
+    assert numbers[-10:] == list(range(61, 71))
+    assert numbers == sorted(set(numbers))
+    assert (GAP in long) is (len(numbers) < 70)
+    assert " of 15" not in long
+    assert last.lstrip(" ●✦").startswith(GREETING)
+    for text in (first, long, last):
+        assert not re.search(r"Current {3}Sessions|Tip: |^. \w+…$", text, re.MULTILINE), text
+    return long
+
+
+async def test_a_long_answer(talk: Shared) -> None:
+    """Whole, where it fits into the window (opencode's is small)."""
+    long = await long_answers(talk.server)
+    assert talk.agent.name == "opencode" or GAP not in long
+
+
+@pytest.mark.asyncio(loop_scope="function")
+@pytest.mark.parametrize(("name", "rows"), SMALL)
+async def test_a_long_answer_in_a_small_window(
+    name: str, rows: int, agent: Make, model: ScriptedModel
+) -> None:
+    async with agent_server(agent(name), "--term-height", str(rows)) as server:
+        await server.ready()
+        await long_answers(server)

@@ -114,6 +114,7 @@ async def test_python(servers: dict[str, Server]) -> None:
     server = servers["python"]
     assert await server.turn("print('a' * 3)") == "aaa"
     assert await server.turn("print('a' * 3)") == "aaa"
+    assert await server.turn("print('a' + chr(10) * 40 + 'b')") == "a\n\n\n\n\n\nb"
     assert await server.turn("for i in range(3): print(i)") == ""
     assert "SyntaxError" in await server.turn("print(i)")
     assert (await server.turn("1 / 0")).endswith("ZeroDivisionError: division by zero")
@@ -174,6 +175,34 @@ async def test_a_full_screen_program(servers: dict[str, Server]) -> None:
     await server.wait_for_screen("page line 150")
     await server.raw("q")
     assert await server.ended() == 0
+
+
+EDITOR = """
+import contextlib, curses
+
+def edit(screen):
+    screen.addstr(3, 5, "a text")
+    while screen.getch() != ord("q"):
+        pass
+
+with contextlib.suppress(KeyboardInterrupt):
+    curses.wrapper(edit)
+"""
+
+
+async def test_a_full_screen_program_in_a_shell(scratch: Path) -> None:
+    """It waits for a person, takes keys, can be interrupted, and then the shell is ready again."""
+    async with program(scratch, *BASH) as server:
+        (scratch / "edit.py").write_text(EDITOR)
+        for leave in (lambda: server.raw("q"), lambda: server.post("/interrupt")):
+            assert await server.send(f"{sys.executable} edit.py") == Sent(200)
+            await server.until(lambda: server.phases[-1].phase == "blocked", "blocked")
+            assert "a text" in (await server.get("/approval"))["open"]["reason"]
+            sent = await server.send("quit")
+            assert (sent.status, "a text" in sent.error) == (500, True)
+            await leave()
+            await server.until(lambda: server.phases[-1].phase == "idle", "idle")
+        assert await server.turn("echo back") == "back"
 
 
 async def test_a_slow_start_without_a_word_is_waited_for(scratch: Path) -> None:

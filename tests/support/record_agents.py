@@ -220,6 +220,9 @@ async def interrupt(live: Live) -> None:
     await live.quiet(3.0)
 
 
+LONG = ("hello", "lines 15", "tell me your name", "lines 70", "markdown", "hello again")
+"""Answers of which some are longer than a small window, between short ones."""
+
 SCENARIOS = {
     "start": Scenario(start),
     "trust-open": Scenario(trust, trusted=False, without=("opencode",)),
@@ -233,6 +236,8 @@ SCENARIOS = {
     "approval-allowed-80x50": Scenario(approval_allowed, rows=50),
     "approval-refused": Scenario(approval_refused),
     "interrupt": Scenario(interrupt),
+    "long": Scenario(turns(*LONG)),
+    "long-80x50": Scenario(turns(*LONG), rows=50),
     "hello-80x1000": Scenario(turns("hello"), rows=1000, without=("opencode",)),
 }
 

@@ -134,6 +134,15 @@ class Console:
         if self._process is not None:
             self._process.write(data)
 
+    def unread_input(self) -> int:
+        """How much of what was typed the program has not read; see `PtyProcess.unread_input`."""
+        return self._process.unread_input() if self._process is not None else 0
+
+    def take_back(self) -> None:
+        """Drop that."""
+        if self._process is not None:
+            self._process.take_back()
+
     async def drain(self) -> None:
         """Wait until the program has taken what was written."""
         if self._process is not None:
@@ -158,6 +167,10 @@ class Console:
     def screen(self) -> str:
         """The screen as text, without blank lines at its end."""
         return "\n".join(self.frame.lines).rstrip("\n")
+
+    def highlighted(self, row: int) -> list[str]:
+        """The words of a row that stand on a ground of their own; see `Emulator.highlighted`."""
+        return self._emulator.highlighted(row)
 
     def repaint(self) -> bytes:
         """Bytes that paint the screen on a fresh terminal of the same size."""

@@ -60,6 +60,9 @@ _KINDS = (
 )
 """Words of a question and its kind; the first that fits."""
 
+RIGHT = "\x1b[C"
+ENTER = "enter"
+"""The id of the choice where the program asks for nothing but Enter."""
 FOOT = 8
 """Rows with text that may stand below the choices, or below a line of keys."""
 HEAD = 30
@@ -245,9 +248,10 @@ def _asked(
     words = [line.strip() for line in head if line.strip()]
     keys = inner[foot] if options == [] else "\n".join(inner[options[-1].row + 1 : last + 1])
     asking = [word for word in words if word.endswith(("?", ":"))]
-    nearest = words[:1] if options else [keys.strip()]
+    chosen = bool(options or _ROW.match(keys))
+    nearest = words[:1] if chosen else [keys.strip()]
     title = (asking or nearest or [""])[-1]
-    if not options and title != keys.strip():
+    if not chosen and title != keys.strip():
         words.append(keys.strip())
     reason = "\n".join(word for word in words if word != title)
     kind = kind_of("\n".join(words))
@@ -270,17 +274,22 @@ def _choices(options: Sequence[_Option], keys: str) -> tuple[Choice, ...]:
     if not options and (row := _ROW.match(keys)):
         return _in_a_row(re.split(r" {3,}", row["choices"]))
     if not options and _ENTER.search(keys):
-        found.append(Choice("enter", "Enter", "\r"))
+        found.append(Choice(ENTER, "Enter", "\r"))
     if _ESCAPE.search(keys) and not any(_ESCAPE.search(one.label) for one in found):
         found.append(Choice("esc", "Cancel", "\x1b"))
     return tuple(found)
 
 
 def _in_a_row(labels: Sequence[str]) -> tuple[Choice, ...]:
-    """Which of them is marked shows by its colour alone, which is not in a frame: Enter takes the
-    first one, as the question opens, and Esc refuses."""
-    refusal = next((label for label in labels if _REFUSAL.match(label)), "Cancel")
-    return Choice("1", labels[0], "\r"), Choice("esc", refusal, "\x1b")
+    """The first one is marked as the question opens, by its colour alone, which is not in a frame;
+    Esc refuses."""
+    refusal = next((label for label in labels if _REFUSAL.match(label)), "")
+    others = (
+        Choice(str(place), label, f"{RIGHT * (place - 1)}\r")
+        for place, label in enumerate(labels, 1)
+        if label != refusal
+    )
+    return *others, Choice("esc", refusal or "Cancel", "\x1b")
 
 
 def kind_of(words: str) -> str:

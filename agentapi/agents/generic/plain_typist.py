@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from agentapi.agents.generic.dialog import ENTER
 from agentapi.agents.generic.prompt import BLANKS, END
 from agentapi.agents.generic.typist import (
     BEGIN_LIMIT,
@@ -36,6 +37,8 @@ BEFORE_ENTER_AT_MOST = 1.0
 LEFT = 0.1
 """Seconds for which the text must have left the line: a program that paints without synchronized
 output may show its line without words for a moment."""
+READ_LOOK = 0.1
+"""Seconds between two looks whether a line was read."""
 REPAINT = 0.3
 """Seconds for which a line may still show the last message: claude says that it is done with a
 turn before it has painted that."""
@@ -173,8 +176,19 @@ class PlainTypist(Typist):
                 await self._enter_again(typed)
                 continue
             if not await self._driver.until(lambda: self._begun() or not self._gone(typed), LEFT):
+                if not await self._was_read(limit):
+                    return
                 self._driver.begin("the message left the input line")
                 return
+
+    async def _was_read(self, limit: float) -> bool:
+        """Whether the program reads the line: where the kernel collects lines it echoes them, and
+        they leave the input line, without the program. No output need tell of it."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + limit
+        while self._unread and loop.time() < end:
+            await self._driver.until(lambda: not self._unread, READ_LOOK)
+        return not self._unread
 
     async def _enter_again(self, typed: str) -> None:
         """Take back the line break that Enter became, and press Enter once more: the message was
@@ -192,18 +206,27 @@ class PlainTypist(Typist):
     async def _see_begin(self, typed: str) -> None:
         if not self._begun():
             await self._see_left(typed, BEGIN_LIMIT - TAKEN_LIMIT)
+        if not self._begun() and self._unread and not self._hindered():
+            self._driver.take_back()
+            why = f"the program did not read the message within {BEGIN_LIMIT:g} s of Enter"
+            raise SendError("begin", f"{why}, and it was taken back{self._seen()}")
         if not self._begun():
             why = f"the program did not take the message within {BEGIN_LIMIT:g} s of Enter"
             raise await self._given_up("begin", typed, why)
 
     async def _choose(self, dialog: Dialog, choice: Choice) -> None:
-        """A key picks a choice, or marks it; Enter takes only a choice that is seen marked."""
+        """A key picks a choice, or marks it; Enter takes only a choice that is seen marked, unless
+        it is all that the program asks for."""
         mark, enter = choice.key.removesuffix("\r"), choice.key.endswith("\r")
         self._driver.write(mark.encode())
         reading = self._tracker
-        if not enter:
+        if choice.id == ENTER:
+            self._driver.write(b"\r")
+        elif not enter:
             await self._confirm(dialog, choice)
-        elif await self._driver.until(lambda: reading.reading.marked == choice.id, MARKED_LIMIT):
+        elif await self._driver.until(
+            lambda: reading.reading.marked == choice.id or self._lit(choice), MARKED_LIMIT
+        ):
             self._driver.write(b"\r")
         else:
             raise SendError("answer", f"the arrow keys did not mark {choice.label!r}")
@@ -216,8 +239,17 @@ class PlainTypist(Typist):
             self._driver.begin("osc 7501: a turn too short to be seen")
         return super()._begun()
 
+    @property
+    def _unread(self) -> bool:
+        return self._driver.line_mode.canonical and bool(self._driver.unread_input())
+
     def _hindered(self) -> bool:
         return super()._hindered() or self._tracker.reading.dialog is not None
+
+    def _lit(self, choice: Choice) -> bool:
+        """Whether a choice is marked by nothing but its ground."""
+        rows = (row for row, line in enumerate(self._driver.frame.lines) if choice.label in line)
+        return any(choice.label in self._driver.highlighted(row) for row in rows)
 
     def _gone(self, typed: str) -> bool:
         """Whether the screen has changed since Enter and the line holds no words of ours."""

@@ -46,8 +46,6 @@ _WIDE_EDGE = re.compile(r"^.?[▄─━═▀]{60,}.?$")
 ASIDE = " " * 40
 GAP = 5
 """Blank rows that no conversation has in its middle."""
-FAR = 20
-"""Blank rows between a conversation and what a program keeps at the foot of a tall screen."""
 BOX_ROWS = 6
 """Rows without a blank one that an input box may have above its prompt."""
 STATUS_ROWS = 3
@@ -97,7 +95,7 @@ class GenericProfile(AgentProfile):
     def clean(
         self, lines: Sequence[str], bright: Mapping[str, str], working: bool = False
     ) -> list[str]:
-        """Drop the upper edge of an input box, and what stands far below the rest."""
+        """Drop the upper edge of an input box, and runs of blank rows."""
         return without_furniture(lines, _EDGE)
 
     def clean_startup(self, lines: Sequence[str]) -> list[str]:
@@ -138,14 +136,11 @@ def box_top(lines: Sequence[str], prompt: int) -> int:
 
 
 def without_furniture(lines: Sequence[str], edge: re.Pattern[str]) -> list[str]:
-    """Lines without the edge of a box at their end, without what stands far below the rest,
-    and without gaps of blank rows: the words below a shorter gap are the answer's."""
+    """Lines without the edge of a box at their end, and without gaps of blank rows: the words below
+    one are the answer's."""
     kept = list(lines)
     while kept and edge.match(kept[-1]):
         kept.pop()
-    gap = _last_gap(kept)
-    if gap is not None and len(kept) - gap[1] <= STATUS_ROWS:
-        return without_furniture(kept[: gap[0]], edge)
     found: list[str] = []
     blank = 0
     for line in kept:
@@ -153,16 +148,6 @@ def without_furniture(lines: Sequence[str], edge: re.Pattern[str]) -> list[str]:
         if blank <= GAP:
             found.append(line)
     return found
-
-
-def _last_gap(lines: Sequence[str]) -> tuple[int, int] | None:
-    end = len(lines)
-    for row in range(len(lines) - 1, -1, -1):
-        if lines[row]:
-            if end - row > FAR:
-                return row + 1, end
-            end = row
-    return None
 
 
 def _asked(frame: Frame, prompt: Prompt | None) -> ScreenQuestion | None:

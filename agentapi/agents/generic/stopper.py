@@ -16,6 +16,7 @@ from agentapi.model.conversation import STARTUP_DIALOGS, Phase
 from agentapi.model.errors import SendError
 from agentapi.terminal import LineMode
 
+CTRL_C = b"\x03"
 INTERRUPT_AGAIN = 1.0
 """Seconds after which a turn that goes on is interrupted once more: in its first moments Codex
 drops the key, and does not heed a call."""
@@ -90,7 +91,7 @@ class Stopper:
         dialog = program.tracker.state.dialog
         if dialog is None or dialog.kind in STARTUP_DIALOGS:
             return False
-        if not dialog.choices and not self._terminals_key:
+        if not dialog.choices and not self._terminals_key and not program.tracker.screen.foreign:
             return False
         if not program.tracker.fusion.started:
             return False
@@ -102,9 +103,11 @@ class Stopper:
 
     def _press(self) -> None:
         """The agent's key; of a program of which nothing is known the terminal's own one, where
-        that would interrupt it."""
-        profile = self._program.profile
-        self._program.write(self._terminals_key or profile.interrupt_key.encode())
+        that would interrupt it, and where another one took over the screen: that ends `top`."""
+        program = self._program
+        foreign = program.tracker.screen.foreign
+        key = CTRL_C if foreign else program.profile.interrupt_key.encode()
+        program.write(self._terminals_key or key)
 
     @property
     def _terminals_key(self) -> bytes:

@@ -191,9 +191,21 @@ class TuiDriver:
         """How the terminal takes a line just now."""
         return self.console.line_mode
 
+    def highlighted(self, row: int) -> list[str]:
+        """The words of a row that stand on a ground of their own; see `Emulator.highlighted`."""
+        return self.console.highlighted(row)
+
     def write(self, data: bytes) -> None:
         """Write to the program, in order."""
         self.console.write(data)
+
+    def unread_input(self) -> int:
+        """How much of what was typed the program has not read; see `PtyProcess.unread_input`."""
+        return self.console.unread_input()
+
+    def take_back(self) -> None:
+        """Drop that."""
+        self.console.take_back()
 
     def catch_up(self) -> None:
         """Read what the program has written up to now, so that the next decision knows it.

@@ -121,7 +121,11 @@ DIALOGS = {
         "command",
         ["Yes", "No, and tell Copilot what to do differently (Esc to stop)"],
     ),
-    "opencode command, its keys cut": (OPENCODE_COMMAND, "command", ["Allow once", "Reject"]),
+    "opencode command, its keys cut": (
+        OPENCODE_COMMAND,
+        "command",
+        ["Allow once", "Allow always", "Reject"],
+    ),
     "auggie login": (AUGGIE_LOGIN, "login", ["Enter"]),
 }
 
@@ -152,6 +156,14 @@ def test_the_keys_of_choices() -> None:
     assert trust is not None
     assert [choice.key for choice in command.choices] == ["1", "2", "3", "\x1b"]
     assert [choice.key for choice in trust.choices] == ["\r", "\x1b[B\r", "\x1b"]
+
+
+def test_choices_side_by_side() -> None:
+    dialog = read(OPENCODE_COMMAND).dialog
+    assert dialog is not None
+    assert dialog.title == "△ Permission required"
+    assert dialog.reason == "# Shell command\n$ touch made"
+    assert [choice.key for choice in dialog.choices] == ["\r", "\x1b[C\r", "\x1b"]
 
 
 @pytest.mark.parametrize(
@@ -309,7 +321,6 @@ def test_the_surroundings_of_an_input_box_are_not_said() -> None:
     ]
     assert PROFILE.clean_startup(startup) == [" Claude Code v2", "  ~/work"]
     assert PROFILE.clean(["an answer", "", "  ┃"], {}) == ["an answer"]
-    assert PROFILE.clean(["an answer", *[""] * 900, "~/work"], {}) == ["an answer"]
 
 
 def test_words_below_a_run_of_blank_rows_are_kept() -> None:

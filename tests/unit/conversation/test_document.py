@@ -95,6 +95,11 @@ def test_a_line_that_grows_in_place_is_no_scrolling() -> None:
     assert scrolled_by(before, ["v", "w", "x", "y", "z"]) is None
 
 
+def test_one_line_that_agrees_is_no_move_where_many_contradict_it() -> None:
+    before = ["lines", "a", "b", "c", "d", "status"]
+    assert scrolled_by(before, [*"stuvwxyz", "status"], 0) is None
+
+
 @given(
     st.lists(WORDS, min_size=4, max_size=8, unique=True),
     st.integers(20, 40),

@@ -12,6 +12,7 @@ from agentapi.conversation.extract import Extract, MarkedExtractor, joined
 from agentapi.conversation.plain import (
     PlainExtractor,
     added_lines,
+    below,
     without_echo,
     without_scroll_bar,
 )
@@ -521,3 +522,10 @@ def echo(message: str) -> list[str]:
 def counted(first: int, last: int) -> list[str]:
     """Lines of an answer."""
     return [("• " if number == 1 else "  ") + f"line {number}" for number in range(first, last + 1)]
+
+
+def test_what_stands_below_the_last_place_of_some_words() -> None:
+    page = ["hello", "", "Trust it?", "1. Yes", "", "hello", "Trust it?", "", "1. Yes", "so be it"]
+    assert below(page, ["Trust it?", "1. Yes"]) == ["so be it"]
+    assert below(page, ["Trust it?", "2. No"]) == page
+    assert below(page, []) == page

@@ -420,3 +420,11 @@ def test_a_cursor_that_was_saved_on_a_larger_screen_can_be_dumped() -> None:
     copy = emulator_with(emulator.dump() + b"\x1b8x", 20, 3)
     emulator.feed(b"\x1b8x")
     assert copy.screen_lines() == emulator.screen_lines() == ["", "", "        x"]
+
+
+@pytest.mark.parametrize("mark", ["7", "44", "48;2;245;167;66"])
+def test_a_marked_choice_is_known_by_its_ground(mark: str) -> None:
+    emulator = Emulator(40, 3)
+    emulator.feed(f"\x1b[40m  Yes   \x1b[{mark}m No \x1b[0;40m   Maybe\x1b[K".encode())
+    assert emulator.highlighted(0) == ["No"]
+    assert emulator.highlighted(1) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -245,5 +246,71 @@ def test_an_interrupt_that_leaves_the_question_open_says_so() -> None:
         with pytest.raises(SendError, match="stays open: Choose a model") as refused:
             await stage.driver.interrupt()
         assert refused.value.step == "interrupt"
+
+    play(script, "custom")
+
+
+def changes(stage: Stage) -> list[str]:
+    """The phases, each once."""
+    return [phase for phase, _ in itertools.groupby(stage.phases())]
+
+
+OPENED, CLOSED = b"\x1b[?1049h\x1b[H\x1b[2J", b"\x1b[?1049l"
+"""The alternate screen."""
+
+
+@pytest.mark.parametrize("restless", [False, True])
+def test_an_editor_in_a_shell_is_blocked_until_it_ends(
+    restless: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one that paints without end; one question, whatever it shows."""
+    monkeypatch.setattr(Detached, "line_mode", RAW)
+
+    async def script(stage: Stage) -> None:
+        stage.driver.feed(b"$ ")
+        await asyncio.sleep(1)
+        stage.submit("vim x")
+        stage.driver.feed(b"vim x\r\n")
+        stage.driver.begin("the message left the input line")
+        stage.driver.feed(OPENED + b"some text\r\n~\r\n~\x1b[H")
+        for second in range(8):
+            await asyncio.sleep(1)
+            if restless:
+                stage.driver.feed(f"\x1b[H{second} s\x1b[K".encode())
+        assert changes(stage) == ["idle", "working", "blocked"]
+        dialog = stage.driver.tracker.state.dialog
+        with pytest.raises(DialogOpen, match="7 s" if restless else "some text"):
+            await stage.driver.send("tell me")
+        stage.driver.feed(b"\x1b[Hother text\x1b[K")
+        await asyncio.sleep(1)
+        now = stage.driver.tracker.state.dialog
+        assert dialog is not None
+        assert now is not None
+        assert now.id == dialog.id
+        assert "other text" in now.reason
+        stage.driver.feed(CLOSED + b"$ ")
+        await asyncio.sleep(1)
+        assert changes(stage)[3:] == ["working", "idle"]
+        assert stage.said()[-1] == ""
+
+    play(script, "custom")
+
+
+def test_a_full_screen_agent_in_a_shell_is_idle_at_its_prompt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Detached, "line_mode", RAW)
+
+    async def script(stage: Stage) -> None:
+        stage.driver.feed(b"$ ")
+        await asyncio.sleep(1)
+        stage.driver.feed(b"agent\r\n" + OPENED + b"Welcome\r\n")
+        await asyncio.sleep(3)
+        stage.driver.feed(b"\r\n> ")
+        await asyncio.sleep(3)
+        assert stage.phases()[-1] == "idle"
+        stage.driver.feed(b"\x1b[H\x1b[2Jat work")
+        await asyncio.sleep(8)
+        assert stage.phases()[-1] == "working"
 
     play(script, "custom")

@@ -476,3 +476,74 @@ def test_what_is_painted_while_we_end_the_program_is_not_said() -> None:
         await asyncio.sleep(2)
 
     assert play(script, "custom").said()[-1] == "You said: hi"
+
+
+class Queue:
+    """The lines that a terminal has collected for a program, which reads them later."""
+
+    def __init__(self, stage: Stage, monkeypatch: pytest.MonkeyPatch, reads_after: float) -> None:
+        self.size = 0
+        self._stage, self._after = stage, reads_after
+        monkeypatch.setattr(Detached, "line_mode", CANONICAL)
+        monkeypatch.setattr(stage.driver, "unread_input", lambda: self.size)
+        monkeypatch.setattr(stage.driver, "take_back", self.clear)
+        stage.driver.answer_to = self.key
+        stage.driver.feed(b"> ")
+
+    def key(self, data: bytes) -> None:
+        """The kernel echoes it, whoever reads."""
+        self._stage.driver.feed(data.replace(b"\r", b"\r\n"))
+        if data == b"\r":
+            self.size = 3
+            asyncio.get_running_loop().call_later(self._after, self.clear)
+
+    def clear(self) -> None:
+        self.size = 0
+
+
+def test_a_line_that_the_kernel_echoes_is_taken_when_it_is_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def script(stage: Stage) -> None:
+        Queue(stage, monkeypatch, reads_after=4)
+        await asyncio.sleep(1)
+        began = asyncio.get_running_loop().time()
+        await stage.driver.send("hi")
+        assert asyncio.get_running_loop().time() - began > 4
+        assert users(stage) == ["hi"]
+
+    play(script, "custom")
+
+
+def test_a_line_that_nobody_reads_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def script(stage: Stage) -> None:
+        queue = Queue(stage, monkeypatch, reads_after=100)
+        await asyncio.sleep(1)
+        with pytest.raises(SendError, match=r"did not read the message within 15 s.*taken back"):
+            await stage.driver.send("hi")
+        assert queue.size == 0
+        assert users(stage) == []
+        assert stage.phases()[-1] == "idle"
+
+    play(script, "custom")
+
+
+def test_words_typed_where_the_prompt_is_gone_are_no_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As after a line that was taken back."""
+
+    async def script(stage: Stage) -> None:
+        queue = Queue(stage, monkeypatch, reads_after=100)
+        await asyncio.sleep(1)
+        with pytest.raises(SendError):
+            await stage.driver.send("one")
+        send = asyncio.ensure_future(stage.driver.send("two"))
+        await asyncio.sleep(2)
+        queue.clear()
+        stage.driver.feed(b"You said: two\r\n> ")
+        await send
+        await asyncio.sleep(1)
+        assert stage.said()[-1] == "You said: two"
+
+    play(script, "custom")

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 import pytest
 
 from agentapi.agents.codex.screen.profile import CODEX
 from agentapi.agents.generic.console import SYNC_LIMIT
 from agentapi.agents.generic.reporter import DRAIN, DRAIN_CAP, READ_INTERVAL
+from agentapi.conversation.shape_screen import BLANK_QUIET
 from agentapi.model.conversation import Phase
 from agentapi.model.errors import Busy
 from agentapi.model.events import ScreenChanged
-from agentapi.terminal import ExitStatus
-from tests.support.stage import BEGIN, BRACKETED, DONE, END, IDLE, WORKING, Stage, play
+from agentapi.terminal import ExitStatus, LineMode
+from tests.support.stage import BEGIN, BRACKETED, DONE, END, IDLE, WORKING, Detached, Stage, play
 
 TITLE_AT_WORK, TITLE_AT_REST = b"\x1b]0;\xe2\xa0\x8b dir\x07", b"\x1b]0;dir\x07"
 
@@ -349,3 +351,76 @@ def test_nothing_happens_behind_the_end() -> None:
         return handles
 
     assert play(script).phases()[-2:] == ["idle", "exited"]
+
+
+class Starting:
+    """A process that is known to do something else than to read, up to a time."""
+
+    def __init__(self, until: float) -> None:
+        self._until = until
+
+    def busy(self) -> bool:
+        return asyncio.get_running_loop().time() < self._until
+
+
+@pytest.mark.parametrize("banner", ["", "Loading...\r\n", "Starting up: "])
+@pytest.mark.parametrize("told", [True, False])
+def test_a_start_of_25_seconds_is_waited_for(
+    banner: str, told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the kernel tells nothing of the program, only of one that paints nothing."""
+    monkeypatch.setattr(Detached, "line_mode", LineMode(canonical=True, echo=True))
+
+    async def script(stage: Stage) -> None:
+        monkeypatch.setattr(stage.console, "_process", Starting(26.0 if told else 0.0))
+        stage.driver.feed(banner.encode())
+        await asyncio.sleep(25.1)
+        assert stage.phases() == ([] if told or not banner else stage.phases()[:1])
+        stage.driver.feed(b"Ready.\r\n> ")
+        await asyncio.sleep(1)
+
+    stage = play(script, "custom")
+    assert stage.phases()[-1] == "idle"
+    if told or not banner:
+        assert stage.phases() == ["idle"]
+
+
+def test_a_start_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Detached, "line_mode", LineMode(canonical=True, echo=True))
+
+    async def script(stage: Stage) -> None:
+        monkeypatch.setattr(stage.console, "_process", Starting(1000.0))
+        stage.driver.feed(b"Loading...\r\n")
+        await asyncio.sleep(BLANK_QUIET - 1)
+        assert stage.phases() == []
+        await asyncio.sleep(3)
+        assert stage.phases() != []
+
+    play(script, "custom")
+
+
+def test_a_window_that_is_painted_anew_ends_no_turn() -> None:
+    """opencode on a busy machine shows nothing but its input box for seconds, and before that
+    nothing new."""
+
+    async def script(stage: Stage) -> None:
+        def paint(*lines: str) -> None:
+            screen = "\r\n".join([*lines, *[""] * (17 - len(lines)), "> "])
+            stage.driver.feed(f"{BEGIN.decode()}\x1b[H\x1b[2J{screen}{END.decode()}".encode())
+
+        stage.driver.feed(b"\x1b[?1049h")
+        greeting = [f"greeting {number}" for number in range(12)]
+        paint(*greeting)
+        await asyncio.sleep(2)
+        stage.driver.tracker.prepare()
+        stage.submit("hi")
+        stage.driver.begin("the message left the input line")
+        await asyncio.sleep(4)
+        paint("greeting 0")
+        await asyncio.sleep(4)
+        paint(*greeting, "", "> hi", "", "Hello you")
+        await asyncio.sleep(2)
+
+    stage = play(script, "custom")
+    told = [said for said, _ in itertools.groupby(stage.told())]
+    assert told[1:] == ["idle", "hi", "working", "Hello you", "idle"]
