@@ -167,9 +167,7 @@ async def pick(server: Server, dialog: dict[str, Any], label: str) -> None:
 async def over(talk: Talk) -> None:
     """Wait for the end of the turn; nothing is asked any more."""
     server = talk.server
-    while await server.phase() != "idle":
-        count = len(server.statuses)
-        await server.until(lambda n=count: len(server.statuses) > n, "the end of the turn")  # type: ignore[misc]
+    await server.until(lambda: server.phases[-1].phase == "idle", "the end of the turn")
     assert (await server.get("/approval"))["open"] is None
 
 
