@@ -137,7 +137,10 @@ class Outbox:
     async def _send_next(self, text: str) -> None:
         """Send a client's message, unless something goes before it. A question that is open is told
         in the words in which the clients know it."""
-        if self.prompt.pending or self._phase.phase in (Phase.WORKING, Phase.EXITED):
+        phase = self._phase.phase
+        if self.prompt.pending and phase is Phase.BLOCKED:  # the prompt waits for the answer, too
+            raise DialogOpen(_dialog_text(self._phase))
+        if self.prompt.pending or phase in (Phase.WORKING, Phase.EXITED):
             raise Busy
         try:
             await self._send(text)

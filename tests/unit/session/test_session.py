@@ -580,6 +580,8 @@ async def test_a_dialog_before_the_initial_prompt_is_stable() -> None:
     async with running(idle=False, initial_prompt="do it") as (session, driver):
         driver.phase(Phase.BLOCKED, "trust", DIALOG)
         assert session.status.value == "stable"
+        with pytest.raises(DialogOpen, match="Yes"):
+            await session.send("me first")
         driver.idle()
         assert session.status.value == "running"
 
