@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import shutil
 import sys
 from collections.abc import AsyncIterator
@@ -195,7 +196,7 @@ async def test_a_full_screen_program_in_a_shell(scratch: Path) -> None:
     async with program(scratch, *BASH) as server:
         (scratch / "edit.py").write_text(EDITOR)
         for leave in (lambda: server.raw("q"), lambda: server.post("/interrupt")):
-            assert await server.send(f"{sys.executable} edit.py") == Sent(200)
+            assert await server.send(shlex.join([sys.executable, "edit.py"])) == Sent(200)
             await server.until(lambda: server.phases[-1].phase == "blocked", "blocked")
             assert "a text" in (await server.get("/approval"))["open"]["reason"]
             sent = await server.send("quit")

@@ -88,7 +88,7 @@ async def test_every_word_is_what_the_model_got_and_sent(
         f"echo {UNICODE}",
         "markdown",
         "lines 400",
-        "run seq 3; echo oops >&2; exit 3",
+        "run exec >&2; seq 3; echo oops; exit 3",
     ]
     answer = model.answer
     model.answer = lambda request: (
@@ -105,7 +105,7 @@ async def test_every_word_is_what_the_model_got_and_sent(
         assert said[3] == numbered(400)
         assert said[-1] == AWKWARD
         [call] = [item for item in items if item["kind"] == "tool_call"]
-        assert call["command"] == "seq 3; echo oops >&2; exit 3"
+        assert call["command"] == "exec >&2; seq 3; echo oops; exit 3"
         assert (call["output"], call["exit_code"]) == ("1\n2\n3\noops\n", 3)
         assert {item["source"] for item in items} == {"rollout"}
         session = await server.get("/session")
