@@ -83,7 +83,7 @@ class ExactMessages:
             return True
         self._transcript.flush()
         items = self._answer(self._questions[-1])
-        if self._transcript.recorded and any(item.source is ItemSource.LINK for item in items):
+        if self._transcript.has_record and any(item.source is ItemSource.LINK for item in items):
             return False
         return _ended(items) or _ends_with_text(items)
 
@@ -201,7 +201,7 @@ class ExactMessages:
 
     def _match(self, place: int, after: int) -> Iterator[tuple[int, TranscriptItem]]:
         """The items of the questions from a place on, among those behind the id `after`."""
-        for item in self._transcript.behind(after):
+        for item in self._transcript.items_after(after):
             if not self._is_news(item) or not isinstance(item.item, UserMessage):
                 continue
             words = squeeze(item.item.text)
@@ -222,7 +222,7 @@ class ExactMessages:
         last = question is self._questions[-1]
         found: list[TranscriptItem] = []
         begins = False
-        for item in self._transcript.behind(question.item):
+        for item in self._transcript.items_after(question.item):
             if isinstance(item.item, Turn):
                 begins = item.item.event == "started"
             elif isinstance(item.item, UserMessage) and (begins or not last):

@@ -336,7 +336,7 @@ class AgentSession:
             self._phase_changed(state)
         self._phase = state
         self._controls.follow(state)
-        self.transcript.ask(state.dialog, idle=state.phase in (Phase.IDLE, Phase.EXITED))
+        self.transcript.set_dialog(state.dialog, idle=state.phase in (Phase.IDLE, Phase.EXITED))
         self._transcribe()
         if self._exact is not None:
             self._exact.phase(state.phase in (Phase.WORKING, Phase.BLOCKED))
@@ -384,7 +384,7 @@ class AgentSession:
     def _transcribe(self, *, now: bool = False) -> None:
         working = self._phase.phase is Phase.WORKING
         shown = self._history.messages if self._exact is None else self._exact.screen
-        self.transcript.screen(shown, working, now=now)
+        self.transcript.update_screen(shown, working, now=now)
 
     def _publish_status(self) -> None:
         waits_for_prompt = self._phase.phase is Phase.IDLE and not self.ready

@@ -86,8 +86,10 @@ ELSEWHERE = {
     "unit/terminal/test_emulator.py": (
         "terminal/dump terminal/line terminal/modes terminal/signals terminal/stream terminal/style"
     ),
-    "unit/transcript/test_live.py": "session/transcript_events",
-    "unit/transcript/test_transcript.py": "model/items transcript/changes transcript/tail",
+    "unit/transcript/test_live.py": "session/transcript_events transcript/matching",
+    "unit/transcript/test_transcript.py": (
+        "model/items transcript/changes transcript/feed transcript/tail"
+    ),
 }
 """Test files and folders, and the modules without a test file of their own that they test."""
 

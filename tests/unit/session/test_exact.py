@@ -37,7 +37,7 @@ from agentapi.session.exact import answer_text, tool_title
 from agentapi.session.session import AgentSession
 from agentapi.storage.state import SavedState
 from agentapi.transcript.changes import TranscriptItem
-from agentapi.transcript.transcript import Feed
+from agentapi.transcript.feed import Feed
 from tests.support.fixed_driver import FixedDriver
 from tests.unit.transcript.test_live import Rollout as LiveRollout
 from tests.unit.transcript.test_live import Step, turns
@@ -399,13 +399,13 @@ async def test_a_word_more_is_no_reason_to_search_what_is_not_recorded(
         said = ["ask a", "say a", "ask b", "say b", "ask c", "say c"]
         assert contents(session) == said
         searched: list[int] = []
-        behind = session.transcript.behind
+        items_after = session.transcript.items_after
 
         def search(item_id: int) -> list[TranscriptItem]:
             searched.append(item_id)
-            return behind(item_id)
+            return items_after(item_id)
 
-        monkeypatch.setattr(session.transcript, "behind", search)
+        monkeypatch.setattr(session.transcript, "items_after", search)
         driver.emit(ItemChanged("c", "m", AgentMessage("say c and more"), True))
         assert contents(session) == [*said[:5], "say c and more"]
         [question] = set(searched)
@@ -419,7 +419,7 @@ async def test_a_word_more_is_no_reason_to_search_what_is_not_recorded(
             (AgentMessage("recorded"), "m"),
             (DONE, ""),
         ):
-            record.tell(item, key)
+            record.put(item, key)
         assert contents(session) == ["ask a", "recorded", *said[2:5], "say c and more"]
 
 

@@ -855,7 +855,7 @@ async def test_a_conversation_that_cannot_go_on_is_set_aside(exact: bool) -> Non
         assert await subscription.take() == b""
         assert shelf.set_asides == [["banner", "one", "first"]]
         assert [m.content for m in shelf.states[-1].messages] == [""]
-        assert session.transcript.behind(0) == []
+        assert session.transcript.items_after(0) == []
         assert (session.resumed, session.turn, session.queue.items) == (False, 0, ())
         driver.say("fresh banner")
         driver.idle()
