@@ -58,8 +58,8 @@ async def serve(
         initial_prompt=parts.initial_prompt,
         history=parts.history,
         about=parts.about,
-        on_phase=lambda state: notifier.status(f"{state.phase}: {state.because}"),
-        exact=settings.message_format == "markdown" and parts.transcript is not None,
+        on_phase=lambda state: notifier.status(f"{state.phase}: {state.reason}"),
+        verbatim=settings.message_format == "markdown" and parts.transcript is not None,
     )
     if store is not None:
         store.warn = session.warn

@@ -29,7 +29,7 @@ from agentapi.model.items import (
     Usage,
     UserMessage,
 )
-from agentapi.session.transcript_events import tell_live
+from agentapi.session.transcript_events import apply_event
 from agentapi.transcript.changes import TranscriptItem
 from agentapi.transcript.feed import Feed
 from agentapi.transcript.transcript import Transcript
@@ -211,10 +211,10 @@ async def test_only_recorded_items_of_an_ended_turn_stay(
 
 
 async def test_a_turn_without_a_record_is_all_live(transcript: Transcript) -> None:
-    tell_live(transcript, TurnChanged("t", "started"))
+    apply_event(transcript, TurnChanged("t", "started"))
     transcript.update_live("t", "u", UserMessage("hi"), partial=False)
-    tell_live(transcript, UsageChanged({"total": {"total_tokens": 5}}))
-    tell_live(transcript, TurnChanged("t", "interrupted", "", 7))
+    apply_event(transcript, UsageChanged({"total": {"total_tokens": 5}}))
+    apply_event(transcript, TurnChanged("t", "interrupted", "", 7))
     transcript.update_live("t2", "u", UserMessage("more"), partial=False)
     live = [BEGUN, UserMessage("hi"), Usage({"total": {"total_tokens": 5}})]
     live += [Turn("aborted", "interrupted", 7), BEGUN, UserMessage("more")]
@@ -234,7 +234,7 @@ async def test_a_turn_without_a_record_is_all_live(transcript: Transcript) -> No
 
 
 async def test_a_failed_turn_has_an_error_item(transcript: Transcript) -> None:
-    tell_live(transcript, TurnChanged("t", "failed", "no such model"))
+    apply_event(transcript, TurnChanged("t", "failed", "no such model"))
     assert [item for _, item, _, _ in shown(transcript, 0)] == [
         BEGUN,  # missed, but it must have
         Error("no such model"),
@@ -246,7 +246,7 @@ async def test_partial_items_end_with_an_aborted_turn(transcript: Transcript) ->
     for turn, event in (("t1", "interrupted"), ("t2", "completed")):
         transcript.update_live(turn, "m", AgentMessage("half"), partial=True)
         transcript.update_live(turn, "c", RUNNING, partial=True)
-        tell_live(transcript, TurnChanged(turn, event))
+        apply_event(transcript, TurnChanged(turn, event))
     live = [(item, partial) for _, item, partial, _ in shown(transcript, 0)]
     half = (AgentMessage("half"), False)
     assert live[1:3] == [half, (replace(RUNNING, status="aborted"), False)]
@@ -258,7 +258,7 @@ async def test_partial_items_end_with_an_aborted_turn(transcript: Transcript) ->
 async def test_repeated_usage_is_no_item(transcript: Transcript, rollout: Rollout) -> None:
     usage = {"total": {"total_tokens": 5}}
     rollout.put(Usage(usage))
-    tell_live(transcript, UsageChanged(usage))  # as after an interrupt
+    apply_event(transcript, UsageChanged(usage))  # as after an interrupt
     assert len(shown(transcript)) == 1
 
 
@@ -617,7 +617,7 @@ async def test_an_update_does_not_visit_every_item_without_a_record(
             transcript.update_live(
                 f"t{turn}", f"m{number}", AgentMessage(f"{number}"), partial=False
             )
-        tell_live(transcript, TurnChanged(f"t{turn}", "completed"))
+        apply_event(transcript, TurnChanged(f"t{turn}", "completed"))
     transcript.update_live("last", "m", AgentMessage("hel"), partial=True)
     looks = 0
 

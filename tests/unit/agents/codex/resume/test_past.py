@@ -14,7 +14,7 @@ import pytest
 from agentapi.agents.codex.options import CodexSettings, codex_settings
 from agentapi.agents.codex.resume.past import Past
 from agentapi.model.conversation import Message, Role
-from agentapi.model.events import Forgot
+from agentapi.model.events import ConversationReset
 from agentapi.session.session import AgentSession
 from agentapi.storage import storage
 from agentapi.storage.state import SavedState
@@ -320,7 +320,7 @@ async def test_killed_while_the_conversation_is_set_aside(
             (past.tracker, "forget"),
         ):
             patched.setattr(owner, name, dies(getattr(owner, name)))
-        driver.emit(Forgot("it is refused"))
+        driver.emit(ConversationReset("it is refused"))
         past.session.forget()
 
     after = place.past()

@@ -31,10 +31,10 @@ from agentapi.model.items import (
     Usage,
     UserMessage,
 )
-from agentapi.session import exact
+from agentapi.session import verbatim
 from agentapi.session.events import Subscription
-from agentapi.session.exact import answer_text, tool_title
 from agentapi.session.session import AgentSession
+from agentapi.session.verbatim import answer_text, tool_title
 from agentapi.storage.state import SavedState
 from agentapi.transcript.changes import TranscriptItem
 from agentapi.transcript.feed import Feed
@@ -85,7 +85,9 @@ class Rollout:
 async def talking(**options: Any) -> AsyncIterator[tuple[AgentSession, FixedDriver, Rollout]]:
     """A session that is idle, its agent and what that writes down."""
     driver = FixedDriver()
-    session = AgentSession(driver, agent_type="codex", exact=True, clock=lambda: START, **options)
+    session = AgentSession(
+        driver, agent_type="codex", verbatim=True, clock=lambda: START, **options
+    )
     await session.start()
     driver.say("banner")
     driver.idle()
@@ -168,7 +170,7 @@ def test_an_error_counts_when_nothing_came_after_it() -> None:
     assert answer_text(items(Error("no"), AgentMessage("yes"))) == "yes"
     assert answer_text(items(AgentMessage("yes"), Error("no"))) == "yes\n\n■ no"
     aborted = Turn("aborted", "interrupted")
-    assert answer_text(items(AgentMessage("ha"), aborted)) == f"ha\n\n{exact.INTERRUPTED}"
+    assert answer_text(items(AgentMessage("ha"), aborted)) == f"ha\n\n{verbatim.INTERRUPTED}"
 
 
 @pytest.mark.parametrize(
@@ -236,9 +238,9 @@ async def test_a_late_exact_text_replaces_an_earlier_message() -> None:
         for prompt in ("one", "two"):
             await session.send(prompt)
             driver.say(f"answer {prompt}")
-            session._exact.release()  # type: ignore[union-attr]
+            session._verbatim.release()  # type: ignore[union-attr]
             driver.idle()
-            session._exact.release()  # type: ignore[union-attr]
+            session._verbatim.release()  # type: ignore[union-attr]
         events = session.subscribe()
         await told(events)
         rollout.tell(BEGUN, UserMessage("one"), AgentMessage("*one*"), DONE)
@@ -266,9 +268,9 @@ async def test_what_the_agent_does_not_record_stays_as_the_screen_has_it() -> No
     async with talking() as (session, driver, rollout):
         await session.send("/status")
         driver.say("all is well")
-        session._exact.release()  # type: ignore[union-attr]
+        session._verbatim.release()  # type: ignore[union-attr]
         driver.idle()
-        session._exact.release()  # type: ignore[union-attr]
+        session._verbatim.release()  # type: ignore[union-attr]
         rollout.tell(BEGUN, UserMessage("hi"), AgentMessage("*hello*"), DONE)
         driver.emit(UserText("hi"))
         assert contents(session) == ["/status", "all is well", "hi", "*hello*"]
@@ -465,7 +467,7 @@ async def test_a_decided_question_does_not_wait_for_the_exact_text() -> None:
 async def test_stable_does_not_wait_for_ever(
     recorded: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exact, "WAIT", 0.01)
+    monkeypatch.setattr(verbatim, "WAIT", 0.01)
     async with talking() as (session, driver, rollout):
         await session.send("hi")
         if recorded:
@@ -480,7 +482,7 @@ async def test_stable_does_not_wait_for_ever(
 async def test_a_text_at_the_end_is_taken_where_no_end_is_written(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(exact, "WAIT", 0.0)
+    monkeypatch.setattr(verbatim, "WAIT", 0.0)
     async with talking() as (session, driver, rollout):
         await session.send("hi")
         rollout.tell(BEGUN, UserMessage("hi"), AgentMessage("*whole*"))
