@@ -82,7 +82,7 @@ ELSEWHERE = {
         " agents/opencode"
     ),
     "unit/settings/test_settings.py": "agents/codex/link/option settings/values",
-    "unit/storage/test_storage.py": "storage/state",
+    "unit/storage/test_state_file.py": "storage/state",
     "unit/terminal/test_emulator.py": (
         "terminal/dump terminal/line terminal/modes terminal/signals terminal/stream terminal/style"
     ),

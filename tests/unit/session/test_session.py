@@ -836,12 +836,13 @@ class Shelf(Keeper):
         return Path("/shelf/state.json.1")
 
 
-@pytest.mark.parametrize("exact", [False, True])
-async def test_a_conversation_that_cannot_go_on_is_set_aside(exact: bool) -> None:
+@pytest.mark.parametrize("verbatim", [False, True])
+async def test_a_conversation_that_cannot_go_on_is_set_aside(verbatim: bool) -> None:
     """Whoever followed it is told, and has to ask again: then there is only the new one."""
     shelf = Shelf()
     before = history("banner", "one", "first")
-    async with running(history=before, store=shelf, verbatim=exact, idle=False) as (session, driver):
+    options: dict[str, Any] = {"history": before, "store": shelf, "verbatim": verbatim}
+    async with running(idle=False, **options) as (session, driver):
         session.enqueue("later")
         subscription = session.subscribe()
         await told(subscription)
