@@ -63,7 +63,7 @@ async def serve(
     )
     if store is not None:
         store.warn = session.warn
-    signals.answer(functools.partial(notifier.reload, session.save))
+    signals.attach(functools.partial(notifier.reload, session.save))
     server = HttpServer(create_app(session, _http_options(settings, callers)), sockets)
     await server.start()
     _log.info("serving on %s, agent type %s", ", ".join(urls(sockets)), settings.type)

@@ -81,7 +81,7 @@ ELSEWHERE = {
         " agents/custom agents/gemini agents/generic/drive agents/goose agents/offers/parts"
         " agents/opencode"
     ),
-    "unit/settings/test_settings.py": "agents/codex/link/option settings/values",
+    "unit/settings/test_settings.py": "agents/codex/link/option settings/parsers",
     "unit/storage/test_state_file.py": "storage/state",
     "unit/terminal/test_emulator.py": (
         "terminal/dump terminal/line terminal/modes terminal/signals terminal/stream terminal/style"
