@@ -58,12 +58,12 @@ async def serve(
         initial_prompt=parts.initial_prompt,
         history=parts.history,
         about=parts.about,
-        on_phase=lambda state: notifier.status(f"{state.phase}: {state.because}"),
-        exact=settings.message_format == "markdown" and parts.transcript is not None,
+        on_phase=lambda state: notifier.status(f"{state.phase}: {state.reason}"),
+        verbatim=settings.message_format == "markdown" and parts.transcript is not None,
     )
     if store is not None:
         store.warn = session.warn
-    signals.answer(functools.partial(notifier.reload, session.save))
+    signals.attach(functools.partial(notifier.reload, session.save))
     server = HttpServer(create_app(session, _http_options(settings, callers)), sockets)
     await server.start()
     _log.info("serving on %s, agent type %s", ", ".join(urls(sockets)), settings.type)

@@ -1,1 +1,1 @@
-"""What only Coder's module needs."""
+"""Support for Coder's module."""

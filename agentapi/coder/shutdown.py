@@ -1,13 +1,13 @@
-"""Stop a workspace's server the way Coder does: save, post the last messages, end, wait.
+"""Stop a workspace's server as Coder does: save, post the last messages, end, wait.
 
 Run by scripts/shutdown.sh, with Coder's variables:
 
-- ARG_PID_FILE_PATH, or ARG_MODULE_DIR_NAME below the home: whose signals (default
+- ARG_PID_FILE_PATH, or ARG_MODULE_DIR_NAME in the home folder: the server's pid file (default
   ~/.codex-module/agentapi.pid);
-- ARG_AGENTAPI_PORT (3284): where the messages are;
-- ARG_TASK_LOG_SNAPSHOT (true), ARG_TASK_ID, CODER_AGENT_URL, CODER_AGENT_TOKEN: where they go.
+- ARG_AGENTAPI_PORT (3284): the server's port;
+- ARG_TASK_LOG_SNAPSHOT (true), ARG_TASK_ID, CODER_AGENT_URL, CODER_AGENT_TOKEN: where to post them.
 
-A snapshot that fails never holds up the end. Exit status 0 once the server has ended, else 1.
+A failing snapshot does not hold up the end. Exit status 0 once the server has ended, else 1.
 """
 
 from __future__ import annotations
@@ -28,65 +28,65 @@ from agentapi.processes.locks import InUse, holder
 from agentapi.processes.secrecy import keep_secret
 from agentapi.settings.settings import SettingsError, attach_settings
 
-LAST = 10
-"""Messages in a snapshot."""
-LARGEST = 65_536
-"""Bytes that Coder takes."""
-PATIENCE = 10.0
+MAX_MESSAGES = 10
+"""The maximum number of messages in a snapshot."""
+MAX_BYTES = 65_536
+"""The maximum bytes that Coder accepts."""
+TIMEOUT = 10.0
 """Seconds for each request."""
 END_LIMIT = 60.0
-"""Seconds that the server has to end; its own limit for the agent is 5."""
+"""Seconds to wait for the server's end; its own limit for the agent is 5."""
 CUT = "[… the beginning is cut off …]\n\n"
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 
 
 class SnapshotError(Exception):
-    """No snapshot was taken; the text is for the log."""
+    """The snapshot failed. The text is for the log."""
 
 
-def main(environment: Mapping[str, str] = os.environ, say: Say = print) -> int:
-    """Shut down; the exit status."""
-    server = running_server(pid_file(environment), say)
+def main(environment: Mapping[str, str] = os.environ, log: Log = print) -> int:
+    """Shut down; return the exit status."""
+    server = running_server(pid_file(environment), log)
     if server is not None:
-        say(f"Sending SIGUSR1 to agentapi (pid {server.pid}) to save its state")
+        log(f"Sending SIGUSR1 to agentapi (pid {server.pid}) to save its state")
         server.signal(signal.SIGUSR1)
     if environment.get("ARG_TASK_LOG_SNAPSHOT", "true").lower() == "true":
         try:
-            say(take_snapshot(environment))
+            log(take_snapshot(environment))
         except SnapshotError as error:
-            say(f"Error: no log snapshot: {error}; going on with the shutdown")
+            log(f"Error: no log snapshot: {error}; going on with the shutdown")
     else:
-        say("Log snapshot is switched off")
+        log("Log snapshot is switched off")
     if server is None:
-        say("No agentapi is running here")
+        log("No agentapi is running here")
         return 0
     with server:
-        return _end(server, say)
+        return _end(server, log)
 
 
 def pid_file(environment: Mapping[str, str]) -> Path:
-    """Where the server notes its process id."""
+    """Return the path of the server's pid file."""
     if given := environment.get("ARG_PID_FILE_PATH"):
         return Path(given).expanduser()
     folder = environment.get("ARG_MODULE_DIR_NAME") or ".codex-module"
     return Path(environment.get("HOME") or "~").expanduser() / folder / "agentapi.pid"
 
 
-def running_server(file: Path, say: Say) -> Process | None:
-    """The server that holds the pid file. The number in it is nobody that we would signal: it may
-    have passed to another program. The caller closes it."""
+def running_server(file: Path, log: Log) -> Process | None:
+    """Return the server that holds the pid file; the caller closes it. The number in a stale file
+    is ignored: another program may have it by now."""
     try:
         return holder(file)
     except InUse as error:
-        say(f"Error: {error}: end it there")
+        log(f"Error: {error}: end it there")
     except OSError as error:
-        say(f"Error: who holds {file} cannot be told: {error.strerror}")
+        log(f"Error: who holds {file} cannot be told: {error.strerror}")
     return None
 
 
 def take_snapshot(environment: Mapping[str, str]) -> str:
-    """Fetch the last messages and post them; what came of it. Raises `SnapshotError`."""
+    """Fetch and post the last messages; return the outcome. Raises `SnapshotError`."""
     task = environment.get("ARG_TASK_ID", "")
     if not task:
         return "No task id, no log snapshot"
@@ -106,24 +106,24 @@ def take_snapshot(environment: Mapping[str, str]) -> str:
 
 
 def snapshot(messages: list[dict[str, Any]]) -> tuple[bytes, int]:
-    """The body with the last messages, and how many they are: fewer than ten where they are
-    large, and of a single too large one the end."""
-    last = messages[-LAST:]
-    while len(last) > 1 and len(_body(last)) > LARGEST:
+    """Return the body with the last messages, and their number: fewer than ten if they are large,
+    and the end of the last one if that alone is too large."""
+    last = messages[-MAX_MESSAGES:]
+    while len(last) > 1 and len(_body(last)) > MAX_BYTES:
         last = last[1:]
-    if len(_body(last)) > LARGEST:
+    if len(_body(last)) > MAX_BYTES:
         last = [_cut(last[0])]
     return _body(last), len(last)
 
 
 def _cut(message: dict[str, Any]) -> dict[str, Any]:
-    """The message with as much of its end as fits."""
+    """Return the message with as much of its end as fits."""
     content = str(message.get("content", ""))
     low, high = 0, len(content)
     while low < high:  # the size grows with what is kept
         middle = (low + high + 1) // 2
         kept = {**message, "content": CUT + content[len(content) - middle :]}
-        low, high = (middle, high) if len(_body([kept])) <= LARGEST else (low, middle - 1)
+        low, high = (middle, high) if len(_body([kept])) <= MAX_BYTES else (low, middle - 1)
     return {**message, "content": CUT + content[len(content) - low :]}
 
 
@@ -133,7 +133,7 @@ def _body(messages: list[dict[str, Any]]) -> bytes:
 
 
 def _token(environment: Mapping[str, str]) -> str | None:
-    """What our own server asks for, from the variables that it reads itself."""
+    """Return the token of our own server, from the server's variables."""
     try:
         return attach_settings({}, environment).auth_token
     except SettingsError as error:
@@ -160,39 +160,40 @@ def _post(url: str, token: str, body: bytes) -> int:
         with error:
             if error.code == 404:
                 return 404
-            said = error.read(500).decode("utf-8", "replace").strip()
-        raise SnapshotError(f"Coder answered {error.code}: {said}") from error
+            text = error.read(500).decode("utf-8", "replace").strip()
+        raise SnapshotError(f"Coder answered {error.code}: {text}") from error
     except (OSError, ValueError) as error:
         raise SnapshotError(f"Coder does not answer: {error}") from error
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """A redirected request would take its token along, to whatever host it is sent to."""
+    """Follows no redirects: they would send the token to another host."""
 
     def redirect_request(self, *ignored: Any) -> None:
-        """Follow none: the redirect is the answer."""
+        """Return None: the redirect itself is the response."""
 
 
 _DIRECT: tuple[urllib.request.BaseHandler, ...] = (urllib.request.ProxyHandler({}),)
-"""To our own server, on loopback: no proxy is to see the token, nor could one reach it."""
+"""Handlers for our own server on loopback: a proxy must not see the token, nor could it reach
+it."""
 _PROXIED: tuple[urllib.request.BaseHandler, ...] = ()
-"""To Coder: by the proxies of the environment."""
+"""Handlers for Coder: the proxies of the environment are used."""
 
 
-def _open(request: urllib.request.Request, way: tuple[urllib.request.BaseHandler, ...]) -> Any:
+def _open(request: urllib.request.Request, handlers: tuple[urllib.request.BaseHandler, ...]) -> Any:
     if not request.full_url.startswith(("http://", "https://")):
         raise ValueError(f"not an http address: {request.full_url}")
-    return urllib.request.build_opener(_NoRedirects, *way).open(request, timeout=PATIENCE)
+    return urllib.request.build_opener(_NoRedirects, *handlers).open(request, timeout=TIMEOUT)
 
 
-def _end(server: Process, say: Say) -> int:
-    """SIGTERM, and wait for the end."""
-    say(f"Sending SIGTERM to agentapi (pid {server.pid})")
+def _end(server: Process, log: Log) -> int:
+    """Send SIGTERM and wait for the end; return the exit status."""
+    log(f"Sending SIGTERM to agentapi (pid {server.pid})")
     server.signal(signal.SIGTERM)
     if server.ended_within(END_LIMIT):
-        say("agentapi has ended")
+        log("agentapi has ended")
         return 0
-    say(f"Error: agentapi (pid {server.pid}) still runs after {END_LIMIT:g} s")
+    log(f"Error: agentapi (pid {server.pid}) still runs after {END_LIMIT:g} s")
     return 1
 
 
@@ -200,4 +201,4 @@ if __name__ == "__main__":
     given = dict(os.environ)
     for secret in ("AGENTAPI_AUTH_TOKEN", "CODER_AGENT_TOKEN"):
         keep_secret(secret)
-    sys.exit(main(given, say=lambda line: print(line, flush=True)))  # noqa: T201
+    sys.exit(main(given, log=lambda line: print(line, flush=True)))  # noqa: T201

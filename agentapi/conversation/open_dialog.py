@@ -29,7 +29,7 @@ class OpenDialog:
             self.shown, self._decided = None, False
         elif self.shown is not None and same:
             self.shown = replace(dialog, id=self.shown.id)
-        elif self.shown is None or not self.shown.asks_the_same(dialog):
+        elif self.shown is None or not self.shown.is_same_question(dialog):
             self.shown = replace(dialog, id=next(self._ids))
 
     def ask(self, dialog: Dialog | None) -> None:

@@ -1,1 +1,1 @@
-"""What makes the server a daemon: pid file, sockets, signals, logs, the service manager."""
+"""The daemon: pid file, sockets, signals, logs, service manager."""

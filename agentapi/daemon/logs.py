@@ -31,16 +31,17 @@ class _JsonFormatter(logging.Formatter):
 
 
 INTERVAL = 60.0
-"""Seconds between two records of a condition that may come up a thousand times a second: those that
-are logged with `extra={"seldom": True}`."""
+"""Seconds between two records of a condition that may occur a thousand times a second: those logged
+with `extra={"seldom": True}`."""
 _LIBRARIES = ("asyncio", "aiohttp")
-"""Their records, which may have a traceback each, count as seldom."""
-_MOST_KINDS = 1000
+"""Libraries whose records, which may have a traceback each, are limited, too."""
+_MAX_KINDS = 1000
 
 
-class Seldom(logging.Filter):
-    """Lets one record of a kind through in `INTERVAL` seconds; the next tells how many more there
-    were. A kind is a logger, a text before its values are filled in, and a place in the code."""
+class RateLimit(logging.Filter):
+    """Passes one record of a kind in `INTERVAL` seconds; the next one counts those dropped.
+
+    A kind is a logger, a message format, and the origin of the exception."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,36 +51,36 @@ class Seldom(logging.Filter):
         """Whether to log the record."""
         if record.name.partition(".")[0] not in _LIBRARIES and not hasattr(record, "seldom"):
             return True
-        kind = (record.name, str(record.msg).partition("\n")[0], *_place(record))
-        since, missed = self._kinds.get(kind, (float("-inf"), 0))
+        kind = (record.name, str(record.msg).partition("\n")[0], *_origin(record))
+        since, dropped = self._kinds.get(kind, (float("-inf"), 0))
         if record.created - since < INTERVAL:
-            self._kinds[kind] = (since, missed + 1)
+            self._kinds[kind] = (since, dropped + 1)
             return False
-        if len(self._kinds) >= _MOST_KINDS:
+        if len(self._kinds) >= _MAX_KINDS:
             self._kinds.clear()
         self._kinds[kind] = (record.created, 0)
-        if missed:
-            text = f"{record.getMessage()} ({missed} more were not logged)"
+        if dropped:
+            text = f"{record.getMessage()} ({dropped} more were not logged)"
             record.msg, record.args = text, None
         return True
 
 
-def _place(record: logging.LogRecord) -> tuple[object, ...]:
-    """The kind and the place of the exception, if there is one."""
+def _origin(record: logging.LogRecord) -> tuple[object, ...]:
+    """Return the type and the origin of the exception, if there is one."""
     if not record.exc_info or record.exc_info[1] is None:
         return ()
     trace = record.exc_info[2]
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    at = (trace.tb_frame.f_code.co_filename, trace.tb_lineno) if trace is not None else ()
-    return record.exc_info[0], *at
+    location = (trace.tb_frame.f_code.co_filename, trace.tb_lineno) if trace is not None else ()
+    return record.exc_info[0], *location
 
 
 def configure(level: str, style: str) -> None:
     """Log `level` and above; `style` is `text` or `json` (one object a line)."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonFormatter() if style == "json" else _TextFormatter())
-    handler.addFilter(Seldom())
+    handler.addFilter(RateLimit())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

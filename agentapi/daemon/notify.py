@@ -1,7 +1,7 @@
-"""What a service manager is told, in the protocol of sd_notify(3): datagrams of `NAME=value` lines.
+"""Notifies the service manager by the protocol of sd_notify(3): datagrams of `NAME=value` lines.
 
-Without `NOTIFY_SOCKET` every call returns at once. The service manager is told and not asked: when
-it cannot be reached the log says so once, and the service goes on.
+Without `NOTIFY_SOCKET` every call is a no-op. If the service manager cannot be reached, that is
+logged once, and the service goes on.
 """
 
 from __future__ import annotations
@@ -14,66 +14,66 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 
-_MOST_UNSENT = 16
-"""Messages that wait while the service manager does not read; the oldest go first."""
+_MAX_UNSENT = 16
+"""The maximum number of unsent messages; the oldest are dropped first."""
 
 _log = logging.getLogger(__name__)
 
 
 class Notifier:
-    """Tells the service manager that started this process how it is. Lives on one event loop."""
+    """Reports this process's state to its service manager. Lives on one event loop."""
 
     def __init__(self, environment: Mapping[str, str], pid: int | None = None) -> None:
-        """`environment` is read for NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID; `pid` is this
-        process's. Nothing is opened before the first message."""
+        """`environment` has NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID; `pid` is this process's.
+        The socket is opened by the first message."""
         self._address = _address(environment.get("NOTIFY_SOCKET", ""))
         self._interval = _watchdog_interval(environment, os.getpid() if pid is None else pid)
         self._socket: socket.socket | None = None
-        self._unsent: deque[str] = deque(maxlen=_MOST_UNSENT)
+        self._unsent: deque[str] = deque(maxlen=_MAX_UNSENT)
         self._timer: asyncio.TimerHandle | None = None
         self._ready = False
         self._warned = False
 
     def ready(self) -> None:
-        """The service answers."""
+        """Report that the service is ready."""
         self._ready = True
-        self._tell(f"READY=1\nMAINPID={os.getpid()}")
+        self._send(f"READY=1\nMAINPID={os.getpid()}")
 
     def status(self, text: str) -> None:
-        """One line for people, as `systemctl status` shows it."""
-        self._tell("STATUS=" + " ".join(text.split()))
+        """Report a status line, shown by `systemctl status`."""
+        self._send("STATUS=" + " ".join(text.split()))
 
     def reload(self, work: Callable[[], None]) -> None:
-        """Do `work`, told as a reload once the service is ready."""
+        """Do `work`, reported as a reload if the service is ready."""
         if not self._ready:
             work()
             return
         now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
-        self._tell(f"RELOADING=1\nMONOTONIC_USEC={now}")
+        self._send(f"RELOADING=1\nMONOTONIC_USEC={now}")
         try:
             work()
         finally:
-            self._tell("READY=1")
+            self._send("READY=1")
 
     def watch(self, alive: Callable[[], bool]) -> None:
-        """Feed the watchdog at half its time, where there is one, for as long as this loop runs
-        and `alive` says so. Each later call of `alive` is one interval after the one before."""
+        """Ping the watchdog, if there is one, at half its timeout, as long as this loop runs and
+        `alive` returns true. `alive` is called once each interval."""
         if self._address is None or self._interval is None:
             return
         if alive():
-            self._tell("WATCHDOG=1")
+            self._send("WATCHDOG=1")
         else:
             _log.error("the watchdog is not fed: the agent's output does not arrive any more")
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(self._interval, self.watch, alive)
 
     def stopping(self) -> None:
-        """The service ends. The watchdog is fed no more: stopping has a time limit of its own."""
+        """Report that the service stops, and end the watchdog: stopping has its own timeout."""
         self._end_watch()
-        self._tell("STOPPING=1")
+        self._send("STOPPING=1")
 
     def close(self) -> None:
-        """Give up what was not sent, and the socket. Idempotent."""
+        """Drop unsent messages and close the socket. Idempotent."""
         self._end_watch()
         self._unsent.clear()
         self._disconnect()
@@ -83,16 +83,16 @@ class Notifier:
             self._timer.cancel()
             self._timer = None
 
-    def _tell(self, message: str) -> None:
+    def _send(self, message: str) -> None:
         if self._address is None:
             return
-        if self._unsent and _same_kind(self._unsent[-1], message):
+        if self._unsent and _supersedes(self._unsent[-1], message):
             self._unsent.pop()
         self._unsent.append(message)
         self._flush()
 
     def _flush(self) -> None:
-        """Send what waits, in order; what the service manager cannot take yet waits on."""
+        """Send the unsent messages in order, as far as the service manager takes them."""
         try:
             connected = self._connected()
             while self._unsent:
@@ -129,8 +129,8 @@ class Notifier:
 
 
 def _address(given: str) -> str | None:
-    """The socket's address: a path, or `@name` in the abstract namespace; None when there is none
-    or one that this cannot speak to (logged)."""
+    """Parse the socket's address: a path, or `@name` in the abstract namespace. None if there is
+    none, or an unsupported one (logged)."""
     if not given:
         return None
     if given.startswith("@"):
@@ -142,15 +142,15 @@ def _address(given: str) -> str | None:
 
 
 def _watchdog_interval(environment: Mapping[str, str], pid: int) -> float | None:
-    """Seconds between two feedings, half of what the service manager waits; None: no watchdog."""
-    for_whom = environment.get("WATCHDOG_PID", "")
+    """Return the seconds between two pings, half the watchdog's timeout; None: no watchdog."""
+    watchdog_pid = environment.get("WATCHDOG_PID", "")
     microseconds = environment.get("WATCHDOG_USEC", "")
-    if for_whom not in ("", str(pid)) or not microseconds.isdecimal() or int(microseconds) == 0:
+    if watchdog_pid not in ("", str(pid)) or not microseconds.isdecimal() or int(microseconds) == 0:
         return None
     return int(microseconds) / 2e6
 
 
-def _same_kind(before: str, now: str) -> bool:
-    """Whether the newer message makes the older one needless."""
-    name = now.partition("=")[0]
-    return name in ("STATUS", "WATCHDOG") and before.startswith(f"{name}=")
+def _supersedes(old: str, new: str) -> bool:
+    """Whether a new message makes an old one obsolete."""
+    name = new.partition("=")[0]
+    return name in ("STATUS", "WATCHDOG") and old.startswith(f"{name}=")

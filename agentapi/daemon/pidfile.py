@@ -1,4 +1,4 @@
-"""The pid file: which process takes the signals."""
+"""The pid file: the process to signal."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from types import TracebackType
 
 from agentapi.processes.locks import HeldFile, InUse, hold
 
-_LONGEST = 32
-"""Bytes; no pid needs as many."""
+_MAX_SIZE = 32
+"""More bytes than any pid needs."""
 
 
 class PidFileError(Exception):
-    """The pid file cannot be ours; the text is for the user."""
+    """The pid file cannot be used. The text is for the user."""
 
 
 class PidFile:
     """Holds `path`, with this process's id in it, while the context lasts.
 
-    Only what a running server holds is refused: the number in the file says nothing, for it may
-    long be another program's. A few bytes of rubbish are overwritten, too; a longer file that names
-    no process is somebody's data and an error. At the end the file goes, if it is still ours.
+    Only a file that a running server holds is refused: the number in a stale file proves nothing,
+    as another program may have it by now. A few bytes of anything are overwritten, too; a longer
+    file is somebody's data and an error. At the end the file is removed, if it is still ours.
     """
 
     def __init__(self, path: Path) -> None:
@@ -49,7 +49,7 @@ class PidFile:
         return self
 
     def _fill(self) -> None:
-        if len(self._held.read(_LONGEST + 1)) > _LONGEST:
+        if len(self._held.read(_MAX_SIZE + 1)) > _MAX_SIZE:
             raise PidFileError(f"--pid-file: {self.path} is not a pid file: choose another name")
         self._held.write(b"%d\n" % os.getpid())
 
@@ -60,6 +60,6 @@ class PidFile:
         trace: TracebackType | None,
     ) -> None:
         with contextlib.suppress(OSError):
-            if self._held.read(_LONGEST) == b"%d\n" % os.getpid():
+            if self._held.read(_MAX_SIZE) == b"%d\n" % os.getpid():
                 self._held.remove()
         self._held.release()

@@ -1,4 +1,4 @@
-"""The listening sockets, opened first of all: a port in use must stop nothing that runs."""
+"""The listening sockets, opened first of all: a port in use must not disturb anything that runs."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ BACKLOG = 512
 
 
 class ListenError(Exception):
-    """An address cannot be served on; the text is for the user."""
+    """An address that cannot be listened on. The text is for the user."""
 
 
 def listen(hosts: Sequence[str], port: int) -> list[socket.socket]:
-    """Sockets that accept connections at once (they wait until the server is there).
+    """Open listening sockets. Connections wait until the server accepts them.
 
-    `port` 0 takes a free one, the same on all addresses. `::1` may be missing, as on machines
-    without IPv6, as long as another address is served. Raises `ListenError`, with all closed."""
+    `port` 0 takes a free sock, the same on all addresses. `::1` is skipped on machines without IPv6
+    if there is another address. Raises `ListenError`, with all sockets closed."""
     sockets: list[socket.socket] = []
     try:
         for host in hosts:
             for family, address in _addresses(host, port):
                 try:
-                    sockets.append(_bound(family, address, port or _port_of(sockets)))
+                    sockets.append(_bind(family, address, port or _port_of(sockets)))
                 except OSError as error:
                     if not (address == "::1" and len(hosts) > 1 and _no_ipv6(error)):
-                        raise ListenError(_explained(address, port, error)) from error
+                        raise ListenError(_explain(address, port, error)) from error
     except ListenError:
         close_all(sockets)
         raise
@@ -36,14 +36,14 @@ def listen(hosts: Sequence[str], port: int) -> list[socket.socket]:
 
 
 def close_all(sockets: Iterable[socket.socket]) -> None:
-    """Close them."""
-    for one in sockets:
-        one.close()
+    """Close all sockets."""
+    for sock in sockets:
+        sock.close()
 
 
 def urls(sockets: Iterable[socket.socket]) -> list[str]:
-    """Where each socket is reached."""
-    names = [(one.family, *one.getsockname()[:2]) for one in sockets]
+    """Return the URL of each socket."""
+    names = [(sock.family, *sock.getsockname()[:2]) for sock in sockets]
     return [
         f"http://[{host}]:{port}" if family == socket.AF_INET6 else f"http://{host}:{port}"
         for family, host, port in names
@@ -51,8 +51,8 @@ def urls(sockets: Iterable[socket.socket]) -> list[str]:
 
 
 def beyond_loopback(sockets: Iterable[socket.socket]) -> bool:
-    """Whether other machines can reach one of them."""
-    return any(not one.getsockname()[0].startswith(("127.", "::1")) for one in sockets)
+    """Whether other machines can reach one of the sockets."""
+    return any(not sock.getsockname()[0].startswith(("127.", "::1")) for sock in sockets)
 
 
 def _addresses(host: str, port: int) -> Iterator[tuple[int, str]]:
@@ -66,19 +66,19 @@ def _addresses(host: str, port: int) -> Iterator[tuple[int, str]]:
         yield family, str(address[0])
 
 
-def _bound(family: int, address: str, port: int) -> socket.socket:
-    one = socket.socket(family, socket.SOCK_STREAM)
+def _bind(family: int, address: str, port: int) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
     try:
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        one.bind((address, port))
-        one.listen(BACKLOG)
-        one.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind((address, port))
+        sock.listen(BACKLOG)
+        sock.setblocking(False)
     except OSError:
-        one.close()
+        sock.close()
         raise
-    return one
+    return sock
 
 
 def _port_of(sockets: Sequence[socket.socket]) -> int:
@@ -89,7 +89,7 @@ def _no_ipv6(error: OSError) -> bool:
     return error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
-def _explained(address: str, port: int, error: OSError) -> str:
+def _explain(address: str, port: int, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         return (
             f"port {port} is already in use on {address}:"

@@ -1,4 +1,4 @@
-"""The words that everybody uses: messages, phases, dialogs, items, frames, events.
+"""The shared vocabulary: messages, phases, dialogs, items, frames, events.
 
-Values, how they are encoded and how texts are compared; imports nothing of ours.
+Value types, their encoding, and text comparison. Imports nothing else of the package.
 """

@@ -1,4 +1,4 @@
-"""The vocabulary of a conversation, shared by drivers, the session and the wire."""
+"""The value types of a conversation, shared by drivers, the session and the wire."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from itertools import count
 
 
 class Role(StrEnum):
-    """Who speaks."""
+    """The author of a message."""
 
     USER = "user"
     AGENT = "agent"
 
 
 class Status(StrEnum):
-    """The wire's word: `stable` waits for the user, `running` does not."""
+    """The status on the wire: `stable` waits for the user, `running` does not."""
 
     RUNNING = "running"
     STABLE = "stable"
 
 
 class Phase(StrEnum):
-    """What the agent does, in our own words."""
+    """What the agent is doing."""
 
     STARTING = "starting"
     IDLE = "idle"
@@ -35,12 +35,12 @@ class Phase(StrEnum):
 
     @property
     def status(self) -> Status:
-        """The wire's status: idle and blocked wait for the user."""
+        """The status on the wire: idle and blocked wait for the user."""
         return Status.STABLE if self in (Phase.IDLE, Phase.BLOCKED) else Status.RUNNING
 
 
 class Level(StrEnum):
-    """How bad a notice is (the wire's `agent_error.level`)."""
+    """The severity of a notice (`agent_error.level` on the wire)."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -48,7 +48,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message. Ids ascend from 0 without gaps; an agent's message may grow, keeping its id."""
+    """One message. Ids ascend from 0 without gaps; an agent's message may grow under its id."""
 
     id: int
     role: Role
@@ -59,7 +59,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something a client should be told besides the conversation (`agent_error` on the wire)."""
+    """A notice to clients outside the conversation (`agent_error` on the wire)."""
 
     level: Level
     message: str
@@ -73,18 +73,18 @@ class Choice:
     id: str
     label: str
     key: str
-    """The keystroke that picks it; empty where none does."""
+    """The keystroke that selects it; empty if there is none."""
     description: str = ""
-    """What the agent says of it besides."""
+    """The agent's explanation."""
 
 
 STARTUP_DIALOGS = ("trust", "login", "update")
-"""The kinds of dialogs that stand before the first turn."""
+"""The kinds of dialogs that may precede the first turn."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dialog:
-    """A question that the agent asks and that only the user may answer."""
+    """A question of the agent that only the user may answer."""
 
     id: str
     kind: str
@@ -95,32 +95,31 @@ class Dialog:
     diff: str = ""
     choices: tuple[Choice, ...] = ()
 
-    def asks_the_same(self, other: Dialog) -> bool:
-        """Whether both are one question, whatever ids they have. At the start an agent may paint
-        a picture beside it and cut off the ends of its lines."""
+    def is_same_question(self, other: Dialog) -> bool:
+        """Whether both are the same question, regardless of their ids. At startup an agent may
+        draw a picture beside it, which cuts off the ends of its lines."""
         if self.kind in STARTUP_DIALOGS:
             cut = self.title.startswith(other.title) or other.title.startswith(self.title)
             return cut and self.kind == other.kind and len(self.choices) == len(other.choices)
         return replace(self, id=other.id) == other
 
-    def no_choice(self, wanted: str) -> str:
-        """What to say to somebody who wants a choice that the dialog does not have."""
+    def unknown_choice(self, choice_id: str) -> str:
+        """Return the error message for a choice that the dialog does not have."""
         known = ", ".join(f"{choice.id!r} ({choice.label})" for choice in self.choices)
-        return f"the dialog has no choice {wanted!r}; it has {known or 'none'}"
+        return f"the dialog has no choice {choice_id!r}; it has {known or 'none'}"
 
 
 def dialog_ids() -> Iterator[str]:
-    """Ids for the dialogs of one run, which no other run gives to one of its own: an answer that
-    comes too late answers nothing else."""
+    """Generate dialog ids that are unique across runs: a late answer can hit no other dialog."""
     run = secrets.token_hex(4)
     return (f"dialog-{number}-{run}" for number in count(1))
 
 
 @dataclass(frozen=True, slots=True)
 class PhaseState:
-    """A phase, why we believe it, and the dialog that is open while it is `blocked`."""
+    """A phase, the reason for it, and the open dialog while it is `blocked`."""
 
     phase: Phase
-    because: str
+    reason: str
     """The evidence in a few words, for example `osc 7501: working`."""
     dialog: Dialog | None = None

@@ -1,4 +1,4 @@
-"""How values go to clients and into files: compact JSON, and times by RFC 3339."""
+"""Encode values for clients and files: compact JSON, and times as in RFC 3339."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import json
 from datetime import UTC, datetime
 
 BATCH = 64 * 1024
-"""Bytes that a subscriber is handed at once: what a socket's buffer takes in one write."""
+"""Bytes given to a subscriber at once: what a socket's buffer takes in one write."""
 
 
 def rfc3339(time: datetime) -> str:
-    """The time as the wire has it: UTC, ending in `Z`."""
+    """Format a time for the wire: UTC, ending in `Z`."""
     return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def parse_rfc3339(text: str) -> datetime:
-    """The time in UTC, which is also what one without an offset is taken for.
+    """Parse a time into UTC; one without an offset is taken as UTC.
 
-    Raises `ValueError` for what is no time."""
+    Raises `ValueError` if it is not a time."""
     time = datetime.fromisoformat(text)
     try:
         return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
@@ -26,6 +26,6 @@ def parse_rfc3339(text: str) -> datetime:
 
 
 def encode(value: object) -> bytes:
-    """Compact JSON in UTF-8; what has no UTF-8 (a lone surrogate) becomes `?`."""
+    """Encode as compact JSON in UTF-8; a lone surrogate, which UTF-8 lacks, becomes `?`."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return text.encode("utf-8", "replace")

@@ -1,11 +1,11 @@
-"""Why a message or an answer did not reach the agent."""
+"""Errors of messages and answers that did not reach the agent."""
 
 from __future__ import annotations
 
 
 class SendError(Exception):
-    """A message did not reach the agent. `step` says how far it came: `check` (nothing was
-    typed), `echo` (it never showed in the composer), `begin` (no turn began)."""
+    """A message did not reach the agent. `step` is where it failed: `check` (nothing was
+    typed), `echo` (it never appeared in the composer), `begin` (no turn started)."""
 
     def __init__(self, step: str, reason: str) -> None:
         super().__init__(f"{step}: {reason}")
@@ -23,7 +23,7 @@ class Busy(SendError):
 
 
 class DialogOpen(SendError):
-    """A dialog is open: a user message must not answer it."""
+    """A dialog is open, and a user message must not answer it."""
 
     def __init__(self, text: str) -> None:
         super().__init__(

@@ -1,7 +1,6 @@
-"""What happens to an agent, in the words in which its driver reports it: text, phases, items.
+"""The events that a driver reports: text, phases, items.
 
-The session turns these events into messages with ids; the transcript takes those of the exact
-items (`ExactEvent`), which a link tells in the same words.
+The session turns them into messages with ids, and passes `TranscriptEvent`s on to the transcript.
 """
 
 from __future__ import annotations
@@ -16,16 +15,16 @@ from agentapi.model.items import Item
 
 @dataclass(frozen=True, slots=True)
 class UserText:
-    """The user's words entered the conversation: a send whose turn began, or typing at the
-    terminal. Always reported before any `AgentText` that answers it."""
+    """A user message entered the conversation: it was sent and its turn began, or it was typed at
+    the terminal. Always reported before any `AgentText` that answers it."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class AgentText:
-    """The whole text, so far, of the agent's message after the last user message (or of the
-    start-up screen, when there was no user message yet). Each replaces the one before it."""
+    """The whole text so far of the agent's message after the last user message (or of the start-up
+    screen before the first one). Each replaces the one before it."""
 
     text: str
 
@@ -39,26 +38,26 @@ class PhaseChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class QuestionPainted:
-    """How the screen shows the question of the open dialog, whenever that is different; empty when
-    it shows none. Only from drivers with a terminal; reported before the phase with the dialog."""
+class QuestionRendered:
+    """The open dialog's question as the screen shows it, whenever that changes; empty when it shows
+    none. Only from drivers with a terminal; reported before the phase with the dialog."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Noticed:
-    """Something the clients should be told."""
+class NoticeRaised:
+    """A notice for the clients."""
 
     level: Level
     message: str
 
 
 @dataclass(frozen=True, slots=True)
-class Forgot:
-    """The agent cannot go on with the conversation so far, and begins another."""
+class ConversationReset:
+    """The agent cannot continue the conversation, and begins another."""
 
-    why: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,7 @@ class ScreenChanged:
 
 @dataclass(frozen=True, slots=True)
 class Exited:
-    """The agent ended; the last event of a driver."""
+    """The agent ended. A driver's last event."""
 
     code: int | None
     """The exit status, None when a signal ended it."""
@@ -78,28 +77,27 @@ class Exited:
 
     @property
     def failed(self) -> bool:
-        """Whether the agent ended otherwise than with status 0."""
+        """Whether the exit status was not 0."""
         return self.code != 0
 
 
 @dataclass(frozen=True, slots=True)
 class SessionKnown:
-    """The agent's own id of its session became known, or is another one now: a link tells its
-    items."""
+    """The agent's own session id is known, or changed: a link reports its items from now on."""
 
     id: str
     record: Path | None = None
-    """Where the agent records it, once there is something to record."""
+    """The path of the session's record, which need not exist yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class LinkEnded:
-    """No link tells items, until another `SessionKnown`."""
+    """No link reports items until another `SessionKnown`."""
 
 
 @dataclass(frozen=True, slots=True)
 class TurnChanged:
-    """A turn began or ended, in the agent's own words."""
+    """A turn began or ended, as the agent reports it."""
 
     turn: str
     """The agent's id of the turn."""
@@ -111,33 +109,33 @@ class TurnChanged:
 
 @dataclass(frozen=True, slots=True)
 class ItemChanged:
-    """An item of the conversation, exact: new, grown, or whole. The same `id` again is a newer
-    version of the same item; user messages are reported when their turn has begun."""
+    """A new or updated item of the conversation. The same `id` again is a newer version of the same
+    item. User messages are reported once their turn has begun."""
 
     turn: str
     id: str
     item: Item
     partial: bool
-    """Whether it still grows."""
+    """Whether it may still change."""
 
 
 @dataclass(frozen=True, slots=True)
 class UsageChanged:
-    """The tokens so far, as `GET /session` shows them."""
+    """The token usage so far, as in `GET /session`."""
 
     usage: Mapping[str, object]
 
 
-ExactEvent = SessionKnown | LinkEnded | TurnChanged | ItemChanged | UsageChanged
-"""What an agent tells of its conversation besides its screen."""
+TranscriptEvent = SessionKnown | LinkEnded | TurnChanged | ItemChanged | UsageChanged
+"""What an agent reports of its conversation besides its screen."""
 DriverEvent = (
     UserText
     | AgentText
     | PhaseChanged
-    | QuestionPainted
-    | Noticed
-    | Forgot
+    | QuestionRendered
+    | NoticeRaised
+    | ConversationReset
     | ScreenChanged
     | Exited
-    | ExactEvent
+    | TranscriptEvent
 )

@@ -1,4 +1,4 @@
-"""What a check of the machine or of an agent found."""
+"""The result of one check of the machine or of an agent."""
 
 from __future__ import annotations
 
@@ -7,36 +7,36 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """How it is."""
+    """The outcome of a check."""
 
     FINE = "fine"
     NOTE = "note"
-    """It works, and there is something to know."""
+    """It works, but there is something to know."""
     WRONG = "wrong"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the page. Never holds a secret."""
+    """One line of the report. Never holds a secret."""
 
     what: str
-    """What was looked at, in a word or two."""
+    """What was checked, in a word or two."""
     state: State
     says: str
     fix: str = ""
-    """What to do about it; each line is a sentence or a command."""
+    """How to fix it; each line is a sentence or a command."""
 
 
 def fine(what: str, says: str) -> Finding:
-    """All is well."""
+    """Return a finding that all is well."""
     return Finding(what, State.FINE, says)
 
 
 def note(what: str, says: str, fix: str = "") -> Finding:
-    """It works, and there is something to know."""
+    """Return a finding that it works, but there is something to know."""
     return Finding(what, State.NOTE, says, fix)
 
 
 def wrong(what: str, says: str, fix: str) -> Finding:
-    """It does not work, with what to do."""
+    """Return a finding that it does not work, and how to fix it."""
     return Finding(what, State.WRONG, says, fix)

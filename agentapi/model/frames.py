@@ -1,7 +1,7 @@
-"""What a terminal shows and says: the values that cross from the emulator to everything above it.
+"""Frames and signals: what the terminal emulator passes to the layers above.
 
-A leaf module: it imports nothing of ours, so that the terminal (which makes these values), the
-agents (which read them) and the conversation (which keeps them) need not know one another.
+A leaf module: the terminal, which creates these values, and the agents and the conversation, which
+read them, need not import one another.
 """
 
 from __future__ import annotations
@@ -18,26 +18,25 @@ class Frame:
     """
 
     version: int
-    """Grows by one with every visible change; equal versions mean equal screens."""
+    """Incremented with every visible change; equal versions mean equal screens."""
     columns: int
     rows: int
     lines: tuple[str, ...]
-    """`rows` lines, without the blanks at their right end."""
+    """`rows` lines, without trailing blanks."""
     bright: tuple[str, ...]
     """The same lines with faint (SGR 2) characters blanked: a composer's placeholder is faint,
-    what somebody typed there is not."""
+    typed text is not."""
     cursor: tuple[int, int]
     """(column, row), both from 0."""
     alternate: bool
-    """Whether the alternate screen shows."""
+    """Whether the alternate screen is active."""
     pushed: tuple[str, ...] = ()
-    """Lines that left the top of the normal screen for the scrollback since the previous frame,
-    oldest first."""
+    """Lines that scrolled off the normal screen since the previous frame, oldest first."""
     cleared: bool = False
     """Whether the scrollback was erased (`CSI 3J`, RIS) since the previous frame; `pushed` then
-    holds only what came after."""
+    holds only later lines."""
     cursor_visible: bool = True
-    """Whether the cursor shows: a program hides it where nothing can be typed."""
+    """Whether the cursor is visible: a program hides it where nothing can be typed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +48,10 @@ class Title:
 
 @dataclass(frozen=True, slots=True)
 class AgentState:
-    """OSC 7501: the agent's own word on what it does (Codex 0.169, Claude Code 2.1.329)."""
+    """OSC 7501: the agent reports its own state (Codex 0.169, Claude Code 2.1.329)."""
 
     state: str
-    """`idle`, `working`, `done`, `blocked` or `clear`; what else comes is passed on as it is."""
+    """`idle`, `working`, `done`, `blocked` or `clear`; other values are passed on unchanged."""
     app: str = ""
     kind: str = ""
     message: str = ""

@@ -1,7 +1,7 @@
-"""The items of a transcript: what a user and an agent said and did, exactly.
+"""The items of a transcript: messages, tool calls, turns and more, verbatim.
 
-A leaf module: the sources that make items (Codex's rollout and link, the screen) and the transcript
-that numbers them need not know one another.
+A leaf module: the sources of items (Codex's rollout and link, the screen) and the transcript, which
+numbers them, need not import one another.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import ClassVar
 
 
 class Kind(StrEnum):
-    """What an item is."""
+    """The type of an item."""
 
     USER_MESSAGE = "user_message"
     AGENT_MESSAGE = "agent_message"
@@ -30,7 +30,7 @@ class Kind(StrEnum):
 
 
 class ItemSource(StrEnum):
-    """Where an item comes from, the most exact first."""
+    """The origin of an item, the most precise first."""
 
     LINK = "link"
     ROLLOUT = "rollout"
@@ -40,7 +40,7 @@ class ItemSource(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class UserMessage:
-    """What the user typed, and nothing that an agent added to it."""
+    """What the user typed, without anything that an agent added."""
 
     kind: ClassVar[Kind] = Kind.USER_MESSAGE
     text: str
@@ -48,7 +48,7 @@ class UserMessage:
 
 @dataclass(frozen=True, slots=True)
 class AgentMessage:
-    """What the agent said: exact Markdown, except from the screen."""
+    """A message of the agent: verbatim Markdown, except from the screen."""
 
     kind: ClassVar[Kind] = Kind.AGENT_MESSAGE
     text: str
@@ -56,7 +56,7 @@ class AgentMessage:
 
 @dataclass(frozen=True, slots=True)
 class Reasoning:
-    """What the agent tells of its thoughts (Markdown)."""
+    """The agent's visible reasoning (Markdown)."""
 
     kind: ClassVar[Kind] = Kind.REASONING
     text: str
@@ -64,7 +64,7 @@ class Reasoning:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A tool that the agent used."""
+    """One use of a tool."""
 
     kind: ClassVar[Kind] = Kind.TOOL_CALL
     tool: str
@@ -82,18 +82,18 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The agent's plan as it now stands."""
+    """The agent's current plan."""
 
     kind: ClassVar[Kind] = Kind.PLAN
     text: str
-    """The explanation, or the whole plan where it is prose."""
+    """The explanation, or the whole plan if it is prose."""
     steps: Sequence[Mapping[str, str]] = ()
     """`{step, status}`; status is `pending`, `in_progress` or `completed`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """Something that the agent may only do when the user allows it."""
+    """A request for the user's permission."""
 
     kind: ClassVar[Kind] = Kind.APPROVAL
     command: str
@@ -101,16 +101,16 @@ class Approval:
     reason: str = ""
     decision: str = "pending"
     """`pending`, `approved` (by the user or by a rule) or `declined`; `answered` once the dialog
-    is gone and nothing tells yet how it was decided."""
+    is gone and the decision is not known yet."""
     title: str = ""
-    """What the dialog asks, as long as it is open or just answered."""
+    """The dialog's question, while it is open or just answered."""
     dialog: str = ""
-    """Its id for `POST /approval`."""
+    """The dialog's id for `POST /approval`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens after one answer of the model; the members are those of `GET /session`."""
+    """Token usage after one model response; the members are those of `GET /session`."""
 
     kind: ClassVar[Kind] = Kind.USAGE
     usage: Mapping[str, object]
@@ -137,7 +137,7 @@ class Error:
 
 @dataclass(frozen=True, slots=True)
 class NoticeItem:
-    """Something that happened beside the conversation."""
+    """An event outside the conversation."""
 
     kind: ClassVar[Kind] = Kind.NOTICE
     event: str
@@ -147,7 +147,7 @@ class NoticeItem:
 
 @dataclass(frozen=True, slots=True)
 class Other:
-    """What a newer agent wrote and this program does not know, as it was."""
+    """An unknown item of a newer agent, unchanged."""
 
     kind: ClassVar[Kind] = Kind.OTHER
     type: str
@@ -171,23 +171,23 @@ Item = (
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One item at its place in what a source tells."""
+    """One item at its position in a source."""
 
     index: int
     """From 0 without gaps, in the order of the source. The same index again is a newer version of
-    the same item; what a source once told it tells again, alike, after a restart."""
+    the same item. A source repeats its entries unchanged after a restart."""
     turn: int
     """The number of the turn, from 1; 0 before the first."""
     time: datetime | None
-    """When the item began; None where the source does not say."""
+    """When the item began; None if the source does not record it."""
     item: Item
     partial: bool = False
-    """Whether the item is still growing."""
+    """Whether the item may still change."""
     key: str = ""
-    """The agent's own id of the item, unique in its turn; of a turn's beginning, the turn's. Empty
-    where the source has none."""
+    """The agent's own id of the item, unique in its turn; for the start of a turn, the turn's id.
+    Empty if the source has none."""
 
 
 def body(item: Item) -> dict[str, object]:
-    """The item's own members as the wire has them."""
+    """Return the item's own members as on the wire."""
     return {field.name: getattr(item, field.name) for field in fields(item)}

@@ -1,10 +1,9 @@
-"""What clients are told: events, their bytes on the wire, and the hub that hands them out.
+"""Server-sent events: their bytes on the wire, and the hub that publishes them.
 
-One producer publishes, many subscribers read at their own pace. An event becomes bytes once, when
-the first subscriber needs it, and all share them. A subscriber that falls behind costs a bounded
-queue: an unsent update of a message is replaced, in its place, by the newer one, so that neither
-the status nor another message overtakes text that belongs before it; one that still falls
-`BACKLOG` events behind is closed.
+One producer publishes, many subscribers read at their own pace. An event is encoded once, when the
+first subscriber needs it, and all share the bytes. A slow subscriber costs a bounded queue: a newer
+update of a message replaces the unsent one in place, so neither the status nor another message
+overtakes text that belongs before it. A subscriber that lags `BACKLOG` events is closed.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ from agentapi.model.conversation import Message, Notice, Status
 from agentapi.model.encoding import BATCH, encode, rfc3339
 
 BACKLOG = 1024
-"""Events that a subscriber may fall behind before it is closed."""
+"""The maximum number of unsent events of a subscriber."""
 FRAME_LIMIT = 128 * 1024 - 256
-"""Bytes of one frame of `/events`: the Go client's scanner gives up at 128 KiB."""
+"""The maximum bytes of a frame of `/events`: the Go client's scanner gives up at 128 KiB."""
 SCREEN_LIMIT = 256 * 1024
-"""Bytes of one frame of `/internal/screen`."""
+"""The maximum bytes of a frame of `/internal/screen`."""
 _MARK = "\n\n[… cut here to fit one event; GET /messages has the whole message …]\n\n"
 
 
@@ -34,9 +33,9 @@ class Event:
     name: str
     body: Mapping[str, object]
     key: Hashable = None
-    """Events with the same key replace one another while unsent; None replaces nothing."""
+    """A newer event replaces an unsent one with the same key; None replaces nothing."""
     long: str | None = None
-    """The member of `body` that is cut in its middle when the frame would exceed `limit`."""
+    """The member of `body` to shorten in its middle if the frame would exceed `limit`."""
     limit: int = FRAME_LIMIT
     _frame: bytes | None = field(default=None, init=False, repr=False)
 
@@ -57,7 +56,7 @@ class Event:
 
 
 def message_event(message: Message) -> Event:
-    """`message_update`: a message appeared or grew."""
+    """Create a `message_update`: a message is new or changed."""
     body = {
         "id": message.id,
         "role": message.role.value,
@@ -68,12 +67,12 @@ def message_event(message: Message) -> Event:
 
 
 def status_event(status: Status, agent_type: str) -> Event:
-    """`status_change`."""
+    """Create a `status_change`."""
     return Event("status_change", {"status": status.value, "agent_type": agent_type})
 
 
 def notice_event(notice: Notice) -> Event:
-    """`agent_error`."""
+    """Create an `agent_error`."""
     body = {
         "message": notice.message,
         "level": notice.level.value,
@@ -83,12 +82,12 @@ def notice_event(notice: Notice) -> Event:
 
 
 def screen_event(text: str) -> Event:
-    """`screen`, of `/internal/screen`."""
+    """Create a `screen` event, for `/internal/screen`."""
     return Event("screen", {"screen": text}, key="screen", long="screen", limit=SCREEN_LIMIT)
 
 
 def shorten(text: str, room: int) -> str:
-    """The text, cut in its middle with a visible mark there if its JSON takes over `room` bytes."""
+    """Replace the middle of a text by a visible mark if its JSON takes more than `room` bytes."""
     if len(text) * 6 <= room or (len(text) <= room and len(encode(text)) - 2 <= room):
         return text
     side = (room - len(encode(_MARK)) + 2) // 2
@@ -114,7 +113,7 @@ def _unescape(escaped: bytes) -> str:
 
 
 def _boundary(escaped: bytes, at: int) -> int:
-    """The last place up to `at` that splits neither a code point nor an escape of the JSON."""
+    """Return the last offset up to `at` that splits neither a code point nor a JSON escape."""
     if at >= len(escaped):
         return len(escaped)
     while at > 0 and escaped[at] & 0xC0 == 0x80:
@@ -130,7 +129,7 @@ def _boundary(escaped: bytes, at: int) -> int:
 
 
 class Subscription:
-    """One subscriber's view: the snapshot it began with, then what is published."""
+    """One subscriber's events: a snapshot, then what is published."""
 
     def __init__(self, hub: EventHub, snapshot: Iterable[Event]) -> None:
         self._hub = hub
@@ -141,13 +140,13 @@ class Subscription:
         self.closed = False
         self.overflowed = False
         self.on_overflow: Callable[[], None] | None = None
-        """Called once when the subscriber has fallen too far behind: whoever writes to it may sit
-        in a write that never ends."""
+        """Called once when the subscriber lags too far: its writer may be stuck in a write that
+        never ends."""
 
     async def take(self, at_most: int = BATCH) -> bytes:
-        """The next frames, joined: at least one, and about `at_most` bytes of them.
+        """Wait for frames and return them joined: at least one, about `at_most` bytes.
 
-        Waits until there is one. Empty once the subscription is closed and all was taken."""
+        Empty once the subscription is closed and all were taken."""
         while not self._snapshot and not self._queue:
             if self.closed:
                 return b""
@@ -161,11 +160,11 @@ class Subscription:
     def close(self) -> None:
         """End the subscription. Idempotent."""
         self.closed = True
-        self._hub.forget(self)
+        self._hub.remove(self)
         self._wake()
 
     def push(self, event: Event) -> bool:
-        """Queue an event (the hub calls this). Returns whether it replaced an unsent one."""
+        """Queue an event (called by the hub). Return whether it replaced an unsent one."""
         key = event.key
         if key is None:
             self._serial += 1
@@ -205,7 +204,7 @@ class Subscription:
 
 
 class EventHub:
-    """Hands each published event to every subscriber."""
+    """Publishes events to all subscribers."""
 
     def __init__(self) -> None:
         self._subscribers: dict[Subscription, None] = {}
@@ -214,13 +213,13 @@ class EventHub:
         self.replaced = 0
         """Unsent updates that a newer one replaced."""
         self.overflowed = 0
-        """Subscribers closed because they fell too far behind."""
+        """Subscribers closed because they lagged too far."""
 
     def __len__(self) -> int:
         return len(self._subscribers)
 
     def subscribe(self, snapshot: Iterable[Event] = ()) -> Subscription:
-        """A new subscriber that first gets `snapshot`, then all that is published from now on."""
+        """Subscribe to `snapshot`, then to all that is published from now on."""
         subscription = Subscription(self, snapshot)
         if self._closed:
             subscription.closed = True
@@ -229,7 +228,7 @@ class EventHub:
         return subscription
 
     def publish(self, event: Event) -> None:
-        """Hand an event to all subscribers; never waits."""
+        """Queue an event for all subscribers, without waiting."""
         self.published += 1
         for subscription in tuple(self._subscribers):
             if subscription.push(event):
@@ -237,18 +236,17 @@ class EventHub:
             elif subscription.overflowed:
                 self.overflowed += 1
 
-    def forget(self, subscription: Subscription) -> None:
-        """Drop a subscriber (a subscription calls this when it closes)."""
+    def remove(self, subscription: Subscription) -> None:
+        """Remove a subscriber (called when a subscription closes)."""
         self._subscribers.pop(subscription, None)
 
     def end_subscriptions(self) -> None:
-        """End those there are, once they have taken what they were told: who subscribes again is
-        told what there is now."""
+        """End the current subscriptions once they have taken their queues; allow new ones."""
         for subscription in tuple(self._subscribers):
             subscription.close()
 
     def close(self) -> None:
-        """End all subscriptions once they have taken what they were told; later ones end after
-        their snapshot."""
+        """End all subscriptions once they have taken their queues; later ones end after their
+        snapshot."""
         self._closed = True
         self.end_subscriptions()

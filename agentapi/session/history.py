@@ -1,8 +1,8 @@
-"""The conversation as its clients see it: messages with ids, and notices; kept, then told.
+"""The conversation as its clients see it: messages with ids, and notices; saved, then published.
 
-A new message is saved before its event goes out. An agent's message that grows is told at once,
-then at most forty times a second, and saved at most once a second. A question that is open is shown
-at the end of the agent's message, and never kept.
+A new message is saved before its event is published. Updates of an agent's message are published at
+once, then at most forty times a second, and saved at most once a second. An open question is shown
+at the end of the agent's message, and never saved.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from agentapi.session.events import Event, EventHub, message_event, notice_event
 from agentapi.timing.throttle import EVENT_INTERVAL, Throttle
 
 SAVE_INTERVAL = 1.0
-"""Seconds that the kept state may lag behind a growing message."""
+"""Seconds that the saved state may lag behind the agent's message."""
 NOTICES_KEPT = 100
 LOGGED = 500
 """Characters of a notice that go to the log."""
@@ -32,7 +32,7 @@ class History:
     def __init__(
         self, hub: EventHub, clock: Callable[[], datetime], save: Callable[[], None]
     ) -> None:
-        """`save` keeps all messages; what it cannot, it tells by a notice."""
+        """`save` stores all messages, and reports failures as notices."""
         self.messages: list[Message] = []
         self.notices: deque[Notice] = deque(maxlen=NOTICES_KEPT)
         self._hub = hub
@@ -40,7 +40,7 @@ class History:
         self._events: list[Event] = []
         self._question = ""
         self._question_id = ""
-        self._growth = Throttle(EVENT_INTERVAL, self._publish_last)
+        self._publishing = Throttle(EVENT_INTERVAL, self._publish_last)
         self._saving = Throttle(SAVE_INTERVAL, save)
 
     @property
@@ -56,41 +56,40 @@ class History:
         return (*self.messages[:-1], self._with_question(self.messages[-1]))
 
     def replay(self) -> tuple[list[Event], list[Event]]:
-        """The events that make up the messages, and those of the notices."""
-        self.settle()
+        """Return the events of all messages, and those of the notices."""
+        self.flush_events()
         return list(self._events), [notice_event(notice) for notice in self.notices]
 
-    def put_back(self, message: Message) -> None:
-        """Add a message that is kept already, or that need not be: nobody is told."""
+    def restore(self, message: Message) -> None:
+        """Add a message without saving or publishing it."""
         self.messages.append(message)
         self._events.append(message_event(self._with_question(message)))
 
     def add(self, role: Role, text: str) -> None:
-        """A new message. An open question moves behind one of the user's."""
+        """Add a message. An open question moves after a user message."""
         question = self._question if role is Role.USER else ""
         if question:
-            self.ask("")
-        self.settle()
-        self.put_back(Message(len(self.messages), role, text, self._clock()))
+            self.set_question("")
+        self.flush_events()
+        self.restore(Message(len(self.messages), role, text, self._clock()))
         self._saving.now()
         self._publish_last()
         if question:
-            self.ask(question)
+            self.set_question(question)
 
-    def ask(self, question: str, number: str = "") -> None:
-        """What the agent asks, in words, under the number of its dialog; empty when it is decided.
-        Until the agent has said anything since the user's last message, it is all that it says."""
-        if (question, number) == (self._question, self._question_id):
+    def set_question(self, question: str, dialog_id: str = "") -> None:
+        """Set the text of the open question and the id of its dialog; empty when it is decided.
+        After a user message it starts an agent message."""
+        if (question, dialog_id) == (self._question, self._question_id):
             return
-        self._question, self._question_id = question, number
+        self._question, self._question_id = question, dialog_id
         if question and (not self.messages or self.messages[-1].role is Role.USER):
             self.add(Role.AGENT, "")
         else:
-            self._renew_last()
+            self._update_last()
 
-    def agent_text(self, text: str) -> bool:
-        """The whole text, so far, of the agent's message after the last of the user's. Returns
-        whether that is news."""
+    def set_agent_text(self, text: str) -> bool:
+        """Set the whole text so far of the agent's last message. Return whether it changed."""
         last = self.messages[-1] if self.messages else None
         if last is None or last.role is not Role.AGENT:
             self.add(Role.AGENT, text)
@@ -98,14 +97,14 @@ class History:
         if text == last.content:
             return False
         self.messages[-1] = replace(last, content=text)
-        self._renew_last()
+        self._update_last()
         self._saving.call()
         return True
 
-    def replace(self, number: int, text: str) -> None:
-        """Other text for a message of the agent's, which need not be the last."""
+    def set_text(self, number: int, text: str) -> None:
+        """Replace the text of an agent message, which need not be the last."""
         if number == len(self.messages) - 1:
-            self.agent_text(text)
+            self.set_agent_text(text)
             return
         before = self.messages[number]
         if before.role is Role.AGENT and before.content != text:
@@ -115,46 +114,46 @@ class History:
             self._saving.call()
 
     def notice(self, level: Level, message: str) -> None:
-        """Tell the clients something besides the conversation."""
+        """Publish a notice outside the conversation."""
         notice = Notice(level, message, self._clock())
         self.notices.append(notice)
         log.log(logging.ERROR if level is Level.ERROR else logging.WARNING, "%s", message[:LOGGED])
         self._hub.publish(notice_event(notice))
 
     def clear(self) -> None:
-        """Begin another conversation: whoever subscribes from now on is told of this one."""
+        """Begin another conversation, for later subscribers."""
         self.messages.clear()
         self._events.clear()
         self._question = self._question_id = ""
 
-    def settle(self) -> None:
-        """Tell what of a growing message was not told yet."""
-        self._growth.flush()
+    def flush_events(self) -> None:
+        """Publish the update that is still throttled, if any."""
+        self._publishing.flush()
 
-    def keep(self) -> None:
-        """Save what was not saved yet."""
+    def flush_save(self) -> None:
+        """Save now if a save is still throttled."""
         self._saving.flush()
 
-    def keep_all(self) -> None:
-        """Tell and save all, now."""
-        self.settle()
+    def save_now(self) -> None:
+        """Publish and save everything now."""
+        self.flush_events()
         self._saving.now()
 
     def close(self) -> None:
-        """Save for the last time; no timer is left."""
-        self.keep_all()
-        self._growth.stop()
+        """Save for the last time and stop the timers."""
+        self.save_now()
+        self._publishing.stop()
         self._saving.stop()
 
     def _with_question(self, message: Message) -> Message:
         if not self._question:
             return message
-        said = f"{message.content}\n\n" if message.content else ""
-        return replace(message, content=said + self._question)
+        prefix = f"{message.content}\n\n" if message.content else ""
+        return replace(message, content=prefix + self._question)
 
-    def _renew_last(self) -> None:
+    def _update_last(self) -> None:
         self._events[-1] = message_event(self._with_question(self.messages[-1]))
-        self._growth.call()
+        self._publishing.call()
 
     def _publish_last(self) -> None:
         self._hub.publish(self._events[-1])

@@ -1,4 +1,4 @@
-"""What is known of a session, as `GET /session` tells it."""
+"""The members of `GET /session`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from agentapi.session.session import AgentSession
 
 
 def session_info(session: AgentSession) -> dict[str, object]:
-    """All of it; times are datetimes, what is not known is None."""
-    told: dict[str, object] = {
+    """Return all members; times are datetimes, unknown values are None."""
+    info: dict[str, object] = {
         "session_id": None,
         "agent_type": session.agent_type,
         "agent_version": None,
         "workdir": None,
         "phase": session.phase_state.phase.value,
-        "phase_reason": session.phase_state.because,
+        "phase_reason": session.phase_state.reason,
         "phase_since": session.phase_since,
         "turn": session.turn,
         "resumed": session.resumed,
@@ -29,8 +29,8 @@ def session_info(session: AgentSession) -> dict[str, object]:
         "usage": None,
         "evidence": _evidence(session.driver),
     } | dict(session.about())
-    told["usage"] = told["usage"] or session.transcript.usage
-    return told
+    info["usage"] = info["usage"] or session.transcript.usage
+    return info
 
 
 def _idle_seconds(session: AgentSession) -> float:
@@ -44,20 +44,20 @@ def _evidence(driver: Driver) -> list[dict[str, object]] | None:
         return None
     return [
         {
-            "source": said.source,
-            "phase": said.phase.value,
-            "detail": said.detail,
-            "age_seconds": round(said.age, 3),
-            "counts": said.counts,
+            "source": item.source,
+            "phase": item.phase.value,
+            "detail": item.detail,
+            "age_seconds": round(item.age, 3),
+            "counts": item.counts,
         }
-        for said in driver.evidence()
+        for item in driver.evidence()
     ]
 
 
 def failure(ending: Exited) -> str:
-    """How the agent failed, below its last screen; empty when it did not."""
+    """Describe how the agent failed, below its last screen; empty if it did not."""
     if not ending.failed:
         return ""
-    how = f"signal {ending.signal}" if ending.code is None else f"status {ending.code}"
+    cause = f"signal {ending.signal}" if ending.code is None else f"status {ending.code}"
     lines = [line.rstrip() for line in ending.screen.strip("\n").rstrip().split("\n")]
-    return "\n".join(["=" * 8, *lines, "=" * 8, f"Error: the agent ended with {how}."])
+    return "\n".join(["=" * 8, *lines, "=" * 8, f"Error: the agent ended with {cause}."])

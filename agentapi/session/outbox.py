@@ -1,17 +1,17 @@
-"""What the user has for the agent: one line of senders, and what waits until the agent is idle.
+"""Sends user messages: in order, the initial prompt and the queue when the agent is idle.
 
-A client's message goes to the driver when its turn in the line comes, and the driver decides
-whether the agent takes it. Here it is only refused for the order: while the last turn is not told
-to its end, or the initial prompt is still to go out.
+Clients' messages go to the driver one at a time, and the driver decides whether the agent takes
+them. The outbox itself refuses them only for the order: before the end of the last turn is
+published, or the initial prompt is sent.
 
-The initial prompt goes out when the agent is first idle, once. Until then the status is `running`,
-except during a dialog, which the user must answer. When the agent became busy or opened a dialog
-in the meantime the prompt waits for the next idle phase; when it was typed and did not arrive, the
-clients get a notice, it is not typed again in this run, and the state keeps it as not sent.
+The initial prompt is sent once, when the agent is first idle. Until then the status is `running`,
+except during a dialog, which the user must answer. If the agent becomes busy or opens a dialog in
+the meantime, the prompt waits for the next idle phase. If it was typed and did not arrive, clients
+get a notice, it is not typed again in this run, and it is saved as not sent.
 
-Queued messages (`queue.py`) go out after it, one whenever the agent is idle and nobody else's
-message is under way; the status is `stable` in between. One that fails is told by a notice and
-holds the others. What a client sends by itself goes first if the agent is idle, as ever.
+Queued messages (`queue.py`) follow, one whenever the agent is idle and no other message is being
+sent; the status is `stable` in between. A failed one is reported by a notice and holds up the
+others. A message that a client sends directly goes first if the agent is idle.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ class EmptyMessage(SendError):
 
 
 class AgentEnded(Exception):
-    """Nothing can be queued any more."""
+    """The agent has ended, so nothing can be queued."""
 
 
 class Outbox:
-    """Sends the user's messages, never two at once. It is told the phase and what arrived."""
+    """Sends user messages, one at a time. Call `on_phase` and `arrived`."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Outbox:
         save: Callable[[], None],
         changed: Callable[[], None],
     ) -> None:
-        """`save` keeps the state at once; `changed` hears that the prompt may be out."""
+        """`save` saves the state at once; `changed` is called when the prompt may be out."""
         self.prompt = InitialPrompt(initial_prompt, restored)
         self.queue = MessageQueue()
         self._driver = driver
@@ -68,9 +68,9 @@ class Outbox:
         self._save = save
         self._changed = changed
         self._phase = PhaseState(Phase.STARTING, "not started yet")
-        self._phase_moved = False  # since the last attempt to send what waits
-        self._moving = False  # what waits is being sent
-        # Senders in the order they came, not a guard of state: nothing else waits here.
+        self._phase_changed = False  # since the last attempt to send
+        self._sending = False  # the prompt or the queue
+        # This keeps senders in order; it guards no state.
         self._line = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         for warning in self.queue.restore(restored.extra.get("queue"), restored.messages):
@@ -82,61 +82,61 @@ class Outbox:
         return self._phase.phase is Phase.IDLE and not self.prompt.pending
 
     def start(self) -> None:
-        """Wait for what there is to send."""
+        """Start to send the initial prompt and the queue."""
         if self.queue:
-            self._save()  # what became of a message that was being sent is decided
+            self._save()  # restoring decided the state of a message that was being sent
         if self.prompt.coming is not None:
             self._spawn(self._await_prompt(self.prompt.coming))
 
     def stop(self) -> None:
-        """Send nothing more of what waits."""
+        """Stop sending the initial prompt and the queue."""
         for task in tuple(self._tasks):
             task.cancel()
 
-    def follow(self, state: PhaseState) -> None:
-        """The agent's phase is this now."""
-        self._phase_moved |= state.phase is not self._phase.phase
+    def on_phase(self, state: PhaseState) -> None:
+        """Set the agent's phase."""
+        self._phase_changed |= state.phase is not self._phase.phase
         self._phase = state
-        self._go_on()
+        self._start_sending()
 
     def arrived(self, text: str) -> None:
-        """A user message entered the conversation."""
+        """Note a new user message in the conversation."""
         self.prompt.arrived()
         self.queue.arrived(text)
 
     # -- what clients do ---------------------------------------------------------------------
 
     async def send(self, content: str) -> None:
-        """Send one message after those that came before it. Raises `SendError`."""
+        """Send one message, after earlier ones. Raises `SendError`."""
         try:
             text = _trimmed(content)
-            await in_turn(self._line, lambda: self._send_next(text))
+            await run_in_order(self._line, lambda: self._send_next(text))
         except SendError as error:
             self._stats.failed(error.step)
             raise
 
     def enqueue(self, content: str, time: datetime) -> tuple[Queued, int]:
-        """Have a message sent when the agent is next idle; returns it and its place, from 1.
+        """Queue a message until the agent is idle; return it and its position, from 1.
 
-        It is kept when this returns. Raises `EmptyMessage`, `QueueFull`, `AgentEnded`."""
+        It is saved when this returns. Raises `EmptyMessage`, `QueueFull`, `AgentEnded`."""
         text = _trimmed(content)
         if self._phase.phase is Phase.EXITED:
-            raise AgentEnded(f"nothing can be queued: {self._phase.because}")
+            raise AgentEnded(f"nothing can be queued: {self._phase.reason}")
         item = self.queue.add(text, time)
         self._save()
-        place = len(self.queue)
-        self._go_on()
-        return item, place
+        position = len(self.queue)
+        self._start_sending()
+        return item, position
 
     def cancel(self, id: int) -> None:
-        """Forget a queued message. Raises `LookupError`, and `BeingSent` when it is too late."""
+        """Remove a queued message. Raises `LookupError`, or `BeingSent` if it is too late."""
         self.queue.cancel(id)
         self._save()
-        self._go_on()
+        self._start_sending()
 
     async def _send_next(self, text: str) -> None:
-        """Send a client's message, unless something goes before it. A question that is open is told
-        in the words in which the clients know it."""
+        """Send a client's message, unless something goes before it. An open question is quoted as
+        clients see it."""
         phase = self._phase.phase
         if self.prompt.pending and phase is Phase.BLOCKED:  # the prompt waits for the answer, too
             raise DialogOpen(_dialog_text(self._phase))
@@ -151,9 +151,9 @@ class Outbox:
 
     async def _send(self, text: str) -> None:
         clock = asyncio.get_running_loop().time
-        begun = clock()
+        started = clock()
         await self._driver.send(text)
-        self._stats.sent.add(clock() - begun)
+        self._stats.sent.add(clock() - started)
 
     # -- what waits --------------------------------------------------------------------------
 
@@ -164,30 +164,30 @@ class Outbox:
             text = None
             message = f"the initial prompt could not be read: {error}"
             self._history.notice(Level.WARNING, message)
-        self.prompt.known(text)
-        self._go_on()
+        self.prompt.set(text)
+        self._start_sending()
         self._changed()
 
     def _due(self) -> Callable[[], Awaitable[None]] | None:
-        """How to send what is to go out now, if anything: the initial prompt, then the queue."""
+        """Return how to send what is due, if anything: the initial prompt, then the queue."""
         if self._phase.phase is not Phase.IDLE:
             return None
         if self.prompt.pending:
             return self._send_prompt if self.prompt.coming is None else None
         return self._send_queued if self.queue.due is not None else None
 
-    def _go_on(self) -> None:
-        if self._due() is not None and not self._moving:
-            self._moving = True
+    def _start_sending(self) -> None:
+        if self._due() is not None and not self._sending:
+            self._sending = True
             self._spawn(self._send_waiting())
 
     async def _send_waiting(self) -> None:
-        """Send what waits as long as the agent takes it. One that refuses is tried again when its
-        phase moves, which may have happened before it answered."""
+        """Send what is due as long as the agent takes it. After a refusal, try again when the phase
+        changes, which may have happened before the refusal."""
         try:
             taken = True
-            while taken or self._phase_moved:
-                self._phase_moved = False
+            while taken or self._phase_changed:
+                self._phase_changed = False
                 async with self._line:
                     send = self._due()
                     if send is None:
@@ -200,7 +200,7 @@ class Outbox:
                         taken = False
                 self._changed()
         finally:
-            self._moving = False
+            self._sending = False
 
     async def _send_prompt(self) -> None:
         prompt = self.prompt
@@ -235,9 +235,9 @@ class Outbox:
             self.queue.arrived(item.content)
             self._save()
 
-    def _failed(self, what: str, error: SendError) -> None:
+    def _failed(self, name: str, error: SendError) -> None:
         self._stats.failed(error.step)
-        self._history.notice(Level.ERROR, f"{what} could not be sent: {error}")
+        self._history.notice(Level.ERROR, f"{name} could not be sent: {error}")
 
     def _spawn(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
@@ -252,9 +252,9 @@ class Outbox:
             self._history.notice(Level.ERROR, message)
 
 
-async def in_turn(line: asyncio.Lock, work: Callable[[], Awaitable[None]]) -> None:
-    """Do the work when its turn has come. A caller that goes away leaves the line, but what has
-    begun is done to its end: no message stays half typed."""
+async def run_in_order(line: asyncio.Lock, work: Callable[[], Awaitable[None]]) -> None:
+    """Do the work after that of earlier callers. A cancelled caller leaves the line, but work that
+    has started is finished: no message stays half typed."""
     await line.acquire()
 
     async def run() -> None:
@@ -274,4 +274,4 @@ def _trimmed(content: str) -> str:
 
 
 def _dialog_text(state: PhaseState) -> str:
-    return state.because if state.dialog is None else question_text(state.dialog)
+    return state.reason if state.dialog is None else question_text(state.dialog)

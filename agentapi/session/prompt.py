@@ -1,7 +1,7 @@
-"""The initial prompt: what it is, and whether it is out.
+"""The initial prompt and whether it was sent.
 
-It is sent once over all runs: the state remembers it. A prompt that differs from the remembered
-one is new; a remembered one that could not be sent is still to be sent.
+It is sent once across all runs: the saved state has it. A prompt that differs from the saved one is
+new; a saved one that could not be sent is sent in the next run.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Awaitable
 from agentapi.storage.state import SavedState
 
 BLANK = " \t\n\r\f\v"
-"""What is trimmed off both ends of a user message."""
+"""The characters trimmed from both ends of a user message."""
 
 
 class InitialPrompt:
-    """The initial prompt on its way: not known yet, waiting, being sent, sent or given up."""
+    """The state of the initial prompt: not known yet, waiting, being sent, sent or given up."""
 
     def __init__(self, given: str | Awaitable[str | None] | None, history: SavedState) -> None:
         self._history = history
@@ -25,24 +25,24 @@ class InitialPrompt:
         self.sending = False
         self.given_up = False
         if given is None or isinstance(given, str):
-            self.known(given)
+            self.set(given)
         else:
             self.coming = given
 
-    def known(self, given: str | None) -> None:
-        """Decide what to send: a new prompt, else one that an earlier run could not send."""
+    def set(self, given: str | None) -> None:
+        """Set the prompt: a new one, else one that an earlier run could not send."""
         self.coming = None
         text = (given or "").strip(BLANK)
-        kept = self._history
-        self.text = text or kept.initial_prompt
-        self.sent = self.text == kept.initial_prompt and kept.initial_prompt_sent
+        saved = self._history
+        self.text = text or saved.initial_prompt
+        self.sent = self.text == saved.initial_prompt and saved.initial_prompt_sent
 
     def arrived(self) -> None:
-        """A user message entered the conversation: if it is the prompt's, the prompt is out."""
+        """Note a new user message in the conversation: the prompt, if it was being sent."""
         if self.sending:
             self.sent = True
 
     @property
     def pending(self) -> bool:
-        """Whether the prompt is still to arrive, as far as we know."""
+        """Whether the prompt has not arrived yet."""
         return self.coming is not None or (bool(self.text) and not self.sent and not self.given_up)

@@ -1,12 +1,11 @@
-"""The question that the agent asks, as clients of the messages alone see it.
+"""The agent's open question as text, for clients that read only messages.
 
-    agent's message    what it said
+    agent's message    its text
                        (blank line)
                        title, reason, command, diff, choices   while the question is open
 
-Of a terminal it is what the screen shows, with the mark that the arrow keys move, as long as that
-is all of it; else, and of everything that is no terminal's text, it is made of the `Dialog`. It is
-shown and never kept: the stored conversation has only what was said.
+On a terminal it is the text of the screen, with the marker that the arrow keys move, if the screen
+shows all of it; otherwise it is composed from the `Dialog`. It is shown but never saved.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from agentapi.session.history import History
 from agentapi.transcript.transcript import Transcript
 
 ANSWER_LIMIT = 5.0
-"""Seconds that an answered dialog has to be gone in our eyes, too."""
+"""Seconds to wait until an answered dialog is gone."""
 
 
 class OpenQuestion:
@@ -33,56 +32,56 @@ class OpenQuestion:
         self._transcript = transcript
         self._terminal = terminal
         self._state = PhaseState(Phase.STARTING, "not started yet")
-        self._moved = asyncio.Event()  # set, and replaced, with each state
-        self._painted = ""
+        self._changed = asyncio.Event()  # set, and replaced, with each state
+        self._rendered = ""
         self.dialog: Dialog | None = None
-        """The open dialog; its patch or command is whole, if the agent recorded it."""
-        transcript.watch(lambda ids: self.show())
+        """The open dialog, with the whole patch or command if the agent recorded it."""
+        transcript.watch(lambda ids: self.refresh())
 
-    def follow(self, state: PhaseState) -> None:
-        """The agent's phase is this now, with its open dialog."""
+    def on_phase(self, state: PhaseState) -> None:
+        """Set the agent's phase and its open dialog."""
         self._state = state
-        self.show()
-        self._moved.set()
-        self._moved = asyncio.Event()
+        self.refresh()
+        self._changed.set()
+        self._changed = asyncio.Event()
 
-    async def decided(self, dialog_id: str) -> None:
-        """Wait until this dialog, whose answer was taken, blocks the agent no more. Raises
-        `SendError` when it stays."""
+    async def wait_closed(self, dialog_id: str) -> None:
+        """Wait until this answered dialog no longer blocks the agent. Raises `SendError` if it
+        stays open."""
         try:
             async with asyncio.timeout(ANSWER_LIMIT):
                 while self._blocked_by(dialog_id):
-                    await self._moved.wait()
+                    await self._changed.wait()
         except TimeoutError:
             if self._state.dialog is not None:
                 reason = f"the dialog is still open {ANSWER_LIMIT:g} s after its answer"
                 raise SendError("answer", reason) from None
 
     def _blocked_by(self, dialog_id: str) -> bool:
-        """Whether the agent waits for this dialog, or for one that nobody knows yet."""
+        """Whether the agent waits for this dialog, or for one that is not known yet."""
         dialog = self._state.dialog
         if dialog is None:
             return self._state.phase is Phase.BLOCKED
         return dialog.id == dialog_id
 
-    def paint(self, text: str) -> None:
-        """The screen shows the dialog so. One that it shows no more is about to go: what is known
-        of it need not be told once more in other words."""
-        self._painted = text
+    def set_rendered(self, text: str) -> None:
+        """Set the dialog's text on the screen. When that is gone, the dialog is about to close, and
+        its text stays as it is."""
+        self._rendered = text
         if text:
-            self.show()
+            self.refresh()
 
-    def show(self) -> None:
-        """Look again: the dialog, or what is known of its patch or said above it, changed."""
+    def refresh(self) -> None:
+        """Update the question: the dialog, its patch or the text above it changed."""
         self.dialog = self._whole(self._state.dialog)
         if self.dialog is None:
-            self._history.ask("")
+            self._history.set_question("")
         else:
-            self._history.ask(self._text(self.dialog), self.dialog.id)
+            self._history.set_question(self._text(self.dialog), self.dialog.id)
 
     def _whole(self, dialog: Dialog | None) -> Dialog | None:
-        """The dialog with what is recorded of its patch or command."""
-        items = (told.item for told in self._transcript.newest_first())
+        """Return the dialog with its patch or command as recorded."""
+        items = (entry.item for entry in self._transcript.newest_first())
         if dialog is not None and dialog.kind == "patch":
             return replace(dialog, diff=exact_patch(items) or dialog.diff)
         if dialog is not None and dialog.kind == "command":
@@ -90,8 +89,8 @@ class OpenQuestion:
         return dialog
 
     def _text(self, dialog: Dialog) -> str:
-        if not self._terminal or not self._painted:
+        if not self._terminal or not self._rendered:
             return question_text(dialog)
-        said = self._history.messages[-1].content if self._history.messages else ""
-        whole = shows_all(f"{said}\n{self._painted}", dialog)
-        return self._painted if whole else question_text(dialog)
+        text = self._history.messages[-1].content if self._history.messages else ""
+        whole = shows_all(f"{text}\n{self._rendered}", dialog)
+        return self._rendered if whole else question_text(dialog)

@@ -1,16 +1,16 @@
-"""Messages that wait for the agent to be idle: in order, bounded, kept over restarts.
+"""Messages that wait until the agent is idle: ordered, bounded, saved across restarts.
 
     waiting --take--> sending --arrived--> gone (it is in the conversation)
                          |--put_back--> waiting   nothing was typed: the agent was busy after all
-                         `--fail-----> failed     it did not arrive, or nobody knows
+                         `--fail-----> failed     it did not arrive, or may not have
     waiting, failed --cancel--> gone
 
-No message is sent twice. `sending` is kept before the first key is pressed, with the number of
-messages that the conversation had then. A daemon that is killed in between finds the message in
-the conversation when it starts again, and forgets it; else nobody knows whether the agent has it,
-and it is `failed`.
+No message is sent twice. `sending` is saved before the first key is pressed, with the number of
+messages in the conversation. If the daemon is killed then, the next start looks for the message in
+the conversation. It is removed if it is there; otherwise the agent may or may not have it, and it
+is `failed`.
 
-A failed message holds what stands behind it, which may build upon it, until somebody cancels it.
+A failed message holds up those after it, which may depend on it, until it is cancelled.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from agentapi.model.conversation import Message, Role
 from agentapi.model.encoding import parse_rfc3339, rfc3339
 
 COUNT_LIMIT = 100
-"""Messages that may wait."""
+"""The maximum number of waiting messages."""
 BYTES_LIMIT = 4 * 1024 * 1024
-"""Bytes (UTF-8) of all waiting messages."""
+"""The maximum size of all waiting messages, in bytes of UTF-8."""
 UNKNOWN = "the server ended while it was being sent: the agent may have it or not"
 
 
 class QueueFull(Exception):
-    """No room for another message; the text says what to do."""
+    """No room for another message. The text says what to do."""
 
 
 class BeingSent(Exception):
-    """Too late to cancel."""
+    """The message is being sent, so it cannot be cancelled."""
 
 
 class Step(StrEnum):
-    """How far a queued message is."""
+    """The state of a queued message."""
 
     WAITING = "waiting"
     SENDING = "sending"
@@ -53,7 +53,7 @@ class Queued:
     """One message of the queue."""
 
     id: int
-    """Grows, and is never used again."""
+    """Ascending, never reused."""
     content: str
     time: datetime
     """When it was queued, aware, UTC."""
@@ -61,11 +61,11 @@ class Queued:
     error: str = ""
     """Why it failed."""
     messages: int = 0
-    """While it is sent: how many messages the conversation had before."""
+    """While it is sent: the number of messages in the conversation before."""
 
 
 class MessageQueue:
-    """The queue itself; who sends, and when, is the session's business."""
+    """The queue itself. The outbox does the sending."""
 
     def __init__(self) -> None:
         self._items: list[Queued] = []
@@ -76,18 +76,18 @@ class MessageQueue:
 
     @property
     def items(self) -> tuple[Queued, ...]:
-        """The messages, the next one first."""
+        """The messages, next one first."""
         return tuple(self._items)
 
     @property
     def due(self) -> Queued | None:
-        """The message that goes out when the agent is idle; None while one is on its way, or one
-        that failed holds the others."""
+        """The message to send when the agent is idle; None while one is being sent, or a failed one
+        holds up the others."""
         first = self._items[0] if self._items else None
         return first if first is not None and first.step is Step.WAITING else None
 
     def add(self, content: str, time: datetime) -> Queued:
-        """Put a message at the end. Raises `QueueFull`."""
+        """Append a message. Raises `QueueFull`."""
         if len(self._items) >= COUNT_LIMIT:
             raise QueueFull(f"{COUNT_LIMIT} messages wait already: {_REMEDY}")
         size = sum(_size(item.content) for item in self._items) + _size(content)
@@ -99,7 +99,7 @@ class MessageQueue:
         return item
 
     def cancel(self, id: int) -> None:
-        """Forget a message. Raises `LookupError`, and `BeingSent` when it is on its way."""
+        """Remove a message. Raises `LookupError`, or `BeingSent` if it is being sent."""
         for item in self._items:
             if item.id == id:
                 if item.step is Step.SENDING:
@@ -109,17 +109,17 @@ class MessageQueue:
         raise LookupError(f"no message {id} is queued: it was sent or cancelled, or never was")
 
     def clear(self) -> None:
-        """Forget all messages; their ids are not used again."""
+        """Remove all messages. Their ids are not reused."""
         self._items.clear()
 
     def take(self, messages: int) -> Queued:
-        """The due message, from now on `sending`. Keep the state before the first key."""
+        """Mark the due message as `sending` and return it. Save the state before the first key."""
         item = self.due
         assert item is not None
         return self._put(item.id, replace(item, step=Step.SENDING, messages=messages))
 
     def arrived(self, text: str) -> None:
-        """A user message entered the conversation: if it is the one on its way, it is out."""
+        """Note a new user message in the conversation: remove it if it was being sent."""
         self._items[:1] = [
             item
             for item in self._items[:1]
@@ -127,31 +127,31 @@ class MessageQueue:
         ]
 
     def put_back(self, item: Queued) -> None:
-        """Nothing of it was typed: it waits again."""
+        """Let a message wait again: nothing of it was typed."""
         self._put(item.id, replace(item, step=Step.WAITING, messages=0))
 
     def fail(self, item: Queued, error: str) -> None:
-        """It did not arrive, or nobody knows."""
+        """Mark a message as failed: it did not arrive, or may not have."""
         self._put(item.id, replace(item, step=Step.FAILED, error=error, messages=0))
 
     def _put(self, id: int, item: Queued) -> Queued:
         self._items = [item if old.id == id else old for old in self._items]
         return item
 
-    # -- over restarts -------------------------------------------------------------------------
+    # -- across restarts -------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
-        """The queue as JSON values; nothing before it is first used."""
+        """Return the queue as JSON values; empty before its first use."""
         if self._next == 1:
             return {}
         return {"next": self._next, "items": [_as_json(item) for item in self._items]}
 
     def restore(self, state: object, messages: Sequence[Message]) -> list[str]:
-        """Go on from an earlier run's `state`, given the conversation as it is known now; what
-        the clients should be told. What cannot be read is told, never raised."""
+        """Restore an earlier run's `state`, given the conversation so far. Return warnings for the
+        clients, also about what cannot be read. Never raises for that."""
         if state is None:
             return []
-        found, warnings = _parsed(state)
+        found, warnings = _parse(state)
         for item in found:
             if item.step is not Step.SENDING:
                 self._items.append(item)
@@ -175,30 +175,30 @@ def _size(content: str) -> int:
 
 
 def _in_conversation(item: Queued, messages: Sequence[Message]) -> bool:
-    """Whether the message is among those that came since. Blanks do not count: a conversation
-    that was recalled from the agent's own files may have others."""
-    words = squeeze(item.content)
+    """Whether the message is among the later ones. White space is ignored: a conversation restored
+    from the agent's own files may differ in it."""
+    text = squeeze(item.content)
     return any(
-        message.role is Role.USER and squeeze(message.content) == words
+        message.role is Role.USER and squeeze(message.content) == text
         for message in messages[item.messages :]
     )
 
 
 def _as_json(item: Queued) -> dict[str, Any]:
-    made: dict[str, Any] = {
+    encoded: dict[str, Any] = {
         "id": item.id,
         "content": item.content,
         "time": rfc3339(item.time),
         "step": item.step.value,
     }
     if item.step is Step.SENDING:
-        made["messages"] = item.messages
+        encoded["messages"] = item.messages
     if item.error:
-        made["error"] = item.error
-    return made
+        encoded["error"] = item.error
+    return encoded
 
 
-def _parsed(state: object) -> tuple[list[Queued], list[str]]:
+def _parse(state: object) -> tuple[list[Queued], list[str]]:
     items = state.get("items") if isinstance(state, Mapping) else None
     if not isinstance(items, list):
         return [], ["the queue of the last run could not be read: it starts empty"]

@@ -1,4 +1,4 @@
-"""The screen for those who look at it: the last one at once, then no more than forty a second."""
+"""Publishes the screen: the current one at once, then at most forty a second."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from agentapi.timing.throttle import EVENT_INTERVAL, Throttle
 
 
 class ScreenFeed:
-    """Tells subscribers each change of the screen; while there are none it is not even read."""
+    """Publishes each change of the screen. Without subscribers it is not even read."""
 
     def __init__(self, read: Callable[[], str]) -> None:
-        """`read` gives the screen as text."""
+        """`read` returns the screen as text."""
         self._read = read
         self._hub = EventHub()
         self._changes = Throttle(EVENT_INTERVAL, self._publish)
@@ -23,11 +23,11 @@ class ScreenFeed:
         return len(self._hub)
 
     def subscribe(self) -> Subscription:
-        """The screen now, then each change of it."""
+        """Subscribe to the current screen and each change of it."""
         return self._hub.subscribe([screen_event(self._read().rstrip())])
 
     def changed(self) -> None:
-        """There is a new frame."""
+        """Note a new frame."""
         if self._hub:
             self._changes.call()
 

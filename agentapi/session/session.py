@@ -1,16 +1,15 @@
 """One live agent for its clients: ids, order of sends, phase, history, start and stop.
 
-A driver reports what the agent says and does; the session turns that into messages with ids, keeps
-them, and tells the subscribers. Three rules hold throughout:
+A driver reports events; the session turns them into messages with ids, saves them, and publishes
+them. Three rules hold throughout:
 
-- What is told was kept first: a new message is given to the store before its event goes out (and
-  before the send that caused it returns). Only the growth of an agent's message may lag, by up to
-  a second.
-- Text before status: the text that belongs to a phase goes out before the phase.
-- One loop, one state: everything but `send` and `type` is synchronous, so that a snapshot and its
+- Save before publishing: a new message is stored before its event is published (and before the send
+  that caused it returns). Only updates of an agent's message may lag, by up to a second.
+- Text before status: the text that belongs to a phase is published before the phase.
+- One loop, one state: everything but `send` and `type` is synchronous. So a snapshot and its
   subscription, or a status and its event, never disagree.
 
-What the user has for the agent, now or later, goes through the outbox (`agentapi.session.outbox`).
+User messages go through the outbox (`agentapi.session.outbox`).
 """
 
 from __future__ import annotations
@@ -33,19 +32,18 @@ from agentapi.model.conversation import (
 )
 from agentapi.model.events import (
     AgentText,
+    ConversationReset,
     DriverEvent,
     Exited,
-    Forgot,
-    Noticed,
+    NoticeRaised,
     PhaseChanged,
-    QuestionPainted,
+    QuestionRendered,
     ScreenChanged,
     UserText,
 )
 from agentapi.model.items import ItemSource
 from agentapi.session.controls import Controls
 from agentapi.session.events import EventHub, Subscription
-from agentapi.session.exact import ExactMessages
 from agentapi.session.history import History
 from agentapi.session.outbox import Outbox
 from agentapi.session.question import OpenQuestion
@@ -53,7 +51,8 @@ from agentapi.session.queue import MessageQueue, Queued
 from agentapi.session.screen_feed import ScreenFeed
 from agentapi.session.stats import SessionStats
 from agentapi.session.status import StatusLine
-from agentapi.session.transcript_events import tell_live
+from agentapi.session.transcript_events import apply_event
+from agentapi.session.verbatim import VerbatimMessages
 from agentapi.storage.state import NullStore, RestoredState, SavedState, Store, set_aside
 from agentapi.transcript.transcript import Transcript
 
@@ -61,7 +60,7 @@ log = logging.getLogger(__name__)
 
 
 def utc_now() -> datetime:
-    """The clock on the wall."""
+    """Return the current time."""
     return datetime.now(UTC)
 
 
@@ -79,12 +78,12 @@ class AgentSession:
         history: RestoredState | None = None,
         about: Callable[[], Mapping[str, object]] = dict,
         on_phase: Callable[[PhaseState], None] = lambda state: None,
-        exact: bool = False,
+        verbatim: bool = False,
     ) -> None:
         """`initial_prompt` may be awaitable (standard input that has not ended yet); the status
-        stays `running` until it is known. `about` gives what only others know of `info`;
-        `on_phase` is told each new phase. With `exact` the agent's messages are what an exact
-        source tells the transcript, as soon as it does (`agentapi.session.exact`)."""
+        stays `running` until it is known. `about` adds members to `info`;
+        `on_phase` is called with each new phase. With `verbatim` the agent's messages have the
+        transcript's text, once that is there (`agentapi.session.verbatim`)."""
         self.driver = driver
         self.agent_type = agent_type
         self.stats = SessionStats()
@@ -107,11 +106,13 @@ class AgentSession:
         self.user_at: datetime | None = None
         self._ended: Exited | None = None
         self._end_seen = asyncio.Event()
-        self._exact = ExactMessages(self._history, self.transcript, clock()) if exact else None
-        screen_text = on_terminal and not exact
+        self._verbatim = (
+            VerbatimMessages(self._history, self.transcript, clock()) if verbatim else None
+        )
+        screen_text = on_terminal and not verbatim
         self._question = OpenQuestion(self._history, self.transcript, terminal=screen_text)
         self._controls = Controls(driver, self._question)
-        self._put_back(self._restored)
+        self._restore(self._restored)
         self._outbox = Outbox(
             driver,
             self._history,
@@ -122,11 +123,11 @@ class AgentSession:
             changed=self._publish_status,
         )
 
-    # -- what it is --------------------------------------------------------------------------
+    # -- properties --------------------------------------------------------------------------
 
     @property
     def status(self) -> Status:
-        """The wire's status."""
+        """The status on the wire."""
         return self._status.now
 
     @property
@@ -136,7 +137,7 @@ class AgentSession:
 
     @property
     def dialog(self) -> Dialog | None:
-        """The open dialog, with all that is known of what it asks."""
+        """The open dialog, with its command or patch as recorded."""
         return self._question.dialog
 
     @property
@@ -151,7 +152,7 @@ class AgentSession:
 
     @property
     def turn(self) -> int:
-        """The number of user messages so far, restored ones included."""
+        """The number of user messages, including restored ones."""
         return self._history.turn
 
     @property
@@ -161,11 +162,11 @@ class AgentSession:
 
     @property
     def queue(self) -> MessageQueue:
-        """The messages that wait for the agent to be idle."""
+        """The messages that wait until the agent is idle."""
         return self._outbox.queue
 
     def state(self) -> SavedState:
-        """What must survive."""
+        """Return the state to save."""
         queue = self.queue.state()
         extra = self._restored.extra
         return SavedState(
@@ -175,7 +176,7 @@ class AgentSession:
             extra={**extra, "queue": queue} if queue else extra,
         )
 
-    # -- its life ----------------------------------------------------------------------------
+    # -- start and stop ----------------------------------------------------------------------
 
     async def start(self) -> None:
         """Start the agent. Raises `OSError` when its program cannot be started."""
@@ -187,25 +188,25 @@ class AgentSession:
             raise
 
     async def stop(self, grace: float = 5.0) -> None:
-        """End the agent (SIGINT, SIGKILL after `grace` seconds), keep the state, end the streams.
+        """End the agent (SIGINT, SIGKILL after `grace` seconds), save the state, end the streams.
 
         Idempotent."""
         self._outbox.stop()
         await self.driver.stop(grace)
-        if self._exact is not None:
-            self._exact.release()
+        if self._verbatim is not None:
+            self._verbatim.release()
         self.close_streams()
         self._history.close()
 
     def close_streams(self) -> None:
-        """End all subscriptions, so that a server can shut down."""
-        self._history.settle()
+        """End all subscriptions, to let a server shut down."""
+        self._history.flush_events()
         self.hub.close()
         self.screens.close()
         self.transcript.close()
 
     async def wait(self) -> Exited:
-        """Wait for the agent's end."""
+        """Wait until the agent has ended."""
         await self._end_seen.wait()
         assert self._ended is not None
         return self._ended
@@ -213,73 +214,73 @@ class AgentSession:
     # -- what clients do ---------------------------------------------------------------------
 
     async def send(self, content: str) -> None:
-        """Send one user message; returns once the agent began to work on it.
+        """Send one user message; return once the agent works on it.
 
-        Messages go one after another in the order they came. Raises `EmptyMessage`, `Busy`,
-        `DialogOpen`, or what else the driver says of a send that failed (`SendError`)."""
+        Messages are sent one at a time, in order. Raises `EmptyMessage`, `Busy`, `DialogOpen` or
+        another `SendError` of the driver."""
         await self._outbox.send(content)
 
     async def type(self, keys: str) -> None:
-        """Write keystrokes as they are, in any phase, in the order of the calls."""
-        self._active()
+        """Write keystrokes unchanged, in any phase, in the order of the calls."""
+        self._touch()
         self.stats.keystrokes += 1
         await self._controls.type(keys)
 
     async def interrupt(self) -> None:
-        """Stop the agent's turn, and return once it is over; a no-op when there is none.
+        """Stop the agent's turn, and return once it has ended; a no-op if there is none.
 
-        Raises `SendError` when it goes on. Of two at once the second finds the turn over."""
-        self._active()
+        Raises `SendError` if it goes on. Of two calls at once, the second is a no-op."""
+        self._touch()
         await self._controls.interrupt()
 
     def enqueue(self, content: str) -> tuple[Queued, int]:
-        """Have a message sent when the agent is next idle; returns it and its place, from 1.
+        """Queue a message until the agent is idle; return it and its position, from 1.
 
-        It is kept when this returns. Raises `EmptyMessage`, `QueueFull`, `AgentEnded`."""
+        It is saved when this returns. Raises `EmptyMessage`, `QueueFull`, `AgentEnded`."""
         return self._outbox.enqueue(content, self.clock())
 
     def cancel_queued(self, id: int) -> None:
-        """Forget a queued message. Raises `LookupError`, and `BeingSent` when it is too late."""
+        """Remove a queued message. Raises `LookupError`, or `BeingSent` if it is too late."""
         self._outbox.cancel(id)
 
     async def answer(self, dialog_id: str, choice_id: str) -> None:
-        """Answer the open dialog; return once it is gone and blocks nothing any more.
+        """Answer the open dialog; return once it is closed.
 
-        Raises `LookupError` when that dialog or choice is not open, `SendError` when it stays.
-        Of two answers at once the second finds the dialog closed: no key is pressed twice."""
-        self._active()
+        Raises `LookupError` if there is no such dialog or choice, `SendError` if it stays open. Of
+        two answers at once, the second finds the dialog closed: no key is pressed twice."""
+        self._touch()
         await self._controls.answer(dialog_id, choice_id)
 
     def subscribe(self) -> Subscription:
-        """All that happened, then what happens: the messages, the status, the notices, live."""
+        """Subscribe to the messages, the status and the notices so far, then to updates."""
         messages, notices = self._history.replay()
         return self.hub.subscribe([*messages, self._status.event, *notices])
 
     def subscribe_screen(self) -> Subscription:
-        """The screen now, then each change of it."""
+        """Subscribe to the current screen and each change of it."""
         return self.screens.subscribe()
 
     def notice(self, level: Level, message: str) -> None:
-        """Tell the clients something besides the conversation."""
+        """Publish a notice outside the conversation."""
         self._history.notice(level, message)
 
     def warn(self, message: str) -> None:
-        """Tell the clients of trouble besides the conversation."""
+        """Publish a warning."""
         self.notice(Level.WARNING, message)
 
     def save(self) -> None:
-        """Keep the state now (SIGUSR1)."""
-        self._history.keep_all()
+        """Save the state now (SIGUSR1)."""
+        self._history.save_now()
 
-    # -- what the driver reports -------------------------------------------------------------
+    # -- driver events -----------------------------------------------------------------------
 
     def _on_event(self, event: DriverEvent) -> None:
-        if self._exact is not None and isinstance(event, PhaseChanged | UserText | Exited):
-            self._exact.release()
+        if self._verbatim is not None and isinstance(event, PhaseChanged | UserText | Exited):
+            self._verbatim.release()
             if isinstance(event, PhaseChanged) and self._ends_turn(event.state):
-                self._exact.hold(event.state, self._on_phase)
-                if self._phase.dialog is not None:  # still: it is decided, whatever comes late
-                    self._on_phase(PhaseState(Phase.WORKING, event.state.because))
+                self._verbatim.hold(event.state, self._on_phase)
+                if self._phase.dialog is not None:  # it is decided, whatever text is still to come
+                    self._on_phase(PhaseState(Phase.WORKING, event.state.reason))
                 return
         match event:
             case ScreenChanged():
@@ -290,101 +291,101 @@ class AgentSession:
                 self._on_user_text(text)
             case PhaseChanged(state):
                 self._on_phase(state)
-            case QuestionPainted(text):
-                self._question.paint(text)
-            case Noticed(level, message):
+            case QuestionRendered(text):
+                self._question.set_rendered(text)
+            case NoticeRaised(level, message):
                 self.notice(level, message)
-            case Forgot(why):
-                self._begin_anew(why)
+            case ConversationReset(reason):
+                self._start_over(reason)
             case Exited():
                 self._on_exit(event)
             case _:
-                tell_live(self.transcript, event)
+                apply_event(self.transcript, event)
 
     def _ends_turn(self, state: PhaseState) -> bool:
         return state.phase is Phase.IDLE and self._phase.phase in (Phase.WORKING, Phase.BLOCKED)
 
     def _on_agent_text(self, text: str) -> None:
         if self._opening and self.resumed:
-            return  # a resumed agent paints its history again: the messages are here already
-        if self._exact is not None:
-            news = self._exact.seen(text, self.clock())
+            return  # a resumed agent renders its history again: the messages are here already
+        if self._verbatim is not None:
+            changed = self._verbatim.update_screen(text, self.clock())
         else:
-            news = self._history.agent_text(text)
-        if news:
-            self._active()
+            changed = self._history.set_agent_text(text)
+        if changed:
+            self._touch()
             self._status.text_changed()
-            self._transcribe()
-            self._question.show()
+            self._update_transcript()
+            self._question.refresh()
 
     def _on_user_text(self, text: str) -> None:
         self._opening = False
         self._outbox.arrived(text)
-        self._active()
+        self._touch()
         self.user_at = self.active_at
         self._history.add(Role.USER, text)
-        if self._exact is not None:
-            self._exact.asked(self._history.messages[-1])
-        self._transcribe(now=True)
+        if self._verbatim is not None:
+            self._verbatim.add_user_message(self._history.messages[-1])
+        self._update_transcript(now=True)
 
     def _on_phase(self, state: PhaseState) -> None:
-        self._history.settle()
+        self._history.flush_events()
         if state.phase is not self._phase.phase:
             self.phase_since = self.clock()
-            log.info("phase %s: %s", state.phase.value, state.because)
-            self._active()
+            log.info("phase %s: %s", state.phase.value, state.reason)
+            self._touch()
             self._phase_changed(state)
         self._phase = state
-        self._controls.follow(state)
-        self.transcript.ask(state.dialog, idle=state.phase in (Phase.IDLE, Phase.EXITED))
-        self._transcribe()
-        if self._exact is not None:
-            self._exact.phase(state.phase in (Phase.WORKING, Phase.BLOCKED))
-        self._question.follow(state)
-        self._outbox.follow(state)
+        self._controls.on_phase(state)
+        self.transcript.set_dialog(state.dialog, idle=state.phase in (Phase.IDLE, Phase.EXITED))
+        self._update_transcript()
+        if self._verbatim is not None:
+            self._verbatim.set_working(state.phase in (Phase.WORKING, Phase.BLOCKED))
+        self._question.on_phase(state)
+        self._outbox.on_phase(state)
         self._publish_status()
 
     def _on_exit(self, event: Exited) -> None:
         if self._phase.phase is not Phase.EXITED:
             reason = f"signal {event.signal}" if event.code is None else f"status {event.code}"
             self._on_phase(PhaseState(Phase.EXITED, f"the agent ended with {reason}"))
-        self._history.keep_all()
+        self._history.save_now()
         self._ended = event
         self._end_seen.set()
 
-    def _begin_anew(self, why: str) -> None:
-        """Set the conversation aside and begin another. Whoever follows the events has to ask for
-        them again: nothing on the wire takes a message back."""
-        self._history.keep_all()
+    def _start_over(self, reason: str) -> None:
+        """Set the conversation aside and begin another. Subscribers have to subscribe again: the
+        wire has no event that removes a message."""
+        self._history.save_now()
         where = set_aside(self._store)
         self._history.clear()
         self.queue.clear()
         self.transcript.clear()
         self.resumed, self._opening, self.user_at = False, True, None
-        self._put_back(RestoredState())
-        if self._exact is not None:
-            self._exact.clear()
-        self._history.keep_all()
-        self.notice(Level.WARNING, why + where)
+        self._restore(RestoredState())
+        if self._verbatim is not None:
+            self._verbatim.clear()
+        self._history.save_now()
+        self.notice(Level.WARNING, reason + where)
         self.hub.end_subscriptions()
 
-    # -- what clients are told ---------------------------------------------------------------
+    # -- publishing --------------------------------------------------------------------------
 
-    def _put_back(self, restored: RestoredState) -> None:
+    def _restore(self, restored: RestoredState) -> None:
         for message in restored.messages:
-            self._history.put_back(message)
+            self._history.restore(message)
         if not self.resumed and self.driver.transport == "pty":
-            self._history.put_back(Message(0, Role.AGENT, "", self.started_at))
-        if self._exact is not None:
-            self._exact.screen.extend(self._history.messages)
+            self._history.restore(Message(0, Role.AGENT, "", self.started_at))
+        if self._verbatim is not None:
+            self._verbatim.screen.extend(self._history.messages)
         self.transcript.restore(self._history.messages)
         for warning in restored.warnings:
             self.notice(Level.WARNING, warning)
 
-    def _transcribe(self, *, now: bool = False) -> None:
+    def _update_transcript(self, *, now: bool = False) -> None:
         working = self._phase.phase is Phase.WORKING
-        shown = self._history.messages if self._exact is None else self._exact.screen
-        self.transcript.screen(shown, working, now=now)
+        shown = self._history.messages if self._verbatim is None else self._verbatim.screen
+        self.transcript.update_screen(shown, working, now=now)
 
     def _publish_status(self) -> None:
         waits_for_prompt = self._phase.phase is Phase.IDLE and not self.ready
@@ -394,5 +395,5 @@ class AgentSession:
     def _save(self) -> None:
         self._store.save(self.state())
 
-    def _active(self) -> None:
+    def _touch(self) -> None:
         self.active_at = self.clock()

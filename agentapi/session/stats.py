@@ -1,6 +1,6 @@
 """Counts and durations of one session, kept as plain numbers.
 
-`/metrics` turns them into Prometheus' text when somebody asks; nothing here needs that library.
+`/metrics` formats them for Prometheus on request; nothing here needs that library.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class Durations:
     """A histogram of seconds."""
 
     counts: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
-    """How many fell into each bucket; the last is all above."""
+    """The count of each bucket; the last one has no upper bound."""
     total: float = 0.0
 
     def add(self, seconds: float) -> None:
@@ -28,10 +28,10 @@ class Durations:
 
 @dataclass(slots=True)
 class SessionStats:
-    """What a session did so far."""
+    """The statistics of a session."""
 
     sent: Durations = field(default_factory=Durations)
-    """From a user message's turn to be sent until the agent's turn began."""
+    """From the start of sending a user message to the start of the agent's turn."""
     done: Durations = field(default_factory=Durations)
     """From the last change of the agent's text until the status became `stable`."""
     send_failures: dict[str, int] = field(default_factory=dict)

@@ -11,7 +11,7 @@ from agentapi.session.stats import SessionStats
 
 
 class StatusLine:
-    """The status of one session. Text before status: what the history holds goes out first."""
+    """The status of one session. Pending text is published before a new status."""
 
     def __init__(
         self, hub: EventHub, history: History, stats: SessionStats, agent_type: str
@@ -27,17 +27,17 @@ class StatusLine:
         return status_event(self.now, self._agent_type)
 
     def text_changed(self) -> None:
-        """The agent's message has grown."""
+        """Note that the agent's text changed."""
         self._text_at = asyncio.get_running_loop().time()
 
     def change(self, status: Status, in_turn: bool) -> None:
-        """Publish a status, if it is another one. `in_turn`: there was a user message."""
+        """Publish a status if it changed. `in_turn`: there was a user message."""
         if status is self.now:
             return
-        self._history.settle()
+        self._history.flush_events()
         self.now = status
         if status is Status.STABLE:
             if self._text_at is not None and in_turn:
                 self._stats.done.add(asyncio.get_running_loop().time() - self._text_at)
-            self._history.keep()
+            self._history.flush_save()
         self._hub.publish(self.event)

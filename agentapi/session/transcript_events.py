@@ -1,12 +1,12 @@
-"""What a driver's link tells, as the transcript takes it."""
+"""Applies a driver's transcript events to the transcript."""
 
 from __future__ import annotations
 
 from agentapi.model.events import (
-    ExactEvent,
     ItemChanged,
     LinkEnded,
     SessionKnown,
+    TranscriptEvent,
     TurnChanged,
     UsageChanged,
 )
@@ -15,29 +15,29 @@ from agentapi.transcript.live import ENDED, STARTED
 from agentapi.transcript.transcript import Transcript
 
 
-def tell_live(transcript: Transcript, event: ExactEvent) -> None:
-    """Tell the transcript."""
+def apply_event(transcript: Transcript, event: TranscriptEvent) -> None:
+    """Apply one event."""
     match event:
         case SessionKnown(_, record):
-            transcript.linked(record)
+            transcript.link(record)
         case LinkEnded():
             transcript.unlink()
         case ItemChanged(turn, id, item, partial):
-            transcript.live(turn, id, item, partial=partial)
+            transcript.update_live(turn, id, item, partial=partial)
         case TurnChanged():
-            _tell_turn(transcript, event)
+            _apply_turn(transcript, event)
         case UsageChanged(usage):
-            transcript.live_usage(usage)
+            transcript.update_live_usage(usage)
 
 
-def _tell_turn(transcript: Transcript, event: TurnChanged) -> None:
+def _apply_turn(transcript: Transcript, event: TurnChanged) -> None:
     if event.event == "started":
-        transcript.live(event.turn, STARTED, Turn("started"), partial=False)
+        transcript.update_live(event.turn, STARTED, Turn("started"), partial=False)
         return
-    what, reason = event.event, event.reason
-    if what == "interrupted":  # as the rollout calls it
-        what, reason = "aborted", reason or "interrupted"
-    elif what == "failed" and reason:
-        transcript.live(event.turn, "error", Error(reason), partial=False)
+    name, reason = event.event, event.reason
+    if name == "interrupted":  # as the rollout calls it
+        name, reason = "aborted", reason or "interrupted"
+    elif name == "failed" and reason:
+        transcript.update_live(event.turn, "error", Error(reason), partial=False)
         reason = ""
-    transcript.live(event.turn, ENDED, Turn(what, reason, event.duration_ms), partial=False)
+    transcript.update_live(event.turn, ENDED, Turn(name, reason, event.duration_ms), partial=False)

@@ -1,1 +1,1 @@
-"""Every option once: flag, variable, default, validation."""
+"""The options of the server: flags, variables, defaults, validation."""

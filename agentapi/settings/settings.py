@@ -1,10 +1,9 @@
-"""Every option of `agentapi server`, once: flag, variable, default, validation, help.
+"""The options of `agentapi server`: flag, variable, default, validation and help of each.
 
-The command line, the environment and docs/reference.md all follow from `server_options`, which is
-told the agents' names and the options of their own. A flag wins over its variable, an empty
-variable counts as unset, and an unknown `AGENTAPI_*` is ignored: other tools keep their own under
-the same prefix. What is wrong is a `SettingsError` that names the flag or the variable, the value
-and what is allowed.
+The command line, the environment and docs/reference.md all follow from `server_options`, which
+takes the names and options of the agents. A flag overrides its variable, an empty variable counts
+as unset, and an unknown `AGENTAPI_*` is ignored: other tools use the same prefix. Errors are
+`SettingsError`s that name the flag or variable, the value and what is allowed.
 """
 
 from __future__ import annotations
@@ -15,32 +14,32 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
-from agentapi.settings import values
+from agentapi.settings import parsers
 
 PREFIX = "AGENTAPI_"
 DEFAULT_PORT = 3284
 
 
 class SettingsError(ValueError):
-    """A setting that cannot be used; the text is for the user."""
+    """An invalid setting. The text is for the user."""
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option. `parse` takes the text of one value and raises `ValueError(what is allowed)`."""
+    """One option. `parse` converts the text of a value; it raises `ValueError(what is allowed)`."""
 
     name: str
     help: str
-    parse: Callable[[str], Any] = values.text
+    parse: Callable[[str], Any] = parsers.text
     default: Any = ""
     short: str = ""
     metavar: str = "TEXT"
     shown: str = ""
-    """The default as the help and the reference show it."""
+    """The default as displayed in the help and the reference."""
     flag: bool = True
-    """Whether there is a flag: a secret has only its variable."""
+    """Whether there is a flag: a secret has only a variable."""
     bare: str = ""
-    """What the flag means without a value; empty when it needs one."""
+    """The value of the flag when it is given without one; empty if it needs one."""
 
     @property
     def variable(self) -> str:
@@ -55,16 +54,16 @@ class Option:
     @property
     def boolean(self) -> bool:
         """Whether the flag needs no value."""
-        return self.parse is values.truth
+        return self.parse is parsers.boolean
 
     @property
     def many(self) -> bool:
-        """Whether it is a list: commas in the flag, blanks in the variable."""
+        """Whether it is a list: separated by commas in the flag, by blanks in the variable."""
         return isinstance(self.default, tuple)
 
 
 AGENT_REQUESTS = ("message", "approval", "interrupt", "queue", "upload", "terminal")
-"""What clients may do and the agent may not: the endpoints' first words; `terminal` is also
+"""What clients may do and the agent may not: first path segments of endpoints; `terminal` includes
 `/internal/screen`."""
 _LIST = "(a list: commas in the flag, blanks in the variable)"
 
@@ -72,7 +71,7 @@ _OPTIONS: tuple[Option, ...] = (
     Option(
         "port",
         "The port to serve on; 0 takes a free one and logs it.",
-        values.number(0, 65535),
+        parsers.number(0, 65535),
         DEFAULT_PORT,
         short="p",
         metavar="PORT",
@@ -81,7 +80,7 @@ _OPTIONS: tuple[Option, ...] = (
     Option(
         "host",
         f"The addresses to serve on {_LIST}; 0.0.0.0 and :: mean all.",
-        values.host_name,
+        parsers.host_name,
         ("127.0.0.1", "::1"),
         metavar="ADDRESS",
         shown="127.0.0.1 and ::1",
@@ -89,14 +88,14 @@ _OPTIONS: tuple[Option, ...] = (
     Option(
         "print-openapi",
         "Print the OpenAPI document and exit; no agent is started.",
-        values.truth,
+        parsers.boolean,
         False,
         short="P",
     ),
     Option(
         "chat-base-path",
         "Where a proxy shows the chat page; the server's own route stays /chat.",
-        values.base_path,
+        parsers.base_path,
         "/chat",
         short="c",
         metavar="PATH",
@@ -105,7 +104,7 @@ _OPTIONS: tuple[Option, ...] = (
     Option(
         "term-width",
         "The terminal's width in columns.",
-        values.number(10, 65535),
+        parsers.number(10, 65535),
         80,
         short="W",
         metavar="COLUMNS",
@@ -114,7 +113,7 @@ _OPTIONS: tuple[Option, ...] = (
     Option(
         "term-height",
         "The terminal's height in rows.",
-        values.number(10, 65535),
+        parsers.number(10, 65535),
         1000,
         short="H",
         metavar="ROWS",
@@ -123,7 +122,7 @@ _OPTIONS: tuple[Option, ...] = (
     Option(
         "allowed-hosts",
         f"Host names that requests may be addressed to, without ports, or * {_LIST}.",
-        values.host_name,
+        parsers.host_name,
         ("localhost", "127.0.0.1", "::1"),
         short="a",
         metavar="HOSTS",
@@ -132,7 +131,7 @@ _OPTIONS: tuple[Option, ...] = (
     Option(
         "allowed-origins",
         f"Origins of web pages that may call the API, or * {_LIST}.",
-        values.origin,
+        parsers.origin,
         ("http://localhost:3284", "http://localhost:3000", "http://localhost:3001"),
         short="o",
         metavar="ORIGINS",
@@ -148,7 +147,7 @@ _OPTIONS: tuple[Option, ...] = (
     Option(
         "state-file",
         "Keep the conversation in this file, over restarts.",
-        values.file,
+        parsers.file,
         None,
         short="s",
         metavar="FILE",
@@ -156,21 +155,21 @@ _OPTIONS: tuple[Option, ...] = (
     Option(
         "load-state",
         "Load the conversation from the state file at the start.",
-        values.truth,
+        parsers.boolean,
         None,
         shown="true with a state file",
     ),
     Option(
         "save-state",
         "Save the conversation to the state file on every change.",
-        values.truth,
+        parsers.boolean,
         None,
         shown="true with a state file",
     ),
     Option(
         "pid-file",
         "Write the server's process id to this file; removed at the end.",
-        values.file,
+        parsers.file,
         None,
         metavar="FILE",
     ),
@@ -178,13 +177,13 @@ _OPTIONS: tuple[Option, ...] = (
         "experimental-acp",
         "Speak the Agent Client Protocol with the program instead of driving a terminal;"
         " not with a state file.",
-        values.truth,
+        parsers.boolean,
         False,
     ),
     Option(
         "permission-timeout",
         "Seconds until a permission that an ACP agent asks for is refused, if nobody answers.",
-        values.number(1, 7 * 86400),
+        parsers.number(1, 7 * 86400),
         600,
         metavar="SECONDS",
         shown="600",
@@ -192,7 +191,7 @@ _OPTIONS: tuple[Option, ...] = (
     Option(
         "auth-token-file",
         "The bearer token that clients must show is in this file (see also AGENTAPI_AUTH_TOKEN).",
-        values.file,
+        parsers.file,
         None,
         metavar="FILE",
     ),
@@ -206,7 +205,7 @@ _OPTIONS: tuple[Option, ...] = (
         "allow-agent-requests",
         f"What the agent may send to its own server {_LIST}: {', '.join(AGENT_REQUESTS)}. All of"
         " these are refused to it otherwise.",
-        values.one_of(*AGENT_REQUESTS),
+        parsers.one_of(*AGENT_REQUESTS),
         (),
         metavar="NAMES",
         shown="none",
@@ -214,7 +213,7 @@ _OPTIONS: tuple[Option, ...] = (
     Option(
         "log-level",
         "How much to log: debug, info, warning or error.",
-        values.one_of("debug", "info", "warning", "error"),
+        parsers.one_of("debug", "info", "warning", "error"),
         "info",
         metavar="LEVEL",
         shown="info",
@@ -222,7 +221,7 @@ _OPTIONS: tuple[Option, ...] = (
     Option(
         "log-format",
         "How to log, on standard error: text or json (one object a line).",
-        values.one_of("text", "json"),
+        parsers.one_of("text", "json"),
         "text",
         metavar="FORMAT",
         shown="text",
@@ -230,7 +229,7 @@ _OPTIONS: tuple[Option, ...] = (
     Option(
         "record",
         "Record the terminal session to this asciicast file.",
-        values.file,
+        parsers.file,
         None,
         metavar="FILE",
     ),
@@ -238,58 +237,58 @@ _OPTIONS: tuple[Option, ...] = (
         "verbatim",
         "Run the agent's command line exactly as given, without the link: no word (such as"
         " --no-daemon) is added.",
-        values.truth,
+        parsers.boolean,
         False,
     ),
     Option(
         "message-format",
         "The agent's messages: terminal (as on its screen) or markdown (its exact text, with a line"
         " for each tool that it used, where it keeps a transcript).",
-        values.one_of("terminal", "markdown"),
+        parsers.one_of("terminal", "markdown"),
         "terminal",
         metavar="FORMAT",
         shown="terminal",
     ),
 )
-_BEFORE = "message-format"
-"""The option that those of the agents stand before."""
+_INSERT_BEFORE = "message-format"
+"""The option before which the agents' options are inserted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentTypes:
-    """What the settings must know of the agents that there are."""
+    """The supported agents, as far as the settings depend on them."""
 
     names: Mapping[str, str]
-    """What `--type` takes, and the names of programs: each with the type it means."""
+    """The values of `--type` and the names of programs, each with its type."""
     options: tuple[Option, ...] = ()
-    """Options of their own for `agentapi server`."""
+    """The agents' own options for `agentapi server`."""
     checks: tuple[Callable[[Mapping[str, Any]], None], ...] = ()
-    """Each raises `SettingsError` for values, by their fields, that do not go together."""
+    """Each takes the values by field, and raises `SettingsError` if they conflict."""
 
     def of_program(self, program: str) -> str:
-        """The type that a program's own name says (`/opt/bin/claude` is claude), else custom."""
+        """Return the type for a program's name (`/opt/bin/claude` is claude), else custom."""
         return self.names.get(PurePath(program).name, "custom")
 
 
 def server_options(types: AgentTypes) -> tuple[Option, ...]:
-    """Every option of `agentapi server`."""
+    """Return all options of `agentapi server`."""
     agent = Option(
         "type",
         "The agent: " + ", ".join(types.names) + ".",
-        values.one_name_of(types.names),
+        parsers.one_name_of(types.names),
         short="t",
         metavar="NAME",
         shown="by the program's name, else custom",
     )
-    place = [option.name for option in _OPTIONS].index(_BEFORE)
-    return (agent, *_OPTIONS[:place], *types.options, *_OPTIONS[place:])
+    index = [option.name for option in _OPTIONS].index(_INSERT_BEFORE)
+    return (agent, *_OPTIONS[:index], *types.options, *_OPTIONS[index:])
 
 
 ATTACH_OPTIONS: tuple[Option, ...] = (
     Option(
         "url",
         "Where the server is; http:// and a path may be left out.",
-        values.server_url,
+        parsers.server_url,
         "http://localhost:3284",
         short="u",
         metavar="URL",
@@ -301,17 +300,17 @@ ATTACH_OPTIONS: tuple[Option, ...] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttachSettings:
-    """What `agentapi attach` was asked for."""
+    """The settings of `agentapi attach`."""
 
     url: str
-    """Scheme, host and perhaps a path, without a slash at the end."""
+    """Scheme, host and perhaps a path, without a trailing slash."""
     auth_token: str | None
 
 
 def attach_settings(
     flags: Mapping[str, str | Sequence[str] | None], environment: Mapping[str, str]
 ) -> AttachSettings:
-    """The settings of one attach, as `server_settings`. Raises `SettingsError`."""
+    """Return the settings of one attach; see `server_settings`. Raises `SettingsError`."""
     found = option_values(ATTACH_OPTIONS, flags, environment)
     token = _token(found["auth_token_file"], found["auth_token"])
     return AttachSettings(url=found["url"], auth_token=token)
@@ -319,8 +318,8 @@ def attach_settings(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings:
-    """What `agentapi server` was asked for, validated. One field an option of `server_options`, but
-    for the token, which comes from either of two, the agents' options, and the command."""
+    """The validated settings of `agentapi server`: one field for each option, except for the token,
+    which comes from either of two options, the agents' options, and the command."""
 
     command: tuple[str, ...]
     """The agent's program and its arguments; empty only with `print_openapi`."""
@@ -349,7 +348,7 @@ class ServerSettings:
     verbatim: bool
     message_format: str
     agent_options: Mapping[str, Any]
-    """The values of the agents' own options, by their fields."""
+    """The values of the agents' own options, by field."""
 
 
 def server_settings(
@@ -358,10 +357,10 @@ def server_settings(
     command: Sequence[str],
     types: AgentTypes,
 ) -> ServerSettings:
-    """The settings of one run.
+    """Return the settings of one run.
 
-    `flags` maps option names to the texts given (None or absent: not given; a list option may
-    hold several), `environment` is read for the `AGENTAPI_*` variables, `command` is the agent's.
+    `flags` maps option names to their texts (None or absent: not given; a list option may have
+    several), `environment` has the `AGENTAPI_*` variables, `command` is the agent's.
     Raises `SettingsError`.
     """
     found = option_values(server_options(types), flags, environment)
@@ -370,7 +369,7 @@ def server_settings(
     if command and not command[0]:
         raise SettingsError("the agent's program is an empty word")
     found["type"] = found["type"] or types.of_program(command[0] if command else "")
-    _settle_state(found)
+    _set_state_defaults(found)
     for check in types.checks:
         check(found)
     if found["experimental_acp"] and found["print_openapi"]:
@@ -385,7 +384,7 @@ def option_values(
     flags: Mapping[str, str | Sequence[str] | None],
     environment: Mapping[str, str],
 ) -> dict[str, Any]:
-    """The value of each option, by its field. Raises `SettingsError`."""
+    """Return the values of the options, by field. Raises `SettingsError`."""
     return {option.field: _value(option, flags, environment) for option in options}
 
 
@@ -396,17 +395,17 @@ def _value(
 ) -> Any:
     given = flags.get(option.name) if option.flag else None
     if given is not None:
-        return _parsed(option, f"--{option.name}", given, from_flag=True)
+        return _parse(option, f"--{option.name}", given, from_flag=True)
     variable = environment.get(option.variable, "")
     if variable:
-        return _parsed(option, option.variable, variable, from_flag=False)
+        return _parse(option, option.variable, variable, from_flag=False)
     return option.default
 
 
-def _parsed(option: Option, source: str, given: str | Sequence[str], *, from_flag: bool) -> Any:
+def _parse(option: Option, source: str, given: str | Sequence[str], *, from_flag: bool) -> Any:
     if not option.many:
         text = given if isinstance(given, str) else given[-1]
-        return _checked(option, source, text)
+        return _parse_one(option, source, text)
     texts = (given,) if isinstance(given, str) else given
     if from_flag:
         words = [word.strip() for text in texts for word in text.split(",") if word.strip()]
@@ -419,20 +418,20 @@ def _parsed(option: Option, source: str, given: str | Sequence[str], *, from_fla
     for word in words:
         if stray in word:
             raise SettingsError(f"{source}: {word!r} is not allowed: {remedy}")
-    return tuple(_checked(option, source, word) for word in words)
+    return tuple(_parse_one(option, source, word) for word in words)
 
 
-def _checked(option: Option, source: str, text: str) -> Any:
+def _parse_one(option: Option, source: str, text: str) -> Any:
     if "\0" in text:
         raise SettingsError(f"{source}: {text!r} is not allowed: a text without NUL characters")
     try:
         return option.parse(text)
-    except (ValueError, RuntimeError) as error:  # RuntimeError: ~nobody has no home
+    except (ValueError, RuntimeError) as error:  # RuntimeError: no home folder for ~nobody
         raise SettingsError(f"{source}: {text!r} is not allowed: {error}") from error
 
 
-def _settle_state(found: dict[str, Any]) -> None:
-    """`--load-state` and `--save-state` follow the state file, and need one."""
+def _set_state_defaults(found: dict[str, Any]) -> None:
+    """Default `--load-state` and `--save-state` to whether there is a state file; they need one."""
     with_file = found["state_file"] is not None
     for name in ("load_state", "save_state"):
         if found[name] and not with_file:
@@ -445,7 +444,7 @@ def _settle_state(found: dict[str, Any]) -> None:
 
 
 def _token(file: Path | None, text: str) -> str | None:
-    """The token of the file, else the one of the variable, else None."""
+    """Return the token of the file, else of the variable, else None."""
     if file is None:
         return _checked_token("AGENTAPI_AUTH_TOKEN", text) if text else None
     try:
@@ -456,8 +455,8 @@ def _token(file: Path | None, text: str) -> str | None:
 
 
 def _content(file: Path) -> str:
-    """What the file holds. `/dev/stdin` and `/dev/fd/N` are read as they were opened: who opened
-    them may have been allowed to what we are not, and what is read from them is not read again."""
+    """Read a file. `/dev/stdin` and `/dev/fd/N` are read from the open descriptor: we may lack the
+    permission to open them again, and they can be read only once."""
     descriptor = re.fullmatch(r"/dev/(?:stdin|fd/(\d{1,4}))", str(file))
     if descriptor is None:
         return file.read_text(encoding="utf-8")
@@ -466,7 +465,7 @@ def _content(file: Path) -> str:
 
 
 def _checked_token(source: str, text: str) -> str:
-    """An unusable token is an error: without one the server would be open to everybody."""
+    """Validate a token. Ignoring an invalid one would leave the server open to everybody."""
     token = text.strip()
     if not token or not token.isascii() or not token.isprintable() or " " in token:
         raise SettingsError(f"{source} must hold one word of ASCII characters")

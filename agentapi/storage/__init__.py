@@ -1,1 +1,1 @@
-"""What survives a restart, and where it is kept."""
+"""The saved state: what survives a restart, and its file."""

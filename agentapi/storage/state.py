@@ -1,4 +1,4 @@
-"""What must survive the daemon, and where it is kept."""
+"""The state that survives the daemon, and the interface of its store."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ from agentapi.model.conversation import Message
 
 @dataclass(frozen=True, slots=True)
 class SavedState:
-    """What must survive."""
+    """The state to save."""
 
     messages: Sequence[Message] = ()
     initial_prompt: str = ""
     initial_prompt_sent: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
-    """JSON values that upstream's file has no place for, by name."""
+    """JSON values by name, for which upstream's file has no member."""
 
 
 @dataclass(frozen=True, slots=True)
 class RestoredState(SavedState):
-    """The state that an earlier run left."""
+    """The state of an earlier run."""
 
     warnings: tuple[str, ...] = ()
-    """What was wrong with it, for the clients."""
+    """What could not be restored, for the clients."""
 
 
 class Store(Protocol):
-    """Where the state is kept."""
+    """Stores the state."""
 
     def save(self, state: SavedState) -> None:
-        """Keep the state: written, though perhaps not yet synced, when this returns.
+        """Write the state; it need not be synced when this returns.
 
-        Never raises: who cannot write says so by a notice, and the agent goes on."""
+        Never raises: a failure becomes a notice, and the agent goes on."""
 
     def set_aside(self) -> Path | None:
-        """Keep what was saved under another name, as another conversation begins; where, if there
-        is anything. Raises `OSError`."""
+        """Keep the saved state under another name, because another conversation begins. Return
+        its path, if there is any state. Raises `OSError`."""
 
 
 def set_aside(store: Store) -> str:
-    """Keep the conversation so far under another name; how that went, as the end of a sentence."""
+    """Keep the conversation under another name; return the outcome as the end of a sentence."""
     try:
         aside = store.set_aside()
     except OSError as error:
@@ -52,11 +52,11 @@ def set_aside(store: Store) -> str:
 
 
 class NullStore:
-    """Keeps nothing."""
+    """Stores nothing."""
 
     def save(self, state: SavedState) -> None:
         """Do nothing."""
 
     def set_aside(self) -> Path | None:
-        """Nothing was kept."""
+        """Do nothing."""
         return None

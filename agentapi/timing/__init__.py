@@ -1,1 +1,1 @@
-"""Delays on the event loop: a timer, and a limit for how often something is done."""
+"""Delays on the event loop: a timer and a throttle."""

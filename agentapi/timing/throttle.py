@@ -1,4 +1,4 @@
-"""Do a thing at once, then no more often than its interval, and never forget the last time."""
+"""Run an action at once, then at most once per interval; the last call is never dropped."""
 
 from __future__ import annotations
 
@@ -6,43 +6,43 @@ import asyncio
 from collections.abc import Callable
 
 EVENT_INTERVAL = 0.025
-"""Seconds between two versions of anything that grows or changes before a reader's eyes: forty a
-second are as many as anybody can tell apart."""
+"""Seconds between two updates of the same text or screen: people cannot tell more than forty a
+second apart."""
 
 
 class Throttle:
-    """Calls `action` at once when asked, then at most once per `interval` seconds.
+    """Runs `action` at once when called, then at most once per `interval` seconds.
 
-    The last call always leads to an action, at the latest `interval` seconds after it. Nothing
-    runs while nobody calls."""
+    The last call always runs the action, at the latest `interval` seconds later. Without calls
+    nothing runs."""
 
     def __init__(self, interval: float, action: Callable[[], None]) -> None:
         self.interval = interval
-        """Seconds; a change counts from the next action on."""
+        """Seconds; a change takes effect at the next action."""
         self._action = action
         self._timer: asyncio.TimerHandle | None = None
-        self._owed = False
+        self._pending = False
 
     def call(self) -> None:
-        """Ask for the action: now, or as soon as the interval allows."""
+        """Run the action now, or as soon as the interval allows."""
         if self._timer is not None:
-            self._owed = True
+            self._pending = True
             return
         self._run()
 
     def now(self) -> None:
-        """Do it now, whatever the interval says."""
+        """Run the action now, regardless of the interval."""
         self.stop()
         self._run()
 
     def flush(self) -> None:
-        """Do now what is still owed, if anything."""
-        if self._owed:
+        """Run the action now if it is pending."""
+        if self._pending:
             self.now()
 
     def stop(self) -> None:
-        """Forget what is owed."""
-        self._owed = False
+        """Drop a pending action."""
+        self._pending = False
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -53,6 +53,6 @@ class Throttle:
 
     def _due(self) -> None:
         self._timer = None
-        if self._owed:
-            self._owed = False
+        if self._pending:
+            self._pending = False
             self._run()

@@ -1,4 +1,4 @@
-"""One deadline on the event loop that can be set, moved and taken back."""
+"""A deadline on the event loop that can be set, moved and cancelled."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from collections.abc import Callable
 class Timer:
     """Calls `action` once `delay` seconds after it was set.
 
-    `start` leaves a running timer alone, `restart` moves its deadline (but never by more than
-    `limit` seconds beyond the first one). `soon` is for work that may be done at once, but not
-    again within `delay` seconds, nor for more than a quarter of the time: it acts now or at the end
-    of the pause.
+    `start` leaves a running timer alone. `restart` moves its deadline, but never by more than
+    `limit` seconds beyond the first one. `soon` fires now, but not again within `delay` seconds,
+    nor for more than a quarter of the time: then it fires at the end of the pause.
     """
 
     def __init__(
@@ -24,10 +23,10 @@ class Timer:
         self._firing = False
         self._last = float("-inf")
         self._cost = 0.0
-        """Seconds that the action took last."""
+        """Seconds that the last action took."""
 
     def start(self, delay: float | None = None) -> None:
-        """Set the deadline, unless it is set; `delay` is another one for this time."""
+        """Set the deadline unless it is set; `delay` overrides the default once."""
         if self._handle is None:
             loop = asyncio.get_running_loop()
             if not self._firing:
@@ -35,13 +34,14 @@ class Timer:
             self._handle = loop.call_later(self._delay if delay is None else delay, self._fire)
 
     def again(self, delay: float) -> None:
-        """Set the deadline anew, `delay` seconds from now, sooner or later than it was."""
+        """Set the deadline to `delay` seconds from now, whatever it was."""
         self.cancel()
         self.start(delay)
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the deadline was first set; an action that sets it again waits on."""
+        """Seconds since the deadline was first set; setting it again in the action does not reset
+        this."""
         return asyncio.get_running_loop().time() - self._first
 
     def restart(self) -> None:
@@ -54,12 +54,12 @@ class Timer:
         if self._limit is not None:
             due = min(due, self._first + self._limit)
         if due <= self._handle.when():
-            return  # it may be about to fire: a flood of restarts must not take it back
+            return  # it may be about to fire: a flood of restarts must not postpone it
         self._handle.cancel()
         self._handle = loop.call_at(due, self._fire)
 
     def soon(self) -> None:
-        """Act now, or when the pause since the last time is over."""
+        """Fire now, or when the pause since the last action ends."""
         if self._handle is None:
             loop = asyncio.get_running_loop()
             due = self._last + max(self._delay, 4 * self._cost)
@@ -69,7 +69,7 @@ class Timer:
                 self._handle = loop.call_at(due, self._fire)
 
     def cancel(self) -> None:
-        """Take the deadline back."""
+        """Cancel the deadline."""
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None

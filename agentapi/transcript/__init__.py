@@ -1,1 +1,1 @@
-"""The exact conversation: items with ids that stay."""
+"""The transcript: the items of a conversation, with stable ids."""

@@ -1,9 +1,9 @@
-"""The numbered items of a transcript, and which of them changed when.
+"""The items of a transcript and the log of their changes.
 
-Every change of an item has a sequence number, which grows with each and also over restarts (it
-begins at the clock's milliseconds). A subscriber is not queued for: it has the number of the last
-change that it got, and is given the newest state of what changed since, in the order of the
-numbers. So a slow one costs nothing, and a number is all that a client needs to go on later.
+Every change of an item has a sequence number. Numbers ascend, also across restarts (they start at
+the clock's milliseconds). Subscribers have no queue: each keeps the number of the last change that
+it received, and takes the latest state of the items that changed since, in the order of the
+numbers. So a slow subscriber costs nothing, and a number is all that a client needs to resume.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from agentapi.model.encoding import BATCH, encode, rfc3339
 from agentapi.model.items import Item, ItemSource, body
 
 FRAMES_KEPT = 1 << 20
-"""Bytes of encoded changes that are kept for the next subscriber, the last ones."""
+"""How many bytes of the latest encoded changes are cached for other subscribers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class TranscriptItem:
     source: ItemSource
 
     def wire(self) -> dict[str, object]:
-        """The item as `GET /transcript` has it."""
+        """Return the item as in `GET /transcript`."""
         return {
             "id": self.id,
             "turn": self.turn,
@@ -47,19 +47,19 @@ class TranscriptItem:
 
 
 class Changes:
-    """Which item changed when: a log of ids by ascending numbers, of each only the last change."""
+    """A log of item ids by ascending change numbers, with only the last change of each item."""
 
     def __init__(self) -> None:
         self._numbers: list[int] = []
         self._ids: list[int] = []
-        self._last: dict[int, int] = {}  # of each id, the number of its last change
+        self._last: dict[int, int] = {}  # the number of each id's last change
         self.first = self.latest = int(time.time() * 1000)
-        """The numbers of this run are those behind `first`."""
+        """The numbers of this run are higher than `first`."""
         self.closed = False
         self._waiters: set[asyncio.Future[None]] = set()
 
     def add(self, item_id: int) -> None:
-        """An item changed, appeared or was withdrawn."""
+        """Log that an item appeared, changed or was withdrawn."""
         self.latest += 1
         self._last[item_id] = self.latest
         self._numbers.append(self.latest)
@@ -69,13 +69,13 @@ class Changes:
         self._wake()
 
     def since(self, number: int) -> Iterator[tuple[int, int]]:
-        """(number, id) of each last change behind `number`."""
+        """Yield (number, id) of each item's last change after `number`."""
         for position in range(bisect_right(self._numbers, number), len(self._numbers)):
             if self._last[self._ids[position]] == self._numbers[position]:
                 yield self._numbers[position], self._ids[position]
 
     async def wait(self, number: int) -> None:
-        """Return when there is a change behind `number`, or none will come any more."""
+        """Wait for a change after `number`, or for the end of all changes."""
         while self.latest <= number and not self.closed:
             waiter = asyncio.get_running_loop().create_future()
             self._waiters.add(waiter)
@@ -85,7 +85,7 @@ class Changes:
                 self._waiters.discard(waiter)
 
     def close(self) -> None:
-        """No change will come any more."""
+        """End the log and wake all waiters."""
         self.closed = True
         self._wake()
 
@@ -101,25 +101,25 @@ class Changes:
 
 
 class EncodedChanges:
-    """The changes as server-sent events: each is encoded once for all that follow closely."""
+    """Encodes changes as server-sent events, once for all subscribers that keep up."""
 
     def __init__(self, find: Callable[[int], TranscriptItem | None]) -> None:
         self._find = find
-        self._kept: dict[int, tuple[int, bytes]] = {}  # of an id, the number and frame of a change
+        self._kept: dict[int, tuple[int, bytes]] = {}  # by id: a change's number and frame
         self._size = 0
 
     def get(self, number: int, item_id: int) -> bytes:
-        """The last change of an item, which has this number."""
+        """Return the frame of an item's last change, which has this number."""
         kept = self._kept.get(item_id)
         if kept is not None and kept[0] == number:
             return kept[1]
-        made = frame(number, item_id, self._find(item_id))
+        encoded = frame(number, item_id, self._find(item_id))
         self._drop(item_id)
-        self._kept[item_id] = (number, made)
-        self._size += len(made)
+        self._kept[item_id] = (number, encoded)
+        self._size += len(encoded)
         while self._size > FRAMES_KEPT:
             self._drop(next(iter(self._kept)))
-        return made
+        return encoded
 
     def _drop(self, item_id: int) -> None:
         if item_id in self._kept:
@@ -127,10 +127,10 @@ class EncodedChanges:
 
 
 class TranscriptSubscription:
-    """One subscriber: it holds no more than a number."""
+    """One subscriber. Its only state is a change number."""
 
     on_overflow: Callable[[], None] | None = None
-    """Never called: nobody can fall behind."""
+    """Never called: there is no queue to overflow."""
 
     def __init__(
         self,
@@ -141,12 +141,12 @@ class TranscriptSubscription:
         self._changes = changes
         self._frames = frames
         self._closed = False
-        # A number of an earlier run says nothing of this one's changes: all of them are sent.
+        # A number of an earlier run is no position in this one's log: all changes are sent.
         known = after is not None and changes.first <= after <= changes.latest
         self._after = after if known and after is not None else 0
 
     async def take(self, at_most: int = BATCH) -> bytes:
-        """The next frames, joined: at least one, and about `at_most` bytes. Empty at the end."""
+        """Return the next frames, joined: at least one, about `at_most` bytes. Empty at the end."""
         while not self._closed:
             if frames := self._batch(at_most):
                 return frames
@@ -156,7 +156,7 @@ class TranscriptSubscription:
         return b""
 
     def close(self) -> None:
-        """Take no more."""
+        """End the subscription."""
         self._closed = True
 
     def _batch(self, at_most: int) -> bytes:
@@ -172,6 +172,6 @@ class TranscriptSubscription:
 
 
 def frame(number: int, item_id: int, item: TranscriptItem | None) -> bytes:
-    """A change as a server-sent event: `item` with the item, or `withdrawn` with its id."""
+    """Encode a change as an `item` event, or as `withdrawn` if there is no such item any more."""
     name, data = ("item", item.wire()) if item is not None else ("withdrawn", {"id": item_id})
     return b"id: %d\nevent: %b\ndata: %b\n\n" % (number, name.encode(), encode(data))

@@ -1,19 +1,19 @@
-"""What is told of a turn while it happens, until the exact source has recorded it.
+"""Live items: the state of a turn while it runs, until the record has it.
 
-The same item comes from two sides: from Codex's link as it starts, grows and ends, and from the
-rollout when it is written there. Either may be first. What is the same:
+The same item arrives from two sides: from Codex's link as it starts, streams and ends, and from the
+rollout when it is written there. Either may be first. Two items match if
 
-- the turn, when both call it by one id, which is the key of the exact turn's beginning;
-- in one turn, two items of one id: a tool's call id, and from Codex 0.158 on every item's;
-- where the exact item has no key, the first of its kind that nothing else is the counterpart of,
-  and that begins as it does: both sides tell a turn's texts in one order.
+- they belong to the same turn: the live turn id is the key of the recorded turn's start; and
+- they have the same id: a tool's call id, and from Codex 0.158 on the id of every item; or
+- the recorded item has no key, and the live one is the first unmatched item of its kind with the
+  same beginning: both sides report the texts of a turn in the same order.
 
-What has a counterpart is shown in its place: while that still grows, with what was told beyond it.
-What has none comes behind all exact items, in the order in which it was told, and is void when the
-exact turn ends, or a later one: what is recorded is all that stays.
+A live item with a match is shown at the recorded item's index; while that is partial, the live
+state is merged into it. A live item without a match is shown after all recorded items, in the order
+of arrival. It is dropped when the record ends its turn, or a later one: the record is final.
 
-A dialog that waits for the user is told, too. Its counterpart is the approval of the same command,
-where the rollout has one; others live until the agent is idle.
+An open dialog is a live item, too. It matches the approval of the same command, if the rollout has
+one; otherwise it is shown until the agent is idle.
 """
 
 from __future__ import annotations
@@ -22,373 +22,285 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from agentapi.model.comparison import squeeze
 from agentapi.model.conversation import Dialog
-from agentapi.model.items import (
-    AgentMessage,
-    Approval,
-    Entry,
-    Item,
-    ItemSource,
-    NoticeItem,
-    Plan,
-    Reasoning,
-    ToolCall,
-    Turn,
-    Usage,
-    UserMessage,
-)
-from agentapi.transcript.changes import TranscriptItem
+from agentapi.model.items import Approval, Entry, Item, ItemSource, ToolCall, Turn, Usage
+from agentapi.transcript.matching import LiveItem, is_empty, matches, total_tokens
 
 STARTED, ENDED = "turn started", "turn ended"
-"""The ids under which a turn's beginning and end are told."""
+"""The ids of the live items for a turn's start and end."""
 _NO_TURN = ""
-"""The turn of what is told outside of turns."""
-
-
-@dataclass(slots=True)
-class Told:
-    """One item as it was told last."""
-
-    turn: str
-    id: str
-    item: Item
-    partial: bool
-    source: ItemSource
-    time: datetime
-    """When it was told first."""
-    number: int | None = None
-    """The place of its exact counterpart."""
-    exact: Item | None = None
-    """The counterpart itself, where only its looks speak for it."""
-    place: int = -1
-    """Where it is shown without a counterpart; -1 before it is."""
+"""The turn of items outside of any turn."""
 
 
 @dataclass(slots=True)
 class _LiveTurn:
     number: int = 0
-    """The exact turn's; 0 before that is there."""
-    told: dict[str, Told] = field(default_factory=dict)
+    """The recorded turn's number; 0 until it is recorded."""
+    items: dict[str, LiveItem] = field(default_factory=dict)
     keyed: dict[str, int] = field(default_factory=dict)
-    """The places of exact items by their keys."""
-    loose: dict[int, Item] = field(default_factory=dict)
-    """Exact items without a key and without a counterpart, by their places."""
+    """The indices of recorded items by their keys."""
+    unmatched: dict[int, Item] = field(default_factory=dict)
+    """Recorded items with neither a key nor a match, by their indices."""
 
 
-class Live:
-    """What was told of the turns that are not over, and of exact items that still grow."""
+class LiveItems:
+    """The live items of turns that have not ended, and the live state of partial recorded items."""
 
     def __init__(self) -> None:
         self._turns: dict[str, _LiveTurn] = {}
-        self._over: set[str] = set()
-        self._recorded = _NO_TURN  # the exact turn that is open
-        self._growing: dict[int, Told | None] = {}  # exact items, with their counterparts
+        self._ended_turns: set[str] = set()
+        self._recorded_turn = _NO_TURN  # the one that is open
+        self._partial: dict[int, LiveItem | None] = {}  # partial recorded items and their matches
         self._total: object = None
-        self._dialog: Told | None = None
-        self._dialogs = 0
-        self._answered: list[Told] = []  # dialogs that are to be gone when the agent is idle
-        self._grown: list[Told] = []
-        self.moved = True
-        """Whether anything changed since it was shown last but items that grew, each in its place,
-        or came behind the last one, in its turn. Without a record all of a day's items are live:
-        a word more of one must not cost a look at each."""
+        self._dialog: LiveItem | None = None
+        self._dialog_count = 0
+        self._answered: list[LiveItem] = []  # dialogs to remove when the agent is idle
+        self._updated: list[LiveItem] = []
+        self.rearranged = True
+        """Whether the items after the recorded ones must be laid out again. Updates in place and
+        items added to the last turn do not need that. Without a record all items of a day are
+        live: one more word must not visit each of them."""
 
-    # -- what is told ------------------------------------------------------------------------
+    # -- live updates ------------------------------------------------------------------------
 
-    def tell(self, told: Told) -> None:
-        """How far an item has come."""
-        if _is_empty(told.item):
+    def update(self, update: LiveItem) -> None:
+        """Add an item, or replace its state."""
+        if is_empty(update.item):
             return
-        if told.turn in self._over:
-            known = next((t for t in self._growing.values() if t and _same(t, told)), None)
+        if update.turn in self._ended_turns:
+            known = next((t for t in self._partial.values() if t and _same(t, update)), None)
         else:
-            turn = self._turn(told)
-            self.moved |= told.id not in turn.told and not self._ends_with(turn)
-            known = turn.told.setdefault(told.id, told)
+            turn = self._turn(update)
+            self.rearranged |= update.id not in turn.items and not self._is_last(turn)
+            known = turn.items.setdefault(update.id, update)
         if known is None:
             return
-        known.item, known.partial = told.item, told.partial
-        if known.turn not in self._over:
-            self._pair(self._turns[known.turn], known)
-        self._grown.append(known)
-        if isinstance(told.item, Turn) and told.id == ENDED:
-            self._stop(told.turn, aborted=told.item.event == "aborted")
+        known.item, known.partial = update.item, update.partial
+        if known.turn not in self._ended_turns:
+            self._match_live(self._turns[known.turn], known)
+        self._updated.append(known)
+        if isinstance(update.item, Turn) and update.id == ENDED:
+            self._end_partial(update.turn, aborted=update.item.event == "aborted")
 
-    def tell_usage(self, usage: Mapping[str, object], time: datetime) -> None:
-        """The tokens after one more answer of the model, in the turn that was told last."""
-        total = _total(Usage(usage))
-        turn = self._latest()
-        number = f"usage {total}"
-        if turn == _NO_TURN or (total == self._total and number not in self._turns[turn].told):
-            return  # the same again, as after an interrupt
+    def update_usage(self, usage: Mapping[str, object], time: datetime) -> None:
+        """Add the token usage after another model response to the current turn."""
+        total = total_tokens(Usage(usage))
+        turn = self._current_turn()
+        id = f"usage {total}"
+        if turn == _NO_TURN or (total == self._total and id not in self._turns[turn].items):
+            return  # a repetition, as after an interrupt
         self._total = total
-        self.tell(Told(turn, number, Usage(usage), False, ItemSource.LINK, time))
+        self.update(LiveItem(turn, id, Usage(usage), False, ItemSource.LINK, time))
 
-    def ask(self, dialog: Dialog | None, source: ItemSource, time: datetime) -> bool:
-        """A dialog is open, still or newly; None: it was answered. Whether that is news."""
+    def set_dialog(self, dialog: Dialog | None, source: ItemSource, time: datetime) -> bool:
+        """Set the open dialog; None: it was answered. Return whether anything changed."""
         known = self._dialog
         if known is None and dialog is None:
             return False
         if known is not None and isinstance(known.item, Approval):
             if dialog is not None and dialog.id == known.item.dialog:
-                news = _asked(dialog) != known.item
-                self.tell(replace(known, item=_asked(dialog)))
-                return news or self.moved  # it may have gone with a turn that was recorded
+                changed = _approval(dialog) != known.item
+                self.update(replace(known, item=_approval(dialog)))
+                return changed or self.rearranged  # it may have gone with a recorded turn
             answered = replace(known.item, decision="answered")
-            self.tell(replace(known, item=answered, partial=False))
+            self.update(replace(known, item=answered, partial=False))
             self._answered.append(known)
             self._dialog = None
         if dialog is not None:
-            self._dialogs += 1
-            turn = self._latest()
-            number = f"dialog {self._dialogs}"
-            self._dialog = Told(turn, number, _asked(dialog), True, source, time)
-            self.tell(self._dialog)
+            self._dialog_count += 1
+            turn = self._current_turn()
+            id = f"dialog {self._dialog_count}"
+            self._dialog = LiveItem(turn, id, _approval(dialog), True, source, time)
+            self.update(self._dialog)
         return True
 
-    def idle(self) -> bool:
-        """The agent is idle: what was asked is over. Whether there was anything."""
-        answered = [told for told in self._answered if self._is_live(told)]
-        over = [told for told in answered if told.number is None]
-        self._answered = [told for told in answered if told.number is not None]
-        for told in over:
-            del self._turns[told.turn].told[told.id]
-        self.moved |= bool(over)
-        return bool(over)
+    def remove_answered(self) -> bool:
+        """Remove answered dialogs without a match. Return whether there were any."""
+        answered = [live for live in self._answered if self._is_present(live)]
+        removed = [live for live in answered if live.record_index is None]
+        self._answered = [live for live in answered if live.record_index is not None]
+        for live in removed:
+            del self._turns[live.turn].items[live.id]
+        self.rearranged |= bool(removed)
+        return bool(removed)
 
-    def _is_live(self, told: Told) -> bool:
-        """Whether it did not go with its turn, which may be told anew."""
-        return told.turn in self._turns and told.id in self._turns[told.turn].told
+    def _is_present(self, live: LiveItem) -> bool:
+        """Whether an item was not removed with its turn, which may have begun anew since."""
+        return live.turn in self._turns and live.id in self._turns[live.turn].items
 
-    def forget(self) -> None:
-        """Nobody tells anything any more."""
-        self.moved = True
+    def clear(self) -> None:
+        """Remove all live items: their source is gone."""
+        self.rearranged = True
         self._dialog = None
         self._answered.clear()
-        self._growing = dict.fromkeys(self._growing)
+        self._partial = dict.fromkeys(self._partial)
         for turn in self._turns.values():
-            turn.told.clear()
+            turn.items.clear()
 
-    def _turn(self, told: Told) -> _LiveTurn:
-        """The turn of what is told. One whose beginning was missed has begun nevertheless."""
-        turn = self._turns.get(told.turn)
+    def _turn(self, update: LiveItem) -> _LiveTurn:
+        """Return the turn of an update; add a start if none was reported."""
+        turn = self._turns.get(update.turn)
         if turn is None:
-            self.moved = True
-            turn = self._turns[told.turn] = _LiveTurn()
-            if told.turn != _NO_TURN and told.id != STARTED:
-                begun = replace(told, id=STARTED, item=Turn("started"), partial=False)
-                turn.told[STARTED] = begun
+            self.rearranged = True
+            turn = self._turns[update.turn] = _LiveTurn()
+            if update.turn != _NO_TURN and update.id != STARTED:
+                start = replace(update, id=STARTED, item=Turn("started"), partial=False)
+                turn.items[STARTED] = start
         return turn
 
-    def _stop(self, turn: str, *, aborted: bool) -> None:
-        """Nothing grows any more in a turn that was told to be over, but a command goes on in the
-        background unless the turn was aborted."""
-        self.moved = True
-        for told in self._turns[turn].told.values() if turn in self._turns else ():
-            if not told.partial or told.number is not None or isinstance(told.item, Approval):
+    def _end_partial(self, turn: str, *, aborted: bool) -> None:
+        """Mark a turn's items complete. A command may run on in the background, unless the turn
+        was aborted."""
+        self.rearranged = True
+        for live in self._turns[turn].items.values() if turn in self._turns else ():
+            if not live.partial or live.record_index is not None or isinstance(live.item, Approval):
                 continue
-            if isinstance(told.item, ToolCall):
+            if isinstance(live.item, ToolCall):
                 if not aborted:
                     continue
-                told.item = replace(told.item, status="aborted")
-            told.partial = False
+                live.item = replace(live.item, status="aborted")
+            live.partial = False
 
-    # -- what is recorded --------------------------------------------------------------------
+    # -- recorded items ----------------------------------------------------------------------
 
-    def record(self, number: int, turn: int, entry: Entry) -> None:
-        """A new exact item has this place; `turn` is its turn's number."""
-        self.moved = True
+    def add_recorded(self, index: int, turn: int, entry: Entry) -> None:
+        """Match a new recorded item; `turn` is the number of its turn."""
+        self.rearranged = True
         item, key = entry.item, entry.key
         if isinstance(item, Turn):
             if item.event != "started":
-                self._end(self._recorded)
+                self._drop_turns(self._recorded_turn)
                 return
-            self._end(self._recorded)
-            self._recorded, key = key or f"turn {turn}", STARTED
-            self._turns.setdefault(self._recorded, _LiveTurn()).number = turn
+            self._drop_turns(self._recorded_turn)
+            self._recorded_turn, key = key or f"turn {turn}", STARTED
+            self._turns.setdefault(self._recorded_turn, _LiveTurn()).number = turn
         elif isinstance(item, Usage):
-            self._total = _total(item)
+            self._total = total_tokens(item)
         if entry.partial:
-            self._growing[number] = None
-        if live := self._turns.get(self._recorded):
-            self._pair_exact(live, number, item, key)
+            self._partial[index] = None
+        if live := self._turns.get(self._recorded_turn):
+            self._match_recorded(live, index, item, key)
 
-    def grow(self, number: int, *, partial: bool) -> None:
-        """An exact item changed."""
+    def update_recorded(self, index: int, *, partial: bool) -> None:
+        """Note that a recorded item changed."""
         if partial:
             return
-        self._growing.pop(number, None)
+        self._partial.pop(index, None)
         for turn in self._turns.values():
-            if isinstance(turn.loose.get(number), Approval):
-                del turn.loose[number]  # decided: the next dialog asks for something else
+            if isinstance(turn.unmatched.get(index), Approval):
+                del turn.unmatched[index]  # decided: the next dialog is about something else
 
-    def restart(self) -> None:
-        """All exact items are void; they are told again."""
-        self.moved = True
-        self._growing.clear()
-        self._recorded = _NO_TURN
+    def reset_recorded(self) -> None:
+        """Discard all matches: the recorded items are put again."""
+        self.rearranged = True
+        self._partial.clear()
+        self._recorded_turn = _NO_TURN
         for turn in self._turns.values():
             turn.number = 0
             turn.keyed.clear()
-            turn.loose.clear()
-            for told in turn.told.values():
-                told.number = told.exact = None
+            turn.unmatched.clear()
+            for live in turn.items.values():
+                live.record_index = live.recorded = None
 
-    # -- what is shown -----------------------------------------------------------------------
+    # -- reading -----------------------------------------------------------------------------
 
-    def beyond(self, number: int) -> Told | None:
-        """What was told of the exact item in this place, as long as that still grows."""
-        return self._growing.get(number)
+    def match_of(self, index: int) -> LiveItem | None:
+        """Return the live match of the recorded item at an index, as long as that is partial."""
+        return self._partial.get(index)
 
-    def rest(self) -> Iterator[tuple[int, Told]]:
-        """What has no exact counterpart, in order, each with the exact number of its turn, or 0:
-        all that was `moved` and has grown is in it."""
-        self.moved = False
-        self._grown.clear()
+    def unrecorded(self) -> Iterator[tuple[int, LiveItem]]:
+        """Yield the items without a match, in order, each with its recorded turn's number or 0.
+
+        Resets `rearranged`, and what `take_updated` would return."""
+        self.rearranged = False
+        self._updated.clear()
         for turn in self._turns.values():
-            for told in turn.told.values():
-                if told.number is None:
-                    yield turn.number, told
+            for live in turn.items.values():
+                if live.record_index is None:
+                    yield turn.number, live
 
-    def grown(self) -> list[Told]:
-        """What has grown, or come, since this or `rest` was asked for, and has no counterpart."""
-        grown, self._grown = self._grown, []
-        return [told for told in grown if told.number is None]
+    def take_updated(self) -> list[LiveItem]:
+        """Return the items without a match that changed since the last call of this or of
+        `unrecorded`."""
+        updated, self._updated = self._updated, []
+        return [live for live in updated if live.record_index is None]
 
-    def _ends_with(self, turn: _LiveTurn) -> bool:
-        """Whether the last thing that is shown is of this turn."""
-        last = next(reversed(turn.told.values()), None)
+    def _is_last(self, turn: _LiveTurn) -> bool:
+        """Whether the last item shown is of this turn."""
+        last = next(reversed(turn.items.values()), None)
         latest = next(reversed(self._turns.values()))
-        return turn is latest and last is not None and last.number is None
+        return turn is latest and last is not None and last.record_index is None
 
-    def _latest(self) -> str:
-        """The turn that was told, or recorded, last and is not over."""
+    def _current_turn(self) -> str:
+        """Return the latest turn that has not ended."""
         return next((turn for turn in reversed(self._turns) if turn != _NO_TURN), _NO_TURN)
 
-    # -- counterparts ------------------------------------------------------------------------
+    # -- matching ----------------------------------------------------------------------------
 
-    def _pair(self, turn: _LiveTurn, told: Told) -> None:
-        """Find the exact counterpart of what was told; one that it was for its looks alone is
-        another's when it looks different now."""
-        if told.number is not None:
-            if told.exact is None or _fits(told.exact, told.item):
+    def _match_live(self, turn: _LiveTurn, live: LiveItem) -> None:
+        """Find the recorded item of a live one. A match by content ends when the contents part."""
+        if live.record_index is not None:
+            if live.recorded is None or matches(live.recorded, live.item):
                 return
-            self._part(turn, told)
-        number = turn.keyed.get(told.id)
-        if number is None:
-            fitting = (n for n in sorted(turn.loose) if _fits(turn.loose[n], told.item))
-            number = next(fitting, None)
-        if number is not None:
-            self._marry(told, number, turn.loose.pop(number, None))
+            self._unmatch(turn, live)
+        index = turn.keyed.get(live.id)
+        if index is None:
+            candidates = (
+                n for n in sorted(turn.unmatched) if matches(turn.unmatched[n], live.item)
+            )
+            index = next(candidates, None)
+        if index is not None:
+            self._match(live, index, turn.unmatched.pop(index, None))
 
-    def _pair_exact(self, turn: _LiveTurn, number: int, item: Item, key: str) -> None:
-        """Find what was told of an exact item."""
+    def _match_recorded(self, turn: _LiveTurn, index: int, item: Item, key: str) -> None:
+        """Find the live item of a recorded one."""
         if key:
-            turn.keyed[key] = number
-            told = turn.told.get(key)
-            if told is not None:
-                self._part(turn, told)
+            turn.keyed[key] = index
+            live = turn.items.get(key)
+            if live is not None:
+                self._unmatch(turn, live)
         else:
-            waiting = (t for t in turn.told.values() if t.number is None and _fits(item, t.item))
-            told = next(waiting, None)
-            if told is None and not (isinstance(item, Approval) and number not in self._growing):
-                turn.loose[number] = item
-        if told is not None:
-            self._marry(told, number, None if key else item)
+            candidates = (
+                t for t in turn.items.values() if t.record_index is None and matches(item, t.item)
+            )
+            live = next(candidates, None)
+            if live is None and not (isinstance(item, Approval) and index not in self._partial):
+                turn.unmatched[index] = item
+        if live is not None:
+            self._match(live, index, None if key else item)
 
-    def _marry(self, told: Told, number: int, exact: Item | None) -> None:
-        self.moved = True
-        told.number, told.exact = number, exact
-        if number in self._growing:
-            self._growing[number] = told
+    def _match(self, live: LiveItem, index: int, recorded: Item | None) -> None:
+        self.rearranged = True
+        live.record_index, live.recorded = index, recorded
+        if index in self._partial:
+            self._partial[index] = live
 
-    def _part(self, turn: _LiveTurn, told: Told) -> None:
-        """What was told is not what it looked like."""
-        self.moved = True
-        if told.number is not None and told.exact is not None:
-            turn.loose[told.number] = told.exact
-            if told.number in self._growing:
-                self._growing[told.number] = None
-        told.number = told.exact = None
+    def _unmatch(self, turn: _LiveTurn, live: LiveItem) -> None:
+        self.rearranged = True
+        if live.record_index is not None and live.recorded is not None:
+            turn.unmatched[live.record_index] = live.recorded
+            if live.record_index in self._partial:
+                self._partial[live.record_index] = None
+        live.record_index = live.recorded = None
 
-    def _end(self, turn: str) -> None:
-        """A turn is over, and all that were told before it."""
-        self._recorded = _NO_TURN
-        if turn not in self._turns:
+    def _drop_turns(self, last: str) -> None:
+        """Drop a turn that ended, and all before it."""
+        self._recorded_turn = _NO_TURN
+        if last not in self._turns:
             return
         while self._turns:
             first = next(iter(self._turns))
             del self._turns[first]
             if first != _NO_TURN:
-                self._over.add(first)
-            if first == turn:
+                self._ended_turns.add(first)
+            if first == last:
                 return
 
 
-def with_told(exact: TranscriptItem, told: Told | None) -> TranscriptItem:
-    """An exact item that still grows, with what was told beyond it."""
-    if told is None:
-        return exact
-    item = exact.item
-    match item, told.item:
-        case ToolCall(), ToolCall() as call:
-            item = replace(
-                item,
-                output=call.output or item.output,
-                exit_code=item.exit_code if call.exit_code is None else call.exit_code,
-                duration_ms=item.duration_ms if call.duration_ms is None else call.duration_ms,
-                status=call.status,
-            )
-        case Approval(), Approval() as asked:
-            item = replace(item, title=asked.title, dialog=asked.dialog, decision=asked.decision)
-        case _:
-            return exact  # the link has another view of it
-    if item == exact.item and told.partial == exact.partial:
-        return exact
-    return replace(exact, item=item, partial=told.partial, source=told.source)
+def _approval(dialog: Dialog) -> Approval:
+    command = dialog.command or dialog.diff
+    return Approval(command, dialog.reason, title=dialog.title, dialog=dialog.id)
 
 
-def _asked(dialog: Dialog) -> Approval:
-    what = dialog.command or dialog.diff
-    return Approval(what, dialog.reason, title=dialog.title, dialog=dialog.id)
-
-
-def _same(one: Told, other: Told) -> bool:
-    return (one.turn, one.id) == (other.turn, other.id)
-
-
-def _is_empty(item: Item) -> bool:
-    match item:
-        case AgentMessage(text) | Reasoning(text):
-            return not text
-        case Plan(text, steps):
-            return not text and not steps
-    return False
-
-
-def _fits(exact: Item, told: Item) -> bool:
-    """Whether what was told may be this exact item, or the beginning of it."""
-    match exact, told:
-        case (UserMessage(), UserMessage()):
-            return True  # pictures and mentions are told in different words
-        case (AgentMessage(whole), AgentMessage(text)):
-            return whole.startswith(text)
-        case (Reasoning(part), Reasoning(text)):  # some versions record each part by itself
-            return part.startswith(text) or text.startswith(part)
-        case (Plan(), Plan()):
-            return exact.text == told.text and list(exact.steps) == list(told.steps)
-        case (ToolCall(), ToolCall()):
-            return (exact.tool, exact.command) == (told.tool, told.command)
-        case (Approval(), Approval()):
-            return squeeze(exact.command) == squeeze(told.command)
-        case (Usage(), Usage()):
-            return _total(exact) == _total(told)
-        case (NoticeItem(), NoticeItem()):
-            return exact.event == told.event
-    return False
-
-
-def _total(usage: Usage) -> object:
-    total = usage.usage.get("total")
-    return total.get("total_tokens") if isinstance(total, Mapping) else None
+def _same(first: LiveItem, second: LiveItem) -> bool:
+    return (first.turn, first.id) == (second.turn, second.id)

@@ -1,8 +1,8 @@
-"""What the screen shows of a turn beyond what an exact source told of it.
+"""The part of a turn's screen text that no recorded item covers yet.
 
-The screen wraps, indents and strips Markdown, so that only letters and digits are compared. What
-comes of it is shown as partial and lives until the exact item is there: it may be a little too
-much or too little, and is never kept.
+The screen wraps, indents and strips Markdown, so only letters and digits are compared. The result
+is shown as a partial item until the recorded one arrives: it may be slightly too long or too short,
+and is never kept.
 """
 
 from __future__ import annotations
@@ -11,44 +11,45 @@ from agentapi.model.comparison import letters
 from agentapi.model.items import AgentMessage, Item, Plan, Reasoning, ToolCall, UserMessage
 
 KNOWN = 64 * 1024
-"""Letters of a turn that are remembered, the last ones."""
+"""How many of a turn's last letters are kept for the comparison."""
 _SHORT = 3
-"""A line of fewer letters tells nothing."""
+"""A line with fewer letters is too short to be found again."""
 
 
-class Tail:
-    """Compares one turn's text on the screen with its exact items."""
+class ScreenTail:
+    """Compares one turn's text on the screen with its recorded items."""
 
     def __init__(self) -> None:
         self._known = ""
         self._done = 0  # lines of the screen's text that are covered
-        self._learnt = False
+        self._added = False
 
     def begin(self) -> None:
-        """A turn begins: nothing is known of it."""
+        """Start a new turn."""
         self._known = ""
         self._done = 0
 
-    def learn(self, item: Item) -> None:
-        """An exact item: what the screen shows of it is not news any more."""
+    def add(self, item: Item) -> None:
+        """Add a recorded item; its text on the screen counts as covered."""
         match item:
             case AgentMessage(text) | Reasoning(text) | UserMessage(text):
-                self._learn(text)
+                self._add_text(text)
             case ToolCall():
-                self._learn(item.command + item.output)
+                self._add_text(item.command + item.output)
             case Plan():
-                self._learn(item.text + "".join(step.get("step", "") for step in item.steps))
+                self._add_text(item.text + "".join(step.get("step", "") for step in item.steps))
 
-    def _learn(self, text: str) -> None:
+    def _add_text(self, text: str) -> None:
         self._known = (self._known + letters(text[-KNOWN:]))[-KNOWN:]
-        self._learnt = True
+        self._added = True
 
-    def rest(self, text: str) -> str:
-        """The end of the screen's text that no exact item covers; empty when all is covered."""
+    def uncovered(self, text: str) -> str:
+        """Return the end of the screen's text that no recorded item covers; empty if there is
+        none."""
         lines = text.split("\n")
         self._done = min(self._done, len(lines))
-        if self._learnt:
-            self._learnt = False
+        if self._added:
+            self._added = False
             self._done = self._last_covered(lines)
         while self._done < len(lines) and self._covers(lines[self._done]):
             self._done += 1

@@ -1,23 +1,23 @@
-"""The transcript of a session: what was said and done, each item with an id that stays.
+"""The transcript of a session: all items of the conversation, with stable ids.
 
-An exact source (Codex's rollout) puts items by their place in what it tells. What is told of a turn
-before it is recorded comes behind them:
+A source with a record (Codex's rollout) puts items by their index in the record. Live items, which
+are not recorded yet, come after them:
 
-    ids      1 … n                                    n + 1 …
-             exact items, as the source orders them   what is told live, in the order it is told
+    ids      1 … n                                   n + 1 …
+             recorded items, in the record's order   live items, in the order of arrival
 
-The next exact item takes the id n + 1, whichever it is. Its live counterpart is gone from behind
-then (`agentapi.transcript.live` knows which that is), and what else is there moves on by one, or
-stays where it was when the two orders agree, as they mostly do. So the id of an exact item is
-final, that of a live one is its place so far; and ids need not be kept anywhere: a source that
-tells the same again after a restart gives the same ids.
+The next recorded item takes the id n + 1, whichever it is. Its live match (see
+`agentapi.transcript.live`) is then removed from the live items; the others move on by one, or keep
+their ids if both orders agree, as they mostly do. So the id of a recorded item is final, and that
+of a live item is its position so far. Ids need not be stored: a source that puts the same entries
+after a restart gives the same ids.
 
-Live is what Codex's link tells, every item as it starts, grows and ends. Without a link it is the
-end of the screen's text beyond the exact items, as one partial message while the agent works. A
-dialog that waits for the user is live in any case. Without any exact source the items are what the
-link tells, or the screen's, one for each message (other agents than Codex).
+Live items come from Codex's link, which reports each item as it starts, streams and ends. Without a
+link there is at most one: the end of the screen's text beyond the recorded items, as a partial
+message while the agent works. An open dialog is a live item in any case. Without a record the items
+are the link's, or the screen's, one for each message (agents other than Codex).
 
-A source is written for `Transcript.open`: it puts `Entry` values, tells the usage, and closes.
+A source calls `Transcript.open`, puts `Entry` values into the `Feed`, and sets the usage.
 """
 
 from __future__ import annotations
@@ -44,177 +44,188 @@ from agentapi.transcript.changes import (
     TranscriptItem,
     TranscriptSubscription,
 )
-from agentapi.transcript.live import Live, Told, with_told
-from agentapi.transcript.tail import Tail
+from agentapi.transcript.feed import Feed
+from agentapi.transcript.live import LiveItems
+from agentapi.transcript.matching import LiveItem, merge_live
+from agentapi.transcript.tail import ScreenTail
 
 
 class TranscriptSource(Protocol):
-    """What feeds a transcript beside the screen, from the event loop's thread."""
+    """A source of items besides the screen. Runs on the event loop's thread."""
 
     def bind(self, transcript: Transcript) -> None:
-        """Called once, before the agent starts: from now on, tell."""
+        """Start to feed this transcript. Called once, before the agent starts."""
 
     async def stop(self) -> None:
-        """Called when the agent has ended."""
+        """Stop. Called when the agent has ended."""
 
 
 class Transcript:
-    """The items, and the changes of them. Lives on one event loop."""
+    """All items and their changes. Lives on one event loop."""
 
     def __init__(self, *, opening: bool = False, source: ItemSource = ItemSource.SCREEN) -> None:
         """`opening`: the first message of the screen is the start-up screen, which is no item.
-        `source` is where the conversation comes from as long as nothing exact tells it."""
-        self.usage: dict[str, object] | None = None
-        """Tokens, context, rate limits, where a source tells."""
+        `source` names the origin of the messages while there is neither record nor link."""
+        self.usage: Mapping[str, object] | None = None
+        """Tokens, context and rate limits, if a source has them."""
         self._opening = opening
         self._source = source
         self._items: list[TranscriptItem] = []
-        self._exact = 0  # how many of them an exact source told
-        self._growing: dict[int, TranscriptItem] = {}  # those that it may still change
+        self._recorded = 0  # how many of them are recorded
+        self._partial: dict[int, TranscriptItem] = {}  # recorded items that may still change
         self._feed: Feed | None = None
-        self._tail = Tail()
-        self._live = Live()
-        self._behind = 0  # how many items the live ones are behind
+        self._tail = ScreenTail()
+        self._live = LiveItems()
+        self._live_start = 0  # index of the first live item
         self._linked = False
-        self._before_link = 0  # messages of the screen that are not the link's to tell
+        self._before_link = 0  # messages of the screen from before the link
         self._on_record: Callable[[Path], None] = lambda path: None
         self._listeners: list[Callable[[list[int]], None]] = []
-        self._told = 0
+        self._notified = 0
         self._screen: Sequence[Message] = ()
-        self._messages: tuple[list[Message], bool] = ([], False)  # as they are shown
+        self._messages: tuple[list[Message], bool] = ([], False)  # as shown last
         self._working = False
         self._changes = Changes()
         self._frames = EncodedChanges(self.find)
-        self._growth = Throttle(EVENT_INTERVAL, self._show)
+        self._throttle = Throttle(EVENT_INTERVAL, self._refresh)
 
     # -- reading -----------------------------------------------------------------------------
 
     def newest_first(self) -> Iterator[TranscriptItem]:
-        """All items, without a copy: for whoever looks only at the last ones, and at once."""
+        """Iterate over all items, without a copy: use it before the next change."""
         return reversed(self._items)
 
     @property
-    def recorded(self) -> bool:
-        """Whether an exact source tells: what a link tells becomes exact in a moment."""
+    def has_record(self) -> bool:
+        """Whether a record is open: what the link reports will be recorded soon."""
         return self._feed is not None
 
     def page(self, after: int = 0, limit: int | None = None) -> tuple[list[TranscriptItem], int]:
-        """Up to `limit` items behind the id `after`, and what to ask for next: the last id."""
-        self._growth.flush()
+        """Return up to `limit` items after the id `after`, and the id to continue after."""
+        self._throttle.flush()
         found = self._items[max(0, after) :][:limit]
         return found, found[-1].id if found else after
 
     def subscribe(self, after: int | None = None) -> TranscriptSubscription:
-        """All changes behind the number `after` (all items without it), then what changes."""
+        """Subscribe to changes after the number `after`; None: to all items, then changes."""
         return TranscriptSubscription(self._changes, self._frames, after)
 
     def find(self, item_id: int) -> TranscriptItem | None:
-        """The item with this id; None when there is none (any more)."""
+        """Return the item with this id; None if there is none, or none any more."""
         return self._items[item_id - 1] if item_id <= len(self._items) else None
 
-    def behind(self, item_id: int) -> list[TranscriptItem]:
-        """The items with higher ids, as they stand."""
+    def items_after(self, item_id: int) -> list[TranscriptItem]:
+        """Return the items with higher ids."""
         return self._items[item_id:]
 
     def flush(self) -> None:
-        """Show what of the screen's or the link's text is not shown yet."""
-        self._growth.flush()
+        """Apply updates of the screen or the link that are still throttled."""
+        self._throttle.flush()
 
     def watch(self, listener: Callable[[list[int]], None]) -> None:
-        """Tell `listener` the ids of items that changed, each time, when all of them have."""
+        """Call `listener` with the ids of all items that an update changed."""
         self._listeners.append(listener)
 
     def close(self) -> None:
         """End all subscriptions."""
-        self._growth.stop()
+        self._throttle.stop()
         self._changes.close()
 
-    # -- exact sources -----------------------------------------------------------------------
+    # -- recorded items ----------------------------------------------------------------------
 
-    def open(self, source: ItemSource, again: Feed | None = None) -> Feed:
-        """A source begins to tell of a session: its entries come behind all exact items so far.
-        What the screen said until now is what the source is about to tell.
+    def open(self, source: ItemSource, resumed: Feed | None = None) -> Feed:
+        """Open a feed for a session; its items come after all recorded ones. They replace what the
+        screen showed so far.
 
-        `again` is what told of the same session before another one was told of: then only what
-        that did not tell comes, and what it told that was growing goes on. Nothing grows of a
-        session that was left."""
-        for number in self._growing:
-            self._set(number, replace(self._items[number], partial=False))
-        self._growing.clear()
-        self._feed = Feed(self, source, self._exact, again)
+        `resumed` is the session's earlier feed, if another session came between: only new entries
+        become items, and its partial items can be completed. Partial items of the session before
+        are marked complete."""
+        for index in self._partial:
+            self._set(index, replace(self._items[index], partial=False))
+        self._partial.clear()
+        turns = self._items[self._recorded - 1].turn if self._recorded else 0
+        self._feed = Feed(self, source, self._recorded, turns, resumed)
         return self._feed
 
-    def _put(self, feed: Feed, entries: Iterable[Entry]) -> None:
+    def put_entries(self, feed: Feed, entries: Iterable[Entry]) -> None:
+        """Add or update a feed's items; called by `Feed.put`."""
         for entry in entries:
-            number = feed.place(entry)
-            if number is None:
+            index = feed.index(entry)
+            if index is None:
                 continue
-            known = number < self._exact
-            turn = self._items[number].turn if known else feed.turns + entry.turn
-            made = TranscriptItem(
-                number + 1, turn, entry.time, entry.item, entry.partial, feed.source
+            known = index < self._recorded
+            turn = self._items[index].turn if known else feed.turn_offset + entry.turn
+            item = TranscriptItem(
+                index + 1, turn, entry.time, entry.item, entry.partial, feed.source
             )
             if not known:
-                self._exact = number + 1
+                self._recorded = index + 1
                 self._cover(entry)
-                self._live.record(number, turn, entry)
+                self._live.add_recorded(index, turn, entry)
             else:
-                self._live.grow(number, partial=entry.partial)
-            self._growing.pop(number, None)
+                self._live.update_recorded(index, partial=entry.partial)
+            self._partial.pop(index, None)
             if entry.partial:
-                self._growing[number] = made
-            self._set(number, with_told(made, self._live.beyond(number)))
-        self._show()
+                self._partial[index] = item
+            self._set(index, merge_live(item, self._live.match_of(index)))
+        self._refresh()
+
+    def replace_entries(self, feed: Feed, entries: Iterable[Entry]) -> None:
+        """Replace a feed's items; called by `Feed.replace`."""
+        self._recorded = feed.base + feed.known
+        self._partial.clear()
+        self._live.reset_recorded()
+        self._tail.begin()
+        self.put_entries(feed, entries)
+
+    def set_usage(self, usage: Mapping[str, object] | None) -> None:
+        """Set the token usage so far; called by `Feed.set_usage`."""
+        self.usage = usage
+
+    def clear(self) -> None:
+        """Withdraw all items: another conversation begins. The sources must have stopped."""
+        self._feed, self._recorded, self._screen = None, 0, ()
+        self._partial.clear()
+        self._tail, self._live = ScreenTail(), LiveItems()
+        self._refresh()
 
     def _cover(self, entry: Entry) -> None:
-        """Tell the tail what a new exact item covers of the screen."""
+        """Add a recorded item to the text that the screen's tail leaves out."""
         if isinstance(entry.item, UserMessage) or (
             isinstance(entry.item, Turn) and entry.item.event == "started"
         ):
             self._tail.begin()
-        self._tail.learn(entry.item)
-
-    def clear(self) -> None:
-        """Another conversation begins: withdraw all items. What told them must have stopped."""
-        self._feed, self._exact, self._screen = None, 0, ()
-        self._growing.clear()
-        self._tail, self._live = Tail(), Live()
-        self._show()
-
-    def _replace(self, feed: Feed, entries: Iterable[Entry]) -> None:
-        self._exact = feed.base + feed.known
-        self._growing.clear()
-        self._live.restart()
-        self._tail.begin()
-        self._put(feed, entries)
+        self._tail.add(entry.item)
 
     # -- the screen --------------------------------------------------------------------------
 
-    def screen(self, messages: Sequence[Message], working: bool, *, now: bool = False) -> None:
-        """The conversation as the screen shows it; `messages` may be a live list. `working` says
-        whether the last one may still grow, `now` that clients shall know at once."""
+    def update_screen(
+        self, messages: Sequence[Message], working: bool, *, now: bool = False
+    ) -> None:
+        """Set the conversation as the screen shows it; `messages` may be a live list. `working`:
+        the last message may still grow; `now`: do not throttle."""
         self._screen = messages
         settled = self._working and not working
         self._working = working
         if now or settled:
-            self._growth.now()
+            self._throttle.now()
         else:
-            self._growth.call()
+            self._throttle.call()
 
     def restore(self, messages: Sequence[Message]) -> None:
-        """The conversation that an earlier run left."""
+        """Set the conversation of an earlier run."""
         self._screen = messages
-        self._show()
+        self._refresh()
 
     # -- the link ----------------------------------------------------------------------------
 
-    def when_recorded(self, listener: Callable[[Path], None]) -> None:
-        """Tell `listener` where the agent records a session, as soon as the link says so."""
+    def on_record(self, listener: Callable[[Path], None]) -> None:
+        """Call `listener` with the path of the session's record, whenever the link reports one."""
         self._on_record = listener
 
-    def linked(self, record: Path | None = None) -> None:
-        """A link tells of a session from now on, and the screen nothing; the agent records it in
-        `record`, once it has something to record."""
+    def link(self, record: Path | None = None) -> None:
+        """Take live items from the link, no longer from the screen. The agent records the session
+        in `record`, which need not exist yet."""
         if not self._linked:
             self._linked = True
             self._before_link = len(self._screen)
@@ -222,180 +233,129 @@ class Transcript:
             self._on_record(record)
 
     def unlink(self) -> None:
-        """No link tells anything any more: the screen does, until there is another link."""
+        """Take live items from the screen again: the link is gone."""
         self._linked = False
-        self._live.forget()
-        self._growth.call()
+        self._live.clear()
+        self._throttle.call()
 
-    def live(self, turn: str, id: str, item: Item, *, partial: bool) -> None:
-        """The link tells how far an item has come, no more often than anybody can read; both ids
-        are the agent's own."""
-        self.linked()
-        self._live.tell(Told(turn, id, item, partial, ItemSource.LINK, _now()))
-        self._growth.now()
+    def update_live(self, turn: str, id: str, item: Item, *, partial: bool) -> None:
+        """Update an item of the link, throttled; both ids are the agent's own."""
+        self.link()
+        self._live.update(LiveItem(turn, id, item, partial, ItemSource.LINK, _now()))
+        self._throttle.now()
 
-    def live_usage(self, usage: Mapping[str, object]) -> None:
-        """The link tells the tokens so far."""
-        self._live.tell_usage(usage, _now())
-        self._growth.call()
+    def update_live_usage(self, usage: Mapping[str, object]) -> None:
+        """Update the link's token usage so far."""
+        self._live.update_usage(usage, _now())
+        self._throttle.call()
 
-    def ask(self, dialog: Dialog | None, *, idle: bool) -> None:
-        """The dialog that is open now, if any; `idle` says that no turn is."""
+    def set_dialog(self, dialog: Dialog | None, *, idle: bool) -> None:
+        """Set the open dialog, if any; `idle`: no turn is open."""
         source = ItemSource.LINK if self._linked else self._source
-        if self._live.ask(dialog, source, _now()):
-            self._growth.now()
-        if idle and self._live.idle():
-            self._growth.call()
+        if self._live.set_dialog(dialog, source, _now()):
+            self._throttle.now()
+        if idle and self._live.remove_answered():
+            self._throttle.call()
 
-    # -- showing -----------------------------------------------------------------------------
+    # -- layout ------------------------------------------------------------------------------
 
-    def _show(self) -> None:
-        for number, made in self._growing.items():
-            self._set(number, with_told(made, self._live.beyond(number)))
-        length = self._exact
+    def _refresh(self) -> None:
+        """Bring all items that are not settled up to date, and notify the listeners."""
+        for index, item in self._partial.items():
+            self._set(index, merge_live(item, self._live.match_of(index)))
+        length = self._recorded
         if self._feed is None:
-            length = self._show_messages()
-        elif not self._linked and self._working and self._show_tail():
+            length = self._set_messages()
+        elif not self._linked and self._working and self._set_tail():
             length += 1
-        if self._live.moved or length != self._behind:
-            self._behind = length
-            self._cut(self._show_live(length))
+        if self._live.rearranged or length != self._live_start:
+            self._live_start = length
+            self._truncate(self._set_live(length))
         else:
-            for told in self._live.grown():
-                self._show_grown(told)
-        self._tell()
+            for live in self._live.take_updated():
+                self._set_updated(live)
+        self._notify()
 
-    def _show_live(self, length: int) -> int:
-        """What is told behind the first `length` items; the number of all."""
+    def _set_live(self, length: int) -> int:
+        """Put the live items after the first `length` items; return the new length."""
         turn = self._items[length - 1].turn if length else 0
         new: dict[str, int] = {}  # turns that are not recorded yet
-        for number, told in self._live.rest():
-            if not number and told.turn:
-                number = turn + new.setdefault(told.turn, len(new) + 1)
-            self._set(length, _shown(told, length, number or turn))
+        for number, live in self._live.unrecorded():
+            if not number and live.turn:
+                number = turn + new.setdefault(live.turn, len(new) + 1)
+            self._set(length, _at(live, length, number or turn))
             length += 1
         return length
 
-    def _show_grown(self, told: Told) -> None:
-        """What was told of one item, which is shown already or comes behind the last one."""
-        place = told.place if told.place >= 0 else len(self._items)
-        turn = self._items[min(place, len(self._items) - 1)].turn
-        self._set(place, _shown(told, place, turn))
+    def _set_updated(self, live: LiveItem) -> None:
+        """Update one live item in place, or append it."""
+        index = live.index if live.index >= 0 else len(self._items)
+        turn = self._items[min(index, len(self._items) - 1)].turn
+        self._set(index, _at(live, index, turn))
 
-    def _show_messages(self) -> int:
+    def _set_messages(self) -> int:
+        """Make one item of each message of the screen; return their number."""
         messages = self._screen[: self._before_link] if self._linked else self._screen
         messages = list(messages[1:] if self._opening else messages)
-        grows = self._working and not self._linked
-        if (messages, grows) == self._messages:
+        streaming = self._working and not self._linked
+        if (messages, streaming) == self._messages:
             return len(messages)
-        self._messages = messages, grows
+        self._messages = messages, streaming
         turn = 0
-        for number, message in enumerate(messages):
+        for index, message in enumerate(messages):
             user = message.role is Role.USER
             turn += user
             item = UserMessage(message.content) if user else AgentMessage(message.content)
-            partial = grows and not user and number == len(messages) - 1
+            partial = streaming and not user and index == len(messages) - 1
             self._set(
-                number, TranscriptItem(number + 1, turn, message.time, item, partial, self._source)
+                index, TranscriptItem(index + 1, turn, message.time, item, partial, self._source)
             )
         return len(messages)
 
-    def _show_tail(self) -> bool:
-        """Whether the screen shows more than the exact items: a message that grows behind them."""
+    def _set_tail(self) -> bool:
+        """Show what the screen has beyond the recorded items, if anything, as a partial message."""
         last = self._screen[-1] if self._screen else None
-        if last is None or last.role is not Role.AGENT or self._exact == 0:
+        if last is None or last.role is not Role.AGENT or self._recorded == 0:
             return False
-        text = self._tail.rest(last.content)
+        text = self._tail.uncovered(last.content)
         if not text:
             return False
-        turn, time = self._items[self._exact - 1].turn, last.time
-        shown = self._items[self._exact] if len(self._items) > self._exact else None
+        turn, time = self._items[self._recorded - 1].turn, last.time
+        shown = self._items[self._recorded] if len(self._items) > self._recorded else None
         if shown is not None and isinstance(shown.item, AgentMessage) and shown.time is not None:
-            time = shown.time  # it appeared then
-        made = TranscriptItem(self._exact + 1, turn, time, AgentMessage(text), True, self._source)
-        self._set(self._exact, made)
+            time = shown.time  # when it appeared
+        message = AgentMessage(text)
+        item = TranscriptItem(self._recorded + 1, turn, time, message, True, self._source)
+        self._set(self._recorded, item)
         return True
 
     # -- changes -----------------------------------------------------------------------------
 
-    def _set(self, number: int, item: TranscriptItem) -> None:
-        if number < len(self._items):
-            if self._items[number] == item:
+    def _set(self, index: int, item: TranscriptItem) -> None:
+        if index < len(self._items):
+            if self._items[index] == item:
                 return
-            self._items[number] = item
+            self._items[index] = item
         else:
             self._items.append(item)
         self._changes.add(item.id)
 
-    def _cut(self, length: int) -> None:
-        """Withdraw the items behind the first `length`."""
+    def _truncate(self, length: int) -> None:
+        """Withdraw the items after the first `length`."""
         while len(self._items) > length:
             self._changes.add(self._items.pop().id)
 
-    def _tell(self) -> None:
-        ids = [item_id for _, item_id in self._changes.since(self._told)]
-        self._told = self._changes.latest
+    def _notify(self) -> None:
+        ids = [item_id for _, item_id in self._changes.since(self._notified)]
+        self._notified = self._changes.latest
         for listener in self._listeners if ids else ():
             listener(ids)
 
 
-class Feed:
-    """What one exact source tells of one session."""
-
-    def __init__(
-        self, transcript: Transcript, source: ItemSource, exact: int, again: Feed | None
-    ) -> None:
-        """`exact` is the number of exact items before."""
-        turns = transcript._items[exact - 1].turn if exact else 0
-        self.source = source
-        self.known: int = again.told if again is not None else 0
-        """How many entries are in the transcript already, from another time."""
-        self.told: int = self.known
-        """How many entries were told in all."""
-        self.base = exact - self.known
-        """The place of the first entry, or what it would be."""
-        # The places of entries that may still change:
-        self._growing: dict[int, int] = dict(again._growing) if again is not None else {}
-        self._known_turns: int = again._told_turns if again is not None else 0
-        self._told_turns: int = self._known_turns
-        self.turns = turns - self._told_turns
-        """What to add to the number of a turn."""
-        self._transcript = transcript
-
-    def place(self, entry: Entry) -> int | None:
-        """The entry's place; None when it is whole in the transcript from another time."""
-        if entry.index < self.known:
-            place = self._growing.get(entry.index)
-        else:
-            place = self.base + entry.index
-            self.told = max(self.told, entry.index + 1)
-            self._told_turns = max(self._told_turns, entry.turn)
-        if place is not None and entry.partial:
-            self._growing[entry.index] = place
-        else:
-            self._growing.pop(entry.index, None)
-        return place
-
-    def put(self, entries: Iterable[Entry]) -> None:
-        """Add or change items; what is not news changes nothing."""
-        self._transcript._put(self, entries)
-
-    def replace(self, entries: Iterable[Entry]) -> None:
-        """Put these in the place of all that this feed told: what stays the same is no change,
-        what is not there any more is withdrawn."""
-        self._growing = {n: place for n, place in self._growing.items() if n < self.known}
-        self.told, self._told_turns = self.known, self._known_turns
-        self._transcript._replace(self, entries)
-
-    def tell_usage(self, usage: dict[str, object] | None) -> None:
-        """The tokens so far."""
-        self._transcript.usage = usage
-
-
-def _shown(told: Told, place: int, turn: int) -> TranscriptItem:
-    """What was told, in this place."""
-    told.place = place
-    return TranscriptItem(place + 1, turn, told.time, told.item, told.partial, told.source)
+def _at(live: LiveItem, index: int, turn: int) -> TranscriptItem:
+    """Return a live item as the one at this index."""
+    live.index = index
+    return TranscriptItem(index + 1, turn, live.time, live.item, live.partial, live.source)
 
 
 def _now() -> datetime:

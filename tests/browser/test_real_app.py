@@ -15,7 +15,7 @@ from playwright.async_api import Page, Route, expect
 
 from agentapi.http.app import HttpOptions, create_app
 from agentapi.model.conversation import Choice, Dialog, Level, Phase
-from agentapi.model.events import Noticed
+from agentapi.model.events import NoticeRaised
 from agentapi.session.session import AgentSession
 from tests.browser.conftest import Serve, Visit
 from tests.browser.proxy import StrippingProxy
@@ -125,7 +125,7 @@ async def test_a_refusal_and_a_notice_are_toasts(visit: Visit, behind: Behind) -
         "agent is waiting for user input"
     )
     await page.get_by_role("button", name="Dismiss").click()
-    behind.driver.emit(Noticed(Level.WARNING, "the disk is full"))
+    behind.driver.emit(NoticeRaised(Level.WARNING, "the disk is full"))
     await expect(toast).to_have_text("the disk is full")
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from agentapi.http.app import HttpOptions
 from agentapi.model.conversation import Level, Message, Phase, Role
-from agentapi.model.events import Noticed
+from agentapi.model.events import NoticeRaised
 from agentapi.session.events import BACKLOG
 from agentapi.storage.state import RestoredState
 from tests.support.live import PATIENCE, serving, settle
@@ -26,7 +26,7 @@ REQUEST = b"GET %s HTTP/1.0\r\nHost: localhost\r\n\r\n"
 async def test_contract_point_8_a_stream_begins_with_messages_status_and_errors() -> None:
     async with serving(clock=lambda: NOON) as live:
         live.driver.say("banner “x”")
-        live.driver.emit(Noticed(Level.WARNING, "careful"))
+        live.driver.emit(NoticeRaised(Level.WARNING, "careful"))
         live.driver.idle()
         await live.say("hi")
         async with live.connect(REQUEST % b"/events") as reader:
@@ -57,7 +57,7 @@ async def test_contract_point_8_a_stream_begins_with_messages_status_and_errors(
 async def test_contract_point_8_of_many_errors_the_last_100_are_replayed() -> None:
     async with serving() as live:
         for number in range(130):
-            live.driver.emit(Noticed(Level.ERROR, str(number)))
+            live.driver.emit(NoticeRaised(Level.ERROR, str(number)))
         async with live.stream() as stream:
             events = await stream.events(102)
             assert [data["message"] for name, data in events if name == "agent_error"] == [
@@ -78,7 +78,7 @@ async def test_contract_point_8_a_stream_may_begin_before_the_agent_is_started()
 
 async def test_contract_point_9_the_members_of_each_event() -> None:
     async with serving() as live, live.stream() as stream:
-        live.driver.emit(Noticed(Level.ERROR, "oh"))
+        live.driver.emit(NoticeRaised(Level.ERROR, "oh"))
         (_, update), (_, status), (_, error) = await stream.events(3)
         assert set(update) == {"id", "role", "message", "time"}
         assert status == {"status": "running", "agent_type": "codex"}
@@ -94,7 +94,7 @@ async def test_contract_point_9_statuses_are_deduplicated() -> None:
         live.driver.idle()
         live.driver.phase(Phase.BLOCKED)
         live.driver.phase(Phase.WORKING)
-        live.driver.emit(Noticed(Level.ERROR, "end"))
+        live.driver.emit(NoticeRaised(Level.ERROR, "end"))
         events = await stream.events(3)
         assert [data.get("status") for _, data in events] == ["stable", "running", None]
 
@@ -121,7 +121,7 @@ async def test_contract_point_10_only_the_three_known_events_appear() -> None:
         await live.say("hi")
         live.driver.phase(Phase.BLOCKED, "dialog")
         live.driver.turn("done")
-        live.driver.emit(Noticed(Level.ERROR, "last"))
+        live.driver.emit(NoticeRaised(Level.ERROR, "last"))
         names = set()
         while "agent_error" not in names:
             names.add((await stream.event())[0])
@@ -180,7 +180,7 @@ async def test_contract_point_11_a_subscriber_that_falls_1024_events_behind_is_c
             sent = 0
             while live.session.hub.overflowed == 0:
                 sent += 1
-                live.driver.emit(Noticed(Level.WARNING, f"{sent} " + "x" * 8192))
+                live.driver.emit(NoticeRaised(Level.WARNING, f"{sent} " + "x" * 8192))
                 assert (await brisk.until("agent_error"))["message"].startswith(f"{sent} ")
                 assert sent < 20 * BACKLOG
         assert sent > BACKLOG

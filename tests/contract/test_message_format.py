@@ -14,7 +14,7 @@ NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 
 async def test_one_exchange_is_three_messages_with_the_exact_words() -> None:
-    async with serving(exact=True, clock=lambda: NOW) as live:
+    async with serving(verbatim=True, clock=lambda: NOW) as live:
         live.driver.say("banner")
         live.driver.idle()
         assert (await live.post("/message", {"content": "hi", "type": "user"})).status == 200
@@ -44,7 +44,7 @@ async def test_who_knows_the_contract_alone_sees_the_open_question(
     exact: bool, transport: str
 ) -> None:
     question = "Run this?\n\nto look\n\n```\nls\n```\n\n1. Yes (`y`)"
-    async with serving(exact=exact, transport=transport) as live, live.stream() as stream:
+    async with serving(verbatim=exact, transport=transport) as live, live.stream() as stream:
         live.driver.idle()
         await stream.until("status_change", status="stable")
         await live.say("hi")

@@ -26,7 +26,7 @@ from agentapi.model.items import (
     Turn,
     UserMessage,
 )
-from agentapi.transcript.transcript import Feed
+from agentapi.transcript.feed import Feed
 from tests.support.live import PATIENCE, Live, serving
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
@@ -274,6 +274,6 @@ async def test_the_stream_ends_with_the_server() -> None:
 async def test_usage_of_the_source_is_in_the_session() -> None:
     async with exact(*ITEMS) as (live, feed):
         assert (await live.get("/session")).json["usage"] is None
-        feed.tell_usage({"model": "m", "total": {"total_tokens": 5}})
+        feed.set_usage({"model": "m", "total": {"total_tokens": 5}})
         usage = (await live.get("/session")).json["usage"]
         assert usage == {"model": "m", "total": {"total_tokens": 5}}

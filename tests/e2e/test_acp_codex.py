@@ -122,7 +122,7 @@ async def test_a_running_command_ends_with_its_turn_or_its_agent(
     if cancelled:
         await driver.keys("\x1b")
         await watch.idle()
-        assert watch.of(PhaseChanged)[-1].state.because == "acp: cancelled"
+        assert watch.of(PhaseChanged)[-1].state.reason == "acp: cancelled"
     await driver.stop(5)
     await gone(command)
 

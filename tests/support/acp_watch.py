@@ -8,7 +8,14 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from agentapi.model.conversation import Dialog, Phase
-from agentapi.model.events import AgentText, DriverEvent, Exited, Noticed, PhaseChanged, UserText
+from agentapi.model.events import (
+    AgentText,
+    DriverEvent,
+    Exited,
+    NoticeRaised,
+    PhaseChanged,
+    UserText,
+)
 
 Event = TypeVar("Event", bound=DriverEvent)
 PATIENCE = 30.0
@@ -78,7 +85,7 @@ class Watch:
     @property
     def notices(self) -> list[str]:
         """All notices so far."""
-        return [event.message for event in self.of(Noticed)]
+        return [event.message for event in self.of(NoticeRaised)]
 
 
 async def gone(pidfd: int) -> None:

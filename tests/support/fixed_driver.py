@@ -124,7 +124,7 @@ class FixedDriver:
         if failure is not None:
             raise failure
         if self.state.phase is Phase.BLOCKED:
-            raise DialogOpen(self.state.because)
+            raise DialogOpen(self.state.reason)
         if self.state.phase is not Phase.IDLE:
             raise Busy
 

@@ -19,7 +19,7 @@ from agentapi.model.events import (
     DriverEvent,
     Exited,
     ItemChanged,
-    Noticed,
+    NoticeRaised,
     PhaseChanged,
     UserText,
 )
@@ -111,7 +111,7 @@ class Linked:
     @property
     def notices(self) -> list[str]:
         """The notices so far."""
-        return [event.message for event in self.events if isinstance(event, Noticed)]
+        return [event.message for event in self.events if isinstance(event, NoticeRaised)]
 
     @property
     def items(self) -> list[Item]:

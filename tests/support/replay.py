@@ -19,7 +19,7 @@ from agentapi.agents.generic.deadlines import STILL
 from agentapi.agents.generic.tui import TuiDriver
 from agentapi.agents.registry import profile_for
 from agentapi.conversation.profile import AgentProfile
-from agentapi.model.events import AgentText, DriverEvent, PhaseChanged, QuestionPainted, UserText
+from agentapi.model.events import AgentText, DriverEvent, PhaseChanged, QuestionRendered, UserText
 
 T = TypeVar("T")
 
@@ -103,7 +103,7 @@ def conversation(events: Iterable[DriverEvent]) -> list[tuple[str, str]]:
             if messages and messages[-1][0] == "agent":
                 messages.pop()
             messages.append(("agent", event.text))
-        elif isinstance(event, QuestionPainted):
+        elif isinstance(event, QuestionRendered):
             question = event.text
     if question:
         said = messages.pop()[1] if messages and messages[-1][0] == "agent" else ""

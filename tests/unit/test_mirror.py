@@ -81,13 +81,15 @@ ELSEWHERE = {
         " agents/custom agents/gemini agents/generic/drive agents/goose agents/offers/parts"
         " agents/opencode"
     ),
-    "unit/settings/test_settings.py": "agents/codex/link/option settings/values",
-    "unit/storage/test_storage.py": "storage/state",
+    "unit/settings/test_settings.py": "agents/codex/link/option settings/parsers",
+    "unit/storage/test_state_file.py": "storage/state",
     "unit/terminal/test_emulator.py": (
         "terminal/dump terminal/line terminal/modes terminal/signals terminal/stream terminal/style"
     ),
-    "unit/transcript/test_live.py": "session/transcript_events",
-    "unit/transcript/test_transcript.py": "model/items transcript/changes transcript/tail",
+    "unit/transcript/test_live.py": "session/transcript_events transcript/matching",
+    "unit/transcript/test_transcript.py": (
+        "model/items transcript/changes transcript/feed transcript/tail"
+    ),
 }
 """Test files and folders, and the modules without a test file of their own that they test."""
 

@@ -30,7 +30,14 @@ from agentapi.conversation.question import question_text
 from agentapi.conversation.turn_text import Chunk, Operation, PlanPart, Remark, ToolPart, TurnText
 from agentapi.model.conversation import Dialog, Level, Phase, PhaseState
 from agentapi.model.errors import Busy, DialogOpen, SendError
-from agentapi.model.events import AgentText, DriverEvent, Exited, Noticed, PhaseChanged, UserText
+from agentapi.model.events import (
+    AgentText,
+    DriverEvent,
+    Exited,
+    NoticeRaised,
+    PhaseChanged,
+    UserText,
+)
 
 if TYPE_CHECKING:
     from agentapi.agents.acp.client import AgentLink
@@ -376,7 +383,7 @@ class AcpDriver:
             self._emit(PhaseChanged(state))
 
     def _notice(self, level: Level, message: str) -> None:
-        self._emit(Noticed(level, message))
+        self._emit(NoticeRaised(level, message))
 
     def _emit(self, event: DriverEvent) -> None:
         self._flush()

@@ -35,7 +35,7 @@ from agentapi.model.events import (
     DriverEvent,
     Exited,
     LinkEnded,
-    Noticed,
+    NoticeRaised,
     PhaseChanged,
     SessionKnown,
     UserText,
@@ -177,7 +177,7 @@ class CodexDriver(Relay[TuiDriver]):
         if undecided(command, self._cwd or Path.cwd(), self._env):
             if self._wanted != "on":
                 return "Codex has to ask first whether to trust this folder"
-            self._sink(Noticed(Level.WARNING, UNTRUSTED))
+            self._sink(NoticeRaised(Level.WARNING, UNTRUSTED))
         return ""
 
     async def _start_alone(self, command: Sequence[str], why: str) -> None:
@@ -253,7 +253,7 @@ class CodexDriver(Relay[TuiDriver]):
         log.warning("the link to Codex's app-server is lost: %s", why)
         self._sink(LinkEnded())
         first = why.partition("\n")[0]
-        self._sink(Noticed(Level.WARNING, f"Codex is started again, because {first}"))
+        self._sink(NoticeRaised(Level.WARNING, f"Codex is started again, because {first}"))
         self._muted = True  # what the TUI paints from now on is of its own trouble
         self._restarting = asyncio.create_task(self._restart(tui, companion), name="codex: restart")
         self._sink(PhaseChanged(PhaseState(Phase.STARTING, f"started again: {first}")))

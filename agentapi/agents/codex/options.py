@@ -13,7 +13,7 @@ from agentapi.agents.codex.home import DEFAULT_SESSION_FILE
 from agentapi.agents.codex.resume.session_files import SESSION_ID
 from agentapi.agents.codex.resume.sessions import SessionTracker
 from agentapi.agents.registry import agent_types, server_table
-from agentapi.settings import values
+from agentapi.settings import parsers
 from agentapi.settings.settings import (
     Option,
     ServerSettings,
@@ -44,18 +44,18 @@ CODEX_ONLY: tuple[Option, ...] = (
     Option(
         "workdir",
         "Where Codex works; made when it is missing.",
-        values.file,
+        parsers.file,
         None,
         short="C",
         metavar="FOLDER",
         shown="the current one",
     ),
     Option("prompt", "The task: the first message of a fresh session, sent once.", metavar="TEXT"),
-    Option("prompt-file", "Read the prompt from this file.", values.file, None, metavar="FILE"),
+    Option("prompt-file", "Read the prompt from this file.", parsers.file, None, metavar="FILE"),
     Option(
         "continue",
         "Resume the folder's session if there is one; --no-continue starts afresh.",
-        values.truth,
+        parsers.boolean,
         True,
         shown="true",
     ),
@@ -65,13 +65,13 @@ CODEX_ONLY: tuple[Option, ...] = (
     Option(
         "sandbox",
         "Codex's sandbox: read-only, workspace-write or danger-full-access.",
-        values.one_of("read-only", "workspace-write", "danger-full-access"),
+        parsers.one_of("read-only", "workspace-write", "danger-full-access"),
         metavar="MODE",
     ),
     Option(
         "report-tasks",
         "Ask the agent to report its progress with Coder's coder_report_task tool.",
-        values.truth,
+        parsers.boolean,
         False,
     ),
     Option(
@@ -86,7 +86,7 @@ CODEX_ONLY: tuple[Option, ...] = (
     Option(
         "session-file",
         "The file that maps folders to sessions, a line `folder|id` each.",
-        values.file,
+        parsers.file,
         None,
         metavar="FILE",
         shown=DEFAULT_SESSION_FILE,

@@ -17,7 +17,7 @@ from agentapi.conversation.spoken import Said
 from agentapi.conversation.status import Evidence, Source
 from agentapi.conversation.tracker import Tracker
 from agentapi.model.conversation import Phase, PhaseState
-from agentapi.model.events import AgentText, PhaseChanged, QuestionPainted, UserText
+from agentapi.model.events import AgentText, PhaseChanged, QuestionRendered, UserText
 from agentapi.timing.timer import Timer
 
 READ_INTERVAL = 0.025
@@ -91,7 +91,7 @@ class Reporter:
         """Publish how the screen shows the open question, when that has changed."""
         if self._tracker.question != self._question:
             self._question = self._tracker.question
-            self.publish(QuestionPainted(self._question))
+            self.publish(QuestionRendered(self._question))
 
     def open_turn(self, text: str, because: str) -> None:
         """Publish a sent message before anything that answers it."""

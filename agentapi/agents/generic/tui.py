@@ -31,7 +31,7 @@ from agentapi.conversation.recorded import RecordedTurns
 from agentapi.conversation.tracker import Tracker
 from agentapi.model.conversation import Level, Phase
 from agentapi.model.errors import Busy, SendError
-from agentapi.model.events import DriverEvent, Exited, Noticed, ScreenChanged
+from agentapi.model.events import DriverEvent, Exited, NoticeRaised, ScreenChanged
 from agentapi.model.frames import Frame, Signal
 from agentapi.model.items import Entry
 from agentapi.terminal import ExitStatus, LineMode
@@ -83,7 +83,7 @@ class TuiDriver:
     async def start(self, sink: Sink) -> None:
         """Start the program. Raises `OSError` when it cannot be started."""
         await self.start_detached(sink)
-        await self.console.start(lambda why: self.publish(Noticed(Level.WARNING, why)))
+        await self.console.start(lambda why: self.publish(NoticeRaised(Level.WARNING, why)))
 
     async def start_detached(self, sink: Sink) -> None:
         """Start without a program: `feed` takes its place (to replay a recording)."""
@@ -294,7 +294,7 @@ class TuiDriver:
         self._reporter.publish_question()
         if self.typist.submitted is not None:
             if self.phase is Phase.WORKING:
-                self.begin(self.tracker.state.because)
+                self.begin(self.tracker.state.reason)
             elif self.tracker.announced_end:
                 self.begin("a turn too short to be seen")
             elif self.tracker.taken:

@@ -126,7 +126,7 @@ class Typist:
             raise LookupError(f"no dialog {dialog_id!r} is open")
         choice = next((choice for choice in dialog.choices if choice.id == choice_id), None)
         if choice is None:
-            raise LookupError(dialog.no_choice(choice_id))
+            raise LookupError(dialog.unknown_choice(choice_id))
         if not choice.key:
             raise SendError("answer", f"no key picks {choice.label!r}: answer in the terminal")
         await self._driver.rest()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from agentapi.agents.driver import Driver
 from agentapi.storage.state import RestoredState
-from agentapi.storage.storage import StateStore
+from agentapi.storage.state_file import StateStore
 from agentapi.transcript.transcript import TranscriptSource
 
 

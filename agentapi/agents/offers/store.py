@@ -7,7 +7,7 @@ import logging
 
 from agentapi.processes.locks import InUse
 from agentapi.settings.settings import ServerSettings, SettingsError
-from agentapi.storage.storage import StateStore
+from agentapi.storage.state_file import StateStore
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 

@@ -19,7 +19,7 @@ def add(app: web.Application) -> None:
 async def healthz(request: web.Request) -> web.StreamResponse:
     """Whether the daemon lives: an answer proves the event loop, the phase the agent."""
     state = request.app[SESSION].phase_state
-    return _health(request, state.phase is not Phase.EXITED, state.because)
+    return _health(request, state.phase is not Phase.EXITED, state.reason)
 
 
 async def readyz(request: web.Request) -> web.StreamResponse:
@@ -27,7 +27,7 @@ async def readyz(request: web.Request) -> web.StreamResponse:
     session = request.app[SESSION]
     state = session.phase_state
     waits = state.phase is Phase.IDLE and not session.ready
-    because = "the initial prompt is still to be sent" if waits else state.because
+    because = "the initial prompt is still to be sent" if waits else state.reason
     return _health(request, session.ready, f"{state.phase.value}: {because}")
 
 

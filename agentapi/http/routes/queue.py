@@ -49,7 +49,7 @@ def _held_by(session: AgentSession) -> str | None:
     state = session.phase_state
     if state.phase is Phase.IDLE:
         return "the initial prompt goes first"
-    return f"{state.phase.value}: {state.because}"
+    return f"{state.phase.value}: {state.reason}"
 
 
 async def enqueue(request: web.Request) -> web.StreamResponse:

@@ -16,7 +16,7 @@ import pytest
 from aiohttp import web
 
 from agentapi.coder import shutdown as codex_shutdown
-from agentapi.coder.shutdown import CUT, LARGEST, snapshot
+from agentapi.coder.shutdown import CUT, MAX_BYTES, snapshot
 from tests.support.codex import PROJECT
 
 SCRIPT = PROJECT / "scripts/shutdown.sh"
@@ -175,7 +175,7 @@ async def test_a_coder_that_never_answers(
     tmp_path: Path, coder: Coder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     coder.messages = [message(0, "text")]
-    monkeypatch.setattr(codex_shutdown, "PATIENCE", 0.2)
+    monkeypatch.setattr(codex_shutdown, "TIMEOUT", 0.2)
     with socket.create_server(("localhost", 0)) as silent:  # connects, and nobody reads
         environment = {
             "ARG_AGENTAPI_PORT": str(coder.port),
@@ -193,7 +193,7 @@ async def test_70_kb_are_cut_to_what_coder_takes(tmp_path: Path, coder: Coder) -
     assert status == 0, output
     ((_, _, body),) = coder.posted
     assert body["messages"] == coder.messages[1:]
-    assert coder.size <= LARGEST
+    assert coder.size <= MAX_BYTES
     assert "No agentapi is running" in output
 
 
@@ -298,7 +298,7 @@ def test_a_single_large_message_keeps_its_end(letter: str) -> None:
     body, count = snapshot([message(0, "small"), message(1, letter * 100_000 + "the end")])
     content = json.loads(body)["messages"][0]["content"]
     assert count == 1
-    assert LARGEST - 8 < len(body) <= LARGEST
+    assert MAX_BYTES - 8 < len(body) <= MAX_BYTES
     assert content.startswith(CUT)
     assert content.endswith("the end")
 

@@ -64,7 +64,7 @@ def without(path: Path, source: Source) -> Replayed:
     else:
         replayed = replay(path, edit=Without(source))
     states = [event.state for _, event in replayed.events if isinstance(event, PhaseChanged)]
-    reasons = [state.because for state in states if state.phase is not Phase.BLOCKED]
+    reasons = [state.reason for state in states if state.phase is not Phase.BLOCKED]
     assert [why for why in reasons if why.startswith(f"{source.label}:")] == []
     return replayed
 

@@ -55,7 +55,7 @@ class Stage:
 
     @property
     def because(self) -> str:
-        return self.fusion.state.because
+        return self.fusion.state.reason
 
     @property
     def counts(self) -> bool:

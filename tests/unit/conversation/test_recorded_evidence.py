@@ -52,7 +52,7 @@ def phases(replayed: Replayed) -> str:
 
 def reasons(replayed: Replayed) -> list[str]:
     states = [event.state for _, event in replayed.events if isinstance(event, PhaseChanged)]
-    return [state.because for state in states if state.phase is not Phase.BLOCKED]
+    return [state.reason for state in states if state.phase is not Phase.BLOCKED]
 
 
 def test_every_way_of_running_is_recorded_with_every_scenario() -> None:

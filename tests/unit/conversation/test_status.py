@@ -230,7 +230,7 @@ def test_table(steps: list[Step], phase: Phase, because: str) -> None:
     fusion = started()
     play(fusion, steps)
     assert fusion.state.phase is phase
-    assert fusion.state.because.startswith(because)
+    assert fusion.state.reason.startswith(because)
 
 
 def test_starting_lasts_until_the_composer_settled() -> None:
@@ -283,7 +283,7 @@ def test_the_end_is_final() -> None:
     fusion.exit("exit status 0")
     fusion.note(OSC, WORK, "working")
     fusion.see(composer=False, dialog=DIALOG)
-    assert (fusion.state.phase, fusion.state.because) == (Phase.EXITED, "exit status 0")
+    assert (fusion.state.phase, fusion.state.reason) == (Phase.EXITED, "exit status 0")
 
 
 SOURCES = st.sampled_from(list(Source))

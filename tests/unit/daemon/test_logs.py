@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from agentapi.daemon.logs import INTERVAL, Seldom
+from agentapi.daemon.logs import INTERVAL, RateLimit
 
 
 def record(
@@ -20,7 +20,7 @@ def record(
 
 
 def logged(*records: logging.LogRecord) -> list[str]:
-    seldom = Seldom()
+    seldom = RateLimit()
     return [one.getMessage() for one in records if seldom.filter(one)]
 
 

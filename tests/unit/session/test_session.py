@@ -26,7 +26,7 @@ from agentapi.model.conversation import (
     Status,
 )
 from agentapi.model.errors import Busy, DialogOpen, SendError
-from agentapi.model.events import Forgot, Noticed, QuestionPainted, UserText
+from agentapi.model.events import ConversationReset, NoticeRaised, QuestionRendered, UserText
 from agentapi.model.items import Entry, Item, ItemSource, ToolCall, Turn, UserMessage
 from agentapi.session.events import Subscription
 from agentapi.session.history import NOTICES_KEPT
@@ -363,16 +363,16 @@ async def test_what_the_screen_shows_of_a_question_is_kept_to_where_it_is_whole(
     async with running() as (session, driver):
         await session.send("hi")
         driver.say("looking")
-        driver.emit(QuestionPainted(PAINTED))
+        driver.emit(QuestionRendered(PAINTED))
         assert contents(session)[-1][2] == "looking", "no dialog is known yet"
         driver.phase(Phase.BLOCKED, dialog=DIALOG)
         assert contents(session)[-1][2] == f"looking\n\n{PAINTED}"
-        driver.emit(QuestionPainted(PAINTED.replace("› 1", "  1")))
+        driver.emit(QuestionRendered(PAINTED.replace("› 1", "  1")))
         assert contents(session)[-1][2] == f"looking\n\n{PAINTED.replace('› 1', '  1')}"
         moved = contents(session)
-        driver.emit(QuestionPainted(""))
+        driver.emit(QuestionRendered(""))
         assert contents(session) == moved, "it is about to go"
-        driver.emit(QuestionPainted(PAINTED))
+        driver.emit(QuestionRendered(PAINTED))
         driver.phase(Phase.BLOCKED, dialog=replace(DIALOG, command="ls /"))
         assert contents(session)[-1][2].endswith(CHOICE.replace("ls", "ls /"))
 
@@ -386,7 +386,7 @@ async def test_a_patch_is_as_it_is_recorded_whenever_that_comes() -> None:
     async with running() as (session, driver):
         await session.send("hi")
         driver.say("I will edit.")
-        driver.emit(QuestionPainted("  Edit?"))
+        driver.emit(QuestionRendered("  Edit?"))
         driver.phase(Phase.BLOCKED, dialog=PATCH)
         assert session.dialog == PATCH
         feed = session.transcript.open(ItemSource.ROLLOUT)
@@ -738,7 +738,7 @@ async def test_what_the_state_holds_besides_is_kept_as_it_was() -> None:
 async def test_only_the_last_notices_are_kept() -> None:
     async with running() as (session, driver):
         for number in range(NOTICES_KEPT + 5):
-            driver.emit(Noticed(Level.WARNING, str(number)))
+            driver.emit(NoticeRaised(Level.WARNING, str(number)))
         kept: tuple[Notice, ...] = session.notices
         assert [notice.message for notice in kept] == [str(n) for n in range(5, NOTICES_KEPT + 5)]
 
@@ -746,7 +746,7 @@ async def test_only_the_last_notices_are_kept() -> None:
 async def test_a_subscription_begins_with_messages_status_and_notices() -> None:
     async with running() as (session, driver):
         driver.say("banner")
-        driver.emit(Noticed(Level.ERROR, "oh"))
+        driver.emit(NoticeRaised(Level.ERROR, "oh"))
         await session.send("hi")
         subscription = session.subscribe()
         assert [name for name, _ in await told(subscription)] == [
@@ -838,16 +838,17 @@ class Shelf(Keeper):
         return Path("/shelf/state.json.1")
 
 
-@pytest.mark.parametrize("exact", [False, True])
-async def test_a_conversation_that_cannot_go_on_is_set_aside(exact: bool) -> None:
+@pytest.mark.parametrize("verbatim", [False, True])
+async def test_a_conversation_that_cannot_go_on_is_set_aside(verbatim: bool) -> None:
     """Whoever followed it is told, and has to ask again: then there is only the new one."""
     shelf = Shelf()
     before = history("banner", "one", "first")
-    async with running(history=before, store=shelf, exact=exact, idle=False) as (session, driver):
+    options: dict[str, Any] = {"history": before, "store": shelf, "verbatim": verbatim}
+    async with running(idle=False, **options) as (session, driver):
         session.enqueue("later")
         subscription = session.subscribe()
         await told(subscription)
-        driver.emit(Forgot("it is refused"))
+        driver.emit(ConversationReset("it is refused"))
         (event,) = await told(subscription)
         assert event[0] == "agent_error"
         assert event[1]["message"] == (
@@ -857,7 +858,7 @@ async def test_a_conversation_that_cannot_go_on_is_set_aside(exact: bool) -> Non
         assert await subscription.take() == b""
         assert shelf.set_asides == [["banner", "one", "first"]]
         assert [m.content for m in shelf.states[-1].messages] == [""]
-        assert session.transcript.behind(0) == []
+        assert session.transcript.items_after(0) == []
         assert (session.resumed, session.turn, session.queue.items) == (False, 0, ())
         driver.say("fresh banner")
         driver.idle()
@@ -876,6 +877,6 @@ async def test_a_conversation_that_cannot_be_set_aside_is_told() -> None:
         session,
         driver,
     ):
-        driver.emit(Forgot("it is refused"))
+        driver.emit(ConversationReset("it is refused"))
         assert "could not be kept" in session.notices[-1].message
         assert "No space left" in session.notices[-1].message

@@ -164,7 +164,7 @@ def test_an_agent_is_needed_but_for_the_openapi_document() -> None:
 
 
 @pytest.mark.parametrize(
-    ("others", "because"),
+    ("others", "reason"),
     [
         ({"verbatim": "true"}, "--verbatim and --codex-link on exclude each other"),
         ({"experimental_acp": "true"}, "--experimental-acp and --codex-link on exclude each other"),
@@ -172,11 +172,11 @@ def test_an_agent_is_needed_but_for_the_openapi_document() -> None:
     ],
 )
 def test_a_link_that_is_asked_for_and_cannot_be_is_an_error(
-    others: dict[str, Any], because: str
+    others: dict[str, Any], reason: str
 ) -> None:
-    with pytest.raises(SettingsError, match=because):
+    with pytest.raises(SettingsError, match=reason):
         settings(codex_link="on", **others)
-    with pytest.raises(SettingsError, match=because):
+    with pytest.raises(SettingsError, match=reason):
         settings({"AGENTAPI_CODEX_LINK": "on"}, **others)
     assert link_wanted(settings(codex_link="auto", **others)) == "auto"
 

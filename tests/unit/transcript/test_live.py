@@ -1,4 +1,4 @@
-"""What the link tells, in the transcript: under the ids that the exact items get."""
+"""Live items of the link: same ids as the recorded items that follow."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ from agentapi.model.items import (
     Usage,
     UserMessage,
 )
-from agentapi.session.transcript_events import tell_live
+from agentapi.session.transcript_events import apply_event
 from agentapi.transcript.changes import TranscriptItem
-from agentapi.transcript.transcript import Feed, Transcript
+from agentapi.transcript.feed import Feed
+from agentapi.transcript.transcript import Transcript
 from tests.unit.transcript.test_transcript import NOW, changed, conversation
 
 T = TypeVar("T")
@@ -44,7 +45,7 @@ DIALOG = Dialog(
 
 
 class Rollout:
-    """An exact source that a test tells what to say."""
+    """A record that a test writes."""
 
     def __init__(self, transcript: Transcript, feed: Feed | None = None) -> None:
         self.feed = feed or transcript.open(ItemSource.ROLLOUT)
@@ -52,24 +53,24 @@ class Rollout:
         self._turn = 0
         self._places: dict[str, int] = {}
 
-    def tell(self, item: Item, key: str = "", *, partial: bool = False) -> int:
-        """One more item; its place."""
+    def put(self, item: Item, key: str = "", *, partial: bool = False) -> int:
+        """Record one more item; return its index."""
         self._turn += item == BEGUN
         self.entries.append(Entry(len(self.entries), self._turn, NOW, item, partial, key))
         self.feed.put(self.entries[-1:])
         return len(self.entries) - 1
 
     def take(self, step: Step) -> None:
-        """An item, new or in its next version."""
+        """Record an item, new or in its next version."""
         if step.id in self._places and step.item != BEGUN:
             self.change(self._places[step.id], step.item)
             return
-        place = self.tell(step.item, step.id, partial=step.partial)
+        place = self.put(step.item, step.id, partial=step.partial)
         if step.id:
             self._places[step.id] = place
 
     def change(self, number: int, item: Item) -> None:
-        """An item is whole."""
+        """Complete an item."""
         self.entries[number] = replace(self.entries[number], item=item, partial=False)
         self.feed.put(self.entries[number : number + 1])
 
@@ -78,109 +79,107 @@ class Rollout:
 async def transcript() -> Transcript:
     """A transcript of an agent on a terminal that is linked."""
     made = Transcript(opening=True)
-    made.screen(conversation()[:1], working=False)
-    made.linked()
+    made.update_screen(conversation()[:1], working=False)
+    made.link()
     return made
 
 
 @pytest.fixture
 async def rollout(transcript: Transcript) -> Rollout:
-    """The record of it, within the turn `t`."""
+    """Its record, within the turn `t`."""
     made = Rollout(transcript)
-    made.tell(BEGUN, "t")
-    made.tell(UserMessage("hi"))
+    made.put(BEGUN, "t")
+    made.put(UserMessage("hi"))
     return made
 
 
-def shown(transcript: Transcript, behind: int = 2) -> list[tuple[int, Item, bool, str]]:
-    """(id, item, partial, source) of the items behind an id."""
-    page, _ = transcript.page(behind)
+def shown(transcript: Transcript, after: int = 2) -> list[tuple[int, Item, bool, str]]:
+    """Return (id, item, partial, source) of the items after an id."""
+    page, _ = transcript.page(after)
     return [(item.id, item.item, item.partial, item.source.value) for item in page]
 
 
 # -- one item from two sides ---------------------------------------------------------------------
 
 
-async def test_live_text_becomes_the_exact_item_of_the_same_id(
+async def test_live_text_becomes_the_recorded_item_with_the_same_id(
     transcript: Transcript, rollout: Rollout
 ) -> None:
-    transcript.live("t", "m", AgentMessage(""), partial=True)
+    transcript.update_live("t", "m", AgentMessage(""), partial=True)
     assert shown(transcript) == []
-    transcript.live("t", "m", AgentMessage("**bo"), partial=True)
+    transcript.update_live("t", "m", AgentMessage("**bo"), partial=True)
     assert shown(transcript) == [(3, AgentMessage("**bo"), True, "link")]
-    transcript.live("t", "m", AgentMessage("**bold**"), partial=False)
+    transcript.update_live("t", "m", AgentMessage("**bold**"), partial=False)
     assert shown(transcript) == [(3, AgentMessage("**bold**"), False, "link")]
-    rollout.tell(AgentMessage("**bold**"), "m")
+    rollout.put(AgentMessage("**bold**"), "m")
     assert shown(transcript) == [(3, AgentMessage("**bold**"), False, "rollout")]
 
 
-async def test_what_the_link_tells_of_an_exact_item_is_no_news(
+async def test_link_updates_do_not_change_a_recorded_item(
     transcript: Transcript, rollout: Rollout
 ) -> None:
-    rollout.tell(AgentMessage("whole"))
+    rollout.put(AgentMessage("whole"))
     for text, partial in (("", True), ("who", True), ("whole", False)):
-        transcript.live("t", "m", AgentMessage(text), partial=partial)
+        transcript.update_live("t", "m", AgentMessage(text), partial=partial)
     assert shown(transcript) == [(3, AgentMessage("whole"), False, "rollout")]
 
 
-async def test_a_tool_call_runs_grows_and_ends_before_it_is_recorded(
+async def test_a_tool_call_streams_and_ends_before_it_is_recorded(
     transcript: Transcript, rollout: Rollout
 ) -> None:
-    transcript.live("t", "call", RUNNING, partial=True)
+    transcript.update_live("t", "call", RUNNING, partial=True)
     assert shown(transcript) == [(3, RUNNING, True, "link")]
     growing = replace(RUNNING, output="a")
-    transcript.live("t", "call", growing, partial=True)
-    number = rollout.tell(RUNNING, "call", partial=True)
+    transcript.update_live("t", "call", growing, partial=True)
+    number = rollout.put(RUNNING, "call", partial=True)
     assert shown(transcript) == [(3, growing, True, "link")]
     ended = replace(ENDED, duration_ms=11)
-    transcript.live("t", "call", ended, partial=False)
+    transcript.update_live("t", "call", ended, partial=False)
     assert shown(transcript) == [(3, ended, False, "link")]
     rollout.change(number, ENDED)
     assert shown(transcript) == [(3, ENDED, False, "rollout")]
 
 
-async def test_a_running_call_that_was_recorded_first_grows_by_the_link(
+async def test_the_link_updates_a_running_call_that_was_recorded_first(
     transcript: Transcript, rollout: Rollout
 ) -> None:
-    number = rollout.tell(RUNNING, "call", partial=True)
-    transcript.live("t", "call", RUNNING, partial=True)
+    number = rollout.put(RUNNING, "call", partial=True)
+    transcript.update_live("t", "call", RUNNING, partial=True)
     assert shown(transcript) == [(3, RUNNING, True, "rollout")]
     growing = replace(RUNNING, output="a")
-    transcript.live("t", "call", growing, partial=True)
+    transcript.update_live("t", "call", growing, partial=True)
     assert shown(transcript) == [(3, growing, True, "link")]
-    rollout.tell(DONE)  # a command in the background goes on
-    transcript.live("t", "call", replace(growing, output="ab"), partial=True)
+    rollout.put(DONE)  # a command in the background goes on
+    transcript.update_live("t", "call", replace(growing, output="ab"), partial=True)
     assert shown(transcript)[0] == (3, replace(growing, output="ab"), True, "link")
     rollout.change(number, ENDED)
-    transcript.live("t", "call", growing, partial=False)
+    transcript.update_live("t", "call", growing, partial=False)
     assert shown(transcript)[0] == (3, ENDED, False, "rollout")
 
 
-async def test_what_the_record_orders_otherwise_changes_places(
+async def test_items_move_to_the_order_of_the_record(
     transcript: Transcript, rollout: Rollout
 ) -> None:
-    transcript.live("t", "b", replace(RUNNING, command="b"), partial=True)
-    transcript.live("t", "a", replace(RUNNING, command="a"), partial=True)
-    rollout.tell(replace(RUNNING, command="a"), "a", partial=True)
+    transcript.update_live("t", "b", replace(RUNNING, command="b"), partial=True)
+    transcript.update_live("t", "a", replace(RUNNING, command="a"), partial=True)
+    rollout.put(replace(RUNNING, command="a"), "a", partial=True)
     assert [(i, item.command) for i, item, _, _ in shown(transcript)] == [(3, "a"), (4, "b")]  # type: ignore[union-attr]
-    rollout.tell(replace(RUNNING, command="b"), "b", partial=True)
+    rollout.put(replace(RUNNING, command="b"), "b", partial=True)
     assert [(i, item.command) for i, item, _, _ in shown(transcript)] == [(3, "a"), (4, "b")]  # type: ignore[union-attr]
 
 
-async def test_a_text_that_turns_out_to_be_another_one(
-    transcript: Transcript, rollout: Rollout
-) -> None:
-    rollout.tell(AgentMessage("missed by the link"))
-    transcript.live("t", "m", AgentMessage("mi"), partial=True)
+async def test_a_match_ends_when_the_texts_differ(transcript: Transcript, rollout: Rollout) -> None:
+    rollout.put(AgentMessage("missed by the link"))
+    transcript.update_live("t", "m", AgentMessage("mi"), partial=True)
     assert len(shown(transcript)) == 1
-    transcript.live("t", "m", AgentMessage("mine"), partial=True)
+    transcript.update_live("t", "m", AgentMessage("mine"), partial=True)
     assert shown(transcript)[1:] == [(4, AgentMessage("mine"), True, "link")]
-    rollout.tell(AgentMessage("mine, too"))
+    rollout.put(AgentMessage("mine, too"))
     assert [item for _, item, _, _ in shown(transcript)][1:] == [AgentMessage("mine, too")]
 
 
 @pytest.mark.parametrize(
-    ("told", "recorded"),
+    ("live", "recorded"),
     [
         (UserMessage("steer"), UserMessage("steer [image]")),
         (Reasoning("**One**\n\n**Two**"), Reasoning("**One**")),
@@ -189,50 +188,53 @@ async def test_a_text_that_turns_out_to_be_another_one(
     ],
 )
 async def test_items_without_a_common_id(
-    transcript: Transcript, rollout: Rollout, told: Item, recorded: Item
+    transcript: Transcript, rollout: Rollout, live: Item, recorded: Item
 ) -> None:
-    transcript.live("t", "x", told, partial=False)
-    rollout.tell(recorded)
+    transcript.update_live("t", "x", live, partial=False)
+    rollout.put(recorded)
     assert [item for _, item, _, _ in shown(transcript)] == [recorded]
-    transcript.live("t", "x", told, partial=False)
+    transcript.update_live("t", "x", live, partial=False)
     assert [item for _, item, _, _ in shown(transcript)] == [recorded]
 
 
 # -- turns and usage -----------------------------------------------------------------------------
 
 
-async def test_nothing_is_left_of_a_turn_but_what_is_recorded(
+async def test_only_recorded_items_of_an_ended_turn_stay(
     transcript: Transcript, rollout: Rollout
 ) -> None:
-    transcript.live("t", "m", AgentMessage("half"), partial=True)
-    rollout.tell(Turn("aborted"))
+    transcript.update_live("t", "m", AgentMessage("half"), partial=True)
+    rollout.put(Turn("aborted"))
     assert len(shown(transcript)) == 1
-    transcript.live("t", "m", AgentMessage("half of it"), partial=False)
+    transcript.update_live("t", "m", AgentMessage("half of it"), partial=False)
     assert len(shown(transcript)) == 1
 
 
-async def test_a_turn_that_is_not_recorded_yet_stands_alone(transcript: Transcript) -> None:
-    tell_live(transcript, TurnChanged("t", "started"))
-    transcript.live("t", "u", UserMessage("hi"), partial=False)
-    tell_live(transcript, UsageChanged({"total": {"total_tokens": 5}}))
-    tell_live(transcript, TurnChanged("t", "interrupted", "", 7))
-    transcript.live("t2", "u", UserMessage("more"), partial=False)
-    told = [BEGUN, UserMessage("hi"), Usage({"total": {"total_tokens": 5}})]
-    told += [Turn("aborted", "interrupted", 7), BEGUN, UserMessage("more")]
-    assert [item for _, item, _, _ in shown(transcript, 0)] == told
-    assert [item.turn for item in transcript.behind(0)] == [1, 1, 1, 1, 2, 2]
-    assert {item.source for item in transcript.behind(0)} == {ItemSource.LINK}
+async def test_a_turn_without_a_record_is_all_live(transcript: Transcript) -> None:
+    apply_event(transcript, TurnChanged("t", "started"))
+    transcript.update_live("t", "u", UserMessage("hi"), partial=False)
+    apply_event(transcript, UsageChanged({"total": {"total_tokens": 5}}))
+    apply_event(transcript, TurnChanged("t", "interrupted", "", 7))
+    transcript.update_live("t2", "u", UserMessage("more"), partial=False)
+    live = [BEGUN, UserMessage("hi"), Usage({"total": {"total_tokens": 5}})]
+    live += [Turn("aborted", "interrupted", 7), BEGUN, UserMessage("more")]
+    assert [item for _, item, _, _ in shown(transcript, 0)] == live
+    assert [item.turn for item in transcript.items_after(0)] == [1, 1, 1, 1, 2, 2]
+    assert {item.source for item in transcript.items_after(0)} == {ItemSource.LINK}
     rollout = Rollout(transcript)
-    rollout.tell(BEGUN, "t")
-    assert [item for _, item, _, _ in shown(transcript, 0)] == told
-    rollout.tell(UserMessage("hi"))
-    rollout.tell(Usage({"total": {"total_tokens": 5}, "model": "m"}))
-    rollout.tell(Turn("aborted", "interrupted", 8))
-    assert [item.item for item in transcript.behind(0)][3:] == [rollout.entries[3].item, *told[4:]]
+    rollout.put(BEGUN, "t")
+    assert [item for _, item, _, _ in shown(transcript, 0)] == live
+    rollout.put(UserMessage("hi"))
+    rollout.put(Usage({"total": {"total_tokens": 5}, "model": "m"}))
+    rollout.put(Turn("aborted", "interrupted", 8))
+    assert [item.item for item in transcript.items_after(0)][3:] == [
+        rollout.entries[3].item,
+        *live[4:],
+    ]
 
 
-async def test_a_failed_turn_says_why(transcript: Transcript) -> None:
-    tell_live(transcript, TurnChanged("t", "failed", "no such model"))
+async def test_a_failed_turn_has_an_error_item(transcript: Transcript) -> None:
+    apply_event(transcript, TurnChanged("t", "failed", "no such model"))
     assert [item for _, item, _, _ in shown(transcript, 0)] == [
         BEGUN,  # missed, but it must have
         Error("no such model"),
@@ -240,46 +242,44 @@ async def test_a_failed_turn_says_why(transcript: Transcript) -> None:
     ]
 
 
-async def test_what_was_under_way_ends_with_an_aborted_turn(transcript: Transcript) -> None:
+async def test_partial_items_end_with_an_aborted_turn(transcript: Transcript) -> None:
     for turn, event in (("t1", "interrupted"), ("t2", "completed")):
-        transcript.live(turn, "m", AgentMessage("half"), partial=True)
-        transcript.live(turn, "c", RUNNING, partial=True)
-        tell_live(transcript, TurnChanged(turn, event))
-    told = [(item, partial) for _, item, partial, _ in shown(transcript, 0)]
+        transcript.update_live(turn, "m", AgentMessage("half"), partial=True)
+        transcript.update_live(turn, "c", RUNNING, partial=True)
+        apply_event(transcript, TurnChanged(turn, event))
+    live = [(item, partial) for _, item, partial, _ in shown(transcript, 0)]
     half = (AgentMessage("half"), False)
-    assert told[1:3] == [half, (replace(RUNNING, status="aborted"), False)]
-    assert told[5:7] == [half, (RUNNING, True)]  # in the background
-    transcript.live("t2", "c", ENDED, partial=False)
+    assert live[1:3] == [half, (replace(RUNNING, status="aborted"), False)]
+    assert live[5:7] == [half, (RUNNING, True)]  # in the background
+    transcript.update_live("t2", "c", ENDED, partial=False)
     assert next(item for _, item, _, _ in shown(transcript, 6)) == ENDED
 
 
-async def test_usage_that_says_nothing_new_is_no_item(
-    transcript: Transcript, rollout: Rollout
-) -> None:
+async def test_repeated_usage_is_no_item(transcript: Transcript, rollout: Rollout) -> None:
     usage = {"total": {"total_tokens": 5}}
-    rollout.tell(Usage(usage))
-    tell_live(transcript, UsageChanged(usage))  # as after an interrupt
+    rollout.put(Usage(usage))
+    apply_event(transcript, UsageChanged(usage))  # as after an interrupt
     assert len(shown(transcript)) == 1
 
 
 # -- the screen beside it ------------------------------------------------------------------------
 
 
-async def test_the_screen_tells_nothing_while_there_is_a_link(transcript: Transcript) -> None:
-    transcript.screen(conversation("hi", "• bo"), working=True, now=True)
+async def test_the_screen_is_ignored_while_there_is_a_link(transcript: Transcript) -> None:
+    transcript.update_screen(conversation("hi", "• bo"), working=True, now=True)
     assert shown(transcript, 0) == []
     rollout = Rollout(transcript)
-    rollout.tell(BEGUN, "t")
-    transcript.screen(conversation("hi", "• bold"), working=True, now=True)
+    rollout.put(BEGUN, "t")
+    transcript.update_screen(conversation("hi", "• bold"), working=True, now=True)
     assert shown(transcript, 1) == []
 
 
-async def test_what_was_said_before_the_link_stays() -> None:
+async def test_messages_from_before_the_link_stay() -> None:
     transcript = Transcript(opening=True)
     transcript.restore(conversation("one", "two"))
-    transcript.linked()
-    transcript.live("t", "u", UserMessage("three"), partial=False)
-    transcript.screen(conversation("one", "two", "three", "• fo"), working=True, now=True)
+    transcript.link()
+    transcript.update_live("t", "u", UserMessage("three"), partial=False)
+    transcript.update_screen(conversation("one", "two", "three", "• fo"), working=True, now=True)
     assert [
         (i, getattr(item, "text", ""), source) for i, item, _, source in shown(transcript, 0)
     ] == [
@@ -290,48 +290,48 @@ async def test_what_was_said_before_the_link_stays() -> None:
     ]
 
 
-async def test_when_the_link_is_lost_the_screen_counts_again(
+async def test_the_screen_is_used_again_when_the_link_is_lost(
     transcript: Transcript, rollout: Rollout
 ) -> None:
-    number = rollout.tell(RUNNING, "call", partial=True)
-    transcript.live("t", "call", replace(RUNNING, output="a"), partial=True)
-    transcript.live("t", "m", AgentMessage("one"), partial=True)
+    number = rollout.put(RUNNING, "call", partial=True)
+    transcript.update_live("t", "call", replace(RUNNING, output="a"), partial=True)
+    transcript.update_live("t", "m", AgentMessage("one"), partial=True)
     transcript.unlink()
-    transcript.screen(conversation("hi", "• two"), working=True, now=True)
+    transcript.update_screen(conversation("hi", "• two"), working=True, now=True)
     assert shown(transcript) == [
         (3, RUNNING, True, "rollout"),
         (4, AgentMessage("• two"), True, "screen"),
     ]
-    transcript.linked()
+    transcript.link()
     rollout.change(number, replace(RUNNING, status="aborted"))
-    rollout.tell(BEGUN, "t2")
-    transcript.live("t2", "m", AgentMessage("three"), partial=True)
+    rollout.put(BEGUN, "t2")
+    transcript.update_live("t2", "m", AgentMessage("three"), partial=True)
     assert shown(transcript, 4) == [(5, AgentMessage("three"), True, "link")]
 
 
 async def test_a_link_that_is_lost_before_anything_is_recorded(transcript: Transcript) -> None:
-    transcript.live("t", "u", UserMessage("hi"), partial=False)
-    transcript.live("t", "m", AgentMessage("hel"), partial=True)
+    transcript.update_live("t", "u", UserMessage("hi"), partial=False)
+    transcript.update_live("t", "m", AgentMessage("hel"), partial=True)
     transcript.unlink()
-    transcript.screen(conversation("hi", "• hel"), working=False, now=True)
+    transcript.update_screen(conversation("hi", "• hel"), working=False, now=True)
     assert [getattr(item, "text", "") for _, item, _, _ in shown(transcript, 0)] == ["hi", "• hel"]
 
 
-async def test_the_source_learns_where_the_session_is_recorded() -> None:
+async def test_the_listener_gets_the_path_of_the_record() -> None:
     transcript = Transcript()
     found: list[Path] = []
-    transcript.when_recorded(found.append)
-    transcript.linked(Path("/a"))
-    transcript.linked(None)
-    transcript.linked(Path("/b"))
+    transcript.on_record(found.append)
+    transcript.link(Path("/a"))
+    transcript.link(None)
+    transcript.link(Path("/b"))
     assert found == [Path("/a"), Path("/b")]
 
 
-async def test_a_record_that_begins_anew_is_matched_again(
+async def test_a_record_that_is_read_again_is_matched_again(
     transcript: Transcript, rollout: Rollout
 ) -> None:
-    transcript.live("t", "m", AgentMessage("one"), partial=False)
-    rollout.tell(AgentMessage("one"), "m")
+    transcript.update_live("t", "m", AgentMessage("one"), partial=False)
+    rollout.put(AgentMessage("one"), "m")
     rollout.feed.replace(())
     assert [item for _, item, _, _ in shown(transcript, 0)] == [AgentMessage("one")]
     rollout.feed.put(rollout.entries)
@@ -342,77 +342,77 @@ async def test_a_record_that_begins_anew_is_matched_again(
 
 
 async def test_a_dialog_opens_and_closes(transcript: Transcript, rollout: Rollout) -> None:
-    transcript.ask(DIALOG, idle=False)
+    transcript.set_dialog(DIALOG, idle=False)
     asked = Approval("ls", "because", "pending", "May I?", "request-1")
     assert shown(transcript) == [(3, asked, True, "link")]
-    transcript.ask(DIALOG, idle=False)
-    transcript.ask(None, idle=False)
+    transcript.set_dialog(DIALOG, idle=False)
+    transcript.set_dialog(None, idle=False)
     assert shown(transcript) == [(3, replace(asked, decision="answered"), False, "link")]
-    rollout.tell(DONE)
+    rollout.put(DONE)
     assert len(shown(transcript)) == 1
 
 
-async def test_a_dialog_is_the_approval_of_its_command(
+async def test_a_dialog_matches_the_approval_of_its_command(
     transcript: Transcript, rollout: Rollout
 ) -> None:
-    number = rollout.tell(Approval("ls", "because"), partial=True)
-    transcript.ask(replace(DIALOG, command="l\ns"), idle=False)  # as a screen may wrap it
+    number = rollout.put(Approval("ls", "because"), partial=True)
+    transcript.set_dialog(replace(DIALOG, command="l\ns"), idle=False)  # as a screen may wrap it
     asked = Approval("ls", "because", "pending", "May I?", "request-1")
     assert shown(transcript) == [(3, asked, True, "link")]
-    transcript.ask(None, idle=False)
+    transcript.set_dialog(None, idle=False)
     assert shown(transcript) == [(3, replace(asked, decision="answered"), False, "link")]
     rollout.change(number, Approval("ls", "because", "approved"))
     assert shown(transcript)[0] == (3, Approval("ls", "because", "approved"), False, "rollout")
 
 
-async def test_a_dialog_may_be_painted_in_parts(transcript: Transcript, rollout: Rollout) -> None:
-    transcript.ask(replace(DIALOG, reason=""), idle=False)
-    transcript.ask(DIALOG, idle=False)
+async def test_a_dialog_may_be_rendered_in_parts(transcript: Transcript, rollout: Rollout) -> None:
+    transcript.set_dialog(replace(DIALOG, reason=""), idle=False)
+    transcript.set_dialog(DIALOG, idle=False)
     [(_, item, partial, _)] = shown(transcript)
     assert isinstance(item, Approval)
     assert (item.reason, partial) == ("because", True)
 
 
-async def test_the_same_command_is_asked_for_again(
+async def test_the_same_command_needs_approval_again(
     transcript: Transcript, rollout: Rollout
 ) -> None:
-    rollout.tell(Approval("ls", "", "approved"))  # by a rule
-    number = rollout.tell(Approval("ls"), partial=True)
+    rollout.put(Approval("ls", "", "approved"))  # by a rule
+    number = rollout.put(Approval("ls"), partial=True)
     rollout.change(number, Approval("ls", "", "approved"))
-    transcript.ask(DIALOG, idle=False)
+    transcript.set_dialog(DIALOG, idle=False)
     assert [partial for _, _, partial, _ in shown(transcript)] == [False, False, True]
 
 
 async def test_a_dialog_outside_of_turns_lives_until_the_agent_is_idle() -> None:
     transcript = Transcript(opening=True)
-    transcript.screen(conversation(), working=False)
+    transcript.update_screen(conversation(), working=False)
     key = replace(DIALOG, choices=(Choice("1", "Yes", "y"),))
-    transcript.ask(key, idle=False)
+    transcript.set_dialog(key, idle=False)
     assert [(i, partial, source) for i, _, partial, source in shown(transcript, 0)] == [
         (1, True, "screen")
     ]
-    transcript.ask(None, idle=True)
+    transcript.set_dialog(None, idle=True)
     assert shown(transcript, 0) == []
 
 
-async def test_an_answered_dialog_that_went_with_its_turn_is_not_looked_for_when_idle(
+async def test_an_answered_dialog_may_be_gone_before_the_agent_is_idle(
     transcript: Transcript, rollout: Rollout
 ) -> None:
-    transcript.ask(dialog_of("one"), idle=False)
-    transcript.ask(None, idle=False)
+    transcript.set_dialog(dialog_of("one"), idle=False)
+    transcript.set_dialog(None, idle=False)
     rollout.take(Step("t", "t", Turn("started"), False))
     rollout.take(Step("t", "", Turn("completed"), False))
-    transcript.ask(dialog_of("two"), idle=False)
-    transcript.ask(None, idle=True)
+    transcript.set_dialog(dialog_of("two"), idle=False)
+    transcript.set_dialog(None, idle=True)
     transcript.flush()
-    assert [i.item for i in transcript.behind(0) if isinstance(i.item, Approval)] == []
+    assert [i.item for i in transcript.items_after(0) if isinstance(i.item, Approval)] == []
 
 
-async def test_of_two_dialogs_the_first_is_answered(
+async def test_a_new_dialog_means_that_the_first_was_answered(
     transcript: Transcript, rollout: Rollout
 ) -> None:
-    transcript.ask(DIALOG, idle=False)
-    transcript.ask(replace(DIALOG, id="request-2", command="rm"), idle=False)
+    transcript.set_dialog(DIALOG, idle=False)
+    transcript.set_dialog(replace(DIALOG, id="request-2", command="rm"), idle=False)
     decisions = [item.decision for _, item, _, _ in shown(transcript) if isinstance(item, Approval)]
     assert decisions == ["answered", "pending"]
 
@@ -420,27 +420,27 @@ async def test_of_two_dialogs_the_first_is_answered(
 # -- changes -------------------------------------------------------------------------------------
 
 
-async def test_a_listener_is_told_of_all_changes_at_once(
+async def test_a_listener_gets_all_changed_ids_at_once(
     transcript: Transcript, rollout: Rollout
 ) -> None:
-    told: list[list[int]] = []
-    transcript.watch(told.append)
+    live: list[list[int]] = []
+    transcript.watch(live.append)
     entries = [Entry(2, 1, NOW, RUNNING), Entry(3, 1, NOW, AgentMessage("done"))]
     rollout.feed.put(entries)
-    assert told == [[3, 4]]
+    assert live == [[3, 4]]
     rollout.feed.put(entries)
-    assert told == [[3, 4]]
+    assert live == [[3, 4]]
 
 
-async def test_a_replay_has_what_became_exact_meanwhile(
+async def test_a_replay_has_items_recorded_meanwhile(
     transcript: Transcript, rollout: Rollout
 ) -> None:
-    transcript.live("t", "call", RUNNING, partial=True)
+    transcript.update_live("t", "call", RUNNING, partial=True)
     transcript.flush()
     *_, (last, _, data) = changed(await transcript.subscribe().take())
     assert (data["id"], data["status"], data["source"]) == (3, "running", "link")
-    transcript.live("t", "call", ENDED, partial=False)
-    rollout.tell(ENDED, "call")
+    transcript.update_live("t", "call", ENDED, partial=False)
+    rollout.put(ENDED, "call")
     [(_, _, data)] = changed(await transcript.subscribe(last).take())
     assert (data["id"], data["status"], data["source"]) == (3, "completed", "rollout")
 
@@ -450,7 +450,7 @@ async def test_a_replay_has_what_became_exact_meanwhile(
 
 @dataclass(frozen=True)
 class Step:
-    """One thing that one of the sides tells."""
+    """One update from one of the two sides."""
 
     turn: str
     id: str
@@ -459,7 +459,7 @@ class Step:
 
 
 def versions(turn: str, id: str, item: Item) -> list[Step]:
-    """How an item grows, as the link tells it."""
+    """Return the states of an item as the link streams it."""
     match item:
         case ToolCall():
             begun = replace(item, output="", exit_code=None, duration_ms=None, status="running")
@@ -473,10 +473,10 @@ def versions(turn: str, id: str, item: Item) -> list[Step]:
 
 @st.composite
 def turns(draw: st.DrawFn) -> tuple[list[Step], list[Step]]:
-    """What the rollout records of some turns, and what the link tells of them: the texts in the
-    same order, the tools in any."""
+    """Draw some turns as the rollout records and as the link reports them. Texts come in the same
+    order on both sides, tools in any."""
     recorded: list[Step] = []
-    told: list[Step] = []
+    live: list[Step] = []
     keyed = draw(st.booleans())
     for number in range(draw(st.integers(1, 3))):
         turn = f"t{number}"
@@ -505,36 +505,36 @@ def turns(draw: st.DrawFn) -> tuple[list[Step], list[Step]]:
             [v for step in texts for v in versions(step.turn, step.id, step.item)],
             *(versions(step.turn, step.id, step.item) for step in tools),
         ]
-        told += draw(interleaved(threads))
-    return recorded, told
+        live += draw(interleaved(threads))
+    return recorded, live
 
 
 @st.composite
 def interleaved(draw: st.DrawFn, lists: Sequence[Sequence[T]]) -> list[T]:
-    """The lists' members, each list's in its own order."""
+    """Merge the lists at random; keep the order of each."""
     order = [number for number, steps in enumerate(lists) for _ in steps]
     iterators = [iter(steps) for steps in lists]
     return [next(iterators[number]) for number in draw(st.permutations(order))]
 
 
 @given(turns(), st.data())
-def test_any_interleaving_ends_in_what_is_recorded(
+def test_any_interleaving_ends_in_the_record(
     sides: tuple[list[Step], list[Step]], data: st.DataObject
 ) -> None:
-    recorded, told = sides
-    order = data.draw(st.permutations([True] * len(recorded) + [False] * len(told)))
+    recorded, live = sides
+    order = data.draw(st.permutations([True] * len(recorded) + [False] * len(live)))
 
     async def play() -> None:
         transcript = Transcript()
-        transcript.linked()
+        transcript.link()
         rollout = Rollout(transcript)
         subscription = transcript.subscribe()
         seen: dict[int, tuple[object, ...]] = {}
-        exact, link = iter(recorded), iter(told)
-        for is_exact in order:
-            step = next(exact if is_exact else link)
-            if not is_exact:
-                transcript.live(step.turn, step.id, step.item, partial=step.partial)
+        record, link = iter(recorded), iter(live)
+        for is_recorded in order:
+            step = next(record if is_recorded else link)
+            if not is_recorded:
+                transcript.update_live(step.turn, step.id, step.item, partial=step.partial)
             else:
                 rollout.take(step)
             page, _ = transcript.page()
@@ -545,15 +545,17 @@ def test_any_interleaving_ends_in_what_is_recorded(
             kept = [(i.item, i.partial) for i in page[: len(rollout.entries)]]
             assert [pair for pair in kept if pair in final] == final
             if transcript._changes.latest > subscription._after:
-                for _, what, body in changed(await subscription.take()):
+                for _, event, body in changed(await subscription.take()):
                     seen.pop(body["id"], None)
-                    if what == "item":
+                    if event == "item":
                         seen[body["id"]] = (body["kind"], body["partial"], body["source"])
             assert [seen[number] for number in sorted(seen)] == [
                 (i.item.kind.value, i.partial, i.source.value) for i in page
             ]
-        assert [item.item for item in transcript.behind(0)] == [e.item for e in rollout.entries]
-        assert {item.source for item in transcript.behind(0)} == {ItemSource.ROLLOUT}
+        assert [item.item for item in transcript.items_after(0)] == [
+            e.item for e in rollout.entries
+        ]
+        assert {item.source for item in transcript.items_after(0)} == {ItemSource.ROLLOUT}
         transcript.close()
 
     asyncio.run(play())
@@ -565,56 +567,58 @@ def dialog_of(number: str) -> Dialog:
 
 
 @given(turns(), st.data())
-def test_what_is_shown_bit_by_bit_is_what_showing_all_anew_shows(
+def test_incremental_updates_equal_a_full_layout(
     sides: tuple[list[Step], list[Step]], data: st.DataObject
 ) -> None:
-    recorded, told = sides
+    recorded, live = sides
     on_record = data.draw(st.booleans())
     asked = data.draw(st.lists(st.sampled_from(["", "idle", "t0.1", "other"]), max_size=4))
-    ends = {step.turn: Step(step.turn, "turn ended", DONE) for step in told}
+    ends = {step.turn: Step(step.turn, "turn ended", DONE) for step in live}
     steps: list[Step | str] = data.draw(
-        interleaved([recorded if on_record else [], told, asked, ["screen"] * 3, ["unlink"]])
+        interleaved([recorded if on_record else [], live, asked, ["screen"] * 3, ["unlink"]])
     )
     steps += ends.values()
 
     async def play() -> None:
         transcript = Transcript(opening=True)
-        transcript.screen(conversation("before"), working=False)
-        transcript.linked()
+        transcript.update_screen(conversation("before"), working=False)
+        transcript.link()
         rollout = Rollout(transcript) if on_record else None
-        transcript._show()  # a source that is open and has told nothing yet
+        transcript._refresh()  # a record that is open but empty
         for place, step in enumerate(steps):
             if step == "screen":
                 words = [str(n) for n in range(place)]
-                transcript.screen(conversation(*words), working=True, now=True)
+                transcript.update_screen(conversation(*words), working=True, now=True)
             elif step == "unlink":
                 transcript.unlink()
             elif isinstance(step, str):
                 dialog = dialog_of(step) if step not in ("", "idle") else None
-                transcript.ask(dialog, idle=step == "idle")
-            elif rollout is not None and any(step is one for one in recorded):
+                transcript.set_dialog(dialog, idle=step == "idle")
+            elif rollout is not None and any(step is other for other in recorded):
                 rollout.take(step)
             else:
-                transcript.live(step.turn, step.id, step.item, partial=step.partial)
+                transcript.update_live(step.turn, step.id, step.item, partial=step.partial)
             transcript.flush()
-            items, changes = transcript.behind(0), transcript._changes.latest
-            transcript._live.moved = True
-            transcript._show()
-            assert transcript.behind(0) == items
+            items, changes = transcript.items_after(0), transcript._changes.latest
+            transcript._live.rearranged = True
+            transcript._refresh()
+            assert transcript.items_after(0) == items
             assert transcript._changes.latest == changes
         transcript.close()
 
     asyncio.run(play())
 
 
-async def test_a_word_more_costs_no_look_at_a_day_that_is_not_recorded(
+async def test_an_update_does_not_visit_every_item_without_a_record(
     transcript: Transcript, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for turn in range(20):
         for number in range(20):
-            transcript.live(f"t{turn}", f"m{number}", AgentMessage(f"{number}"), partial=False)
-        tell_live(transcript, TurnChanged(f"t{turn}", "completed"))
-    transcript.live("last", "m", AgentMessage("hel"), partial=True)
+            transcript.update_live(
+                f"t{turn}", f"m{number}", AgentMessage(f"{number}"), partial=False
+            )
+        apply_event(transcript, TurnChanged(f"t{turn}", "completed"))
+    transcript.update_live("last", "m", AgentMessage("hel"), partial=True)
     looks = 0
 
     def look(*members: Any) -> TranscriptItem:
@@ -623,10 +627,10 @@ async def test_a_word_more_costs_no_look_at_a_day_that_is_not_recorded(
         return TranscriptItem(*members)
 
     monkeypatch.setattr("agentapi.transcript.transcript.TranscriptItem", look)
-    transcript.live("last", "m", AgentMessage("hello"), partial=True)
-    transcript.live("last", "call", RUNNING, partial=True)
-    transcript.screen(conversation("hi", "hello"), working=True, now=True)
-    transcript.ask(None, idle=True)
+    transcript.update_live("last", "m", AgentMessage("hello"), partial=True)
+    transcript.update_live("last", "call", RUNNING, partial=True)
+    transcript.update_screen(conversation("hi", "hello"), working=True, now=True)
+    transcript.set_dialog(None, idle=True)
     assert looks == 2
     assert [item for _, item, _, _ in shown(transcript)[-2:]] == [AgentMessage("hello"), RUNNING]
 
@@ -635,7 +639,7 @@ names_of_turns = iter(range(10**9))
 
 
 def name(item: Item) -> object:
-    """What tells an item from all others, however far it has come."""
+    """Return what identifies an item, however partial."""
     match item:
         case ToolCall():
             return item.command

@@ -1,4 +1,4 @@
-"""Ids that stay, changes that are numbered, the screen behind the exact items."""
+"""Stable ids, numbered changes, and the screen's text after the recorded items."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from agentapi.model.items import (
 )
 from agentapi.transcript import changes as transcript_changes
 from agentapi.transcript.changes import FRAMES_KEPT, Changes, EncodedChanges, TranscriptSubscription
-from agentapi.transcript.tail import Tail
+from agentapi.transcript.tail import ScreenTail
 from agentapi.transcript.transcript import Transcript
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -37,20 +37,20 @@ def conversation(*texts: str) -> list[Message]:
 
 
 def entries(*items: Item, first: int = 0, partial: bool = False) -> list[Entry]:
-    """Entries from an index on, all of turn 1."""
+    """Return entries from an index on, all of turn 1."""
     return [Entry(first + n, 1, NOW, item, partial) for n, item in enumerate(items)]
 
 
 def shown(transcript: Transcript) -> list[tuple[int, str, str, bool, str]]:
-    """(id, kind, text, partial, source) of each item."""
+    """Return (id, kind, text, partial, source) of each item."""
     return [
         (i.id, i.item.kind.value, getattr(i.item, "text", ""), i.partial, i.source.value)
-        for i in transcript.behind(0)
+        for i in transcript.items_after(0)
     ]
 
 
 def changed(data: bytes) -> list[tuple[int, str, Any]]:
-    """(number, name, data) of each frame."""
+    """Return (number, name, data) of each frame."""
     found = []
     for frame in data.decode().split("\n\n")[:-1]:
         number, name, body = frame.split("\n")
@@ -76,14 +76,14 @@ async def transcript() -> Transcript:
 async def test_the_screen_gives_an_item_for_each_message_but_the_start(
     transcript: Transcript,
 ) -> None:
-    transcript.screen(conversation("hi", "hel"), working=True, now=True)
+    transcript.update_screen(conversation("hi", "hel"), working=True, now=True)
     assert shown(transcript) == [
         (1, "user_message", "hi", False, "screen"),
         (2, "agent_message", "hel", True, "screen"),
     ]
-    transcript.screen(conversation("hi", "hello"), working=False)
+    transcript.update_screen(conversation("hi", "hello"), working=False)
     assert shown(transcript)[1] == (2, "agent_message", "hello", False, "screen")
-    assert [item.turn for item in transcript.behind(0)] == [1, 1]
+    assert [item.turn for item in transcript.items_after(0)] == [1, 1]
 
 
 async def test_without_a_startup_screen_the_first_message_counts() -> None:
@@ -92,19 +92,19 @@ async def test_without_a_startup_screen_the_first_message_counts() -> None:
     assert shown(transcript) == [(1, "agent_message", "start-up", False, "screen")]
 
 
-async def test_a_restored_conversation_has_the_ids_that_it_had(transcript: Transcript) -> None:
+async def test_a_restored_conversation_keeps_its_ids(transcript: Transcript) -> None:
     messages = conversation("hi", "hello", "more", "sure")
-    transcript.screen(messages, working=False, now=True)
+    transcript.update_screen(messages, working=False, now=True)
     again = Transcript(opening=True)
     again.restore(messages)
-    assert again.behind(0) == transcript.behind(0)
+    assert again.items_after(0) == transcript.items_after(0)
 
 
-# -- exact items ---------------------------------------------------------------------------------
+# -- recorded items ------------------------------------------------------------------------------
 
 
-async def test_an_exact_source_takes_the_place_of_the_screen(transcript: Transcript) -> None:
-    transcript.screen(conversation("hi", "• hello"), working=True, now=True)
+async def test_recorded_items_replace_those_of_the_screen(transcript: Transcript) -> None:
+    transcript.update_screen(conversation("hi", "• hello"), working=True, now=True)
     feed = transcript.open(ItemSource.ROLLOUT)
     feed.put(entries(Turn("started"), UserMessage("hi"), AgentMessage("**hello**")))
     assert shown(transcript) == [
@@ -114,25 +114,25 @@ async def test_an_exact_source_takes_the_place_of_the_screen(transcript: Transcr
     ]
 
 
-async def test_what_the_screen_shows_beyond_is_partial_and_keeps_its_id(
+async def test_screen_text_beyond_the_record_is_partial_and_keeps_its_id(
     transcript: Transcript,
 ) -> None:
     feed = transcript.open(ItemSource.ROLLOUT)
     feed.put(entries(Turn("started"), UserMessage("hi")))
-    transcript.screen(conversation("hi", "• one"), working=True, now=True)
+    transcript.update_screen(conversation("hi", "• one"), working=True, now=True)
     assert shown(transcript)[-1] == (3, "agent_message", "• one", True, "screen")
-    transcript.screen(conversation("hi", "• one and two"), working=True, now=True)
+    transcript.update_screen(conversation("hi", "• one and two"), working=True, now=True)
     feed.put(entries(AgentMessage("one *and* two"), first=2))
     assert shown(transcript)[2:] == [(3, "agent_message", "one *and* two", False, "rollout")]
 
 
-async def test_partial_text_moves_behind_an_item_that_is_no_message(
+async def test_partial_text_moves_after_an_item_that_is_no_message(
     transcript: Transcript,
 ) -> None:
     feed = transcript.open(ItemSource.ROLLOUT)
     feed.put(entries(Turn("started"), UserMessage("hi")))
     text = "• Ran ls\n  └ file.txt\n\n• Here is"
-    transcript.screen(conversation("hi", text), working=True, now=True)
+    transcript.update_screen(conversation("hi", text), working=True, now=True)
     feed.put(entries(ToolCall("shell", "ls", output="file.txt\n"), first=2))
     assert shown(transcript)[2:] == [
         (3, "tool_call", "", False, "rollout"),
@@ -140,36 +140,36 @@ async def test_partial_text_moves_behind_an_item_that_is_no_message(
     ]
 
 
-async def test_partial_text_is_withdrawn_when_the_turn_is_over(transcript: Transcript) -> None:
+async def test_partial_text_is_withdrawn_when_the_turn_ends(transcript: Transcript) -> None:
     feed = transcript.open(ItemSource.ROLLOUT)
     feed.put(entries(UserMessage("hi")))
-    transcript.screen(conversation("hi", "half"), working=True, now=True)
+    transcript.update_screen(conversation("hi", "half"), working=True, now=True)
     since = transcript.subscribe()
     await since.take()
-    transcript.screen(conversation("hi", "half"), working=False)
+    transcript.update_screen(conversation("hi", "half"), working=False)
     [(_, name, data)] = changed(await since.take())
     assert (name, data) == ("withdrawn", {"id": 2})
-    assert len(transcript.behind(0)) == 1
+    assert len(transcript.items_after(0)) == 1
 
 
-async def test_the_same_again_changes_nothing(transcript: Transcript) -> None:
-    told = entries(UserMessage("hi"), AgentMessage("hello"))
+async def test_identical_entries_are_no_change(transcript: Transcript) -> None:
+    found = entries(UserMessage("hi"), AgentMessage("hello"))
     feed = transcript.open(ItemSource.ROLLOUT)
-    feed.put(told)
+    feed.put(found)
     subscription = transcript.subscribe()
     assert len(changed(await subscription.take())) == 2
-    feed.put(told)
+    feed.put(found)
     feed.put(entries(AgentMessage("news"), first=1))
     assert [data["text"] for _, _, data in changed(await subscription.take())] == ["news"]
 
 
-async def test_a_second_session_goes_on_with_ids_and_turns(transcript: Transcript) -> None:
+async def test_a_second_session_continues_ids_and_turns(transcript: Transcript) -> None:
     transcript.open(ItemSource.ROLLOUT).put(entries(UserMessage("one"), AgentMessage("1")))
     transcript.open(ItemSource.ROLLOUT).put(entries(UserMessage("two")))
-    assert [(item.id, item.turn) for item in transcript.behind(0)] == [(1, 1), (2, 1), (3, 2)]
+    assert [(item.id, item.turn) for item in transcript.items_after(0)] == [(1, 1), (2, 1), (3, 2)]
 
 
-async def test_back_in_a_session_only_what_is_new_is_told(transcript: Transcript) -> None:
+async def test_back_in_a_session_only_new_entries_become_items(transcript: Transcript) -> None:
     first = entries(UserMessage("one"), AgentMessage("1"))
     feed = transcript.open(ItemSource.ROLLOUT)
     feed.put(first)
@@ -179,13 +179,15 @@ async def test_back_in_a_session_only_what_is_new_is_told(transcript: Transcript
         first.append(Entry(len(first), number - 1, NOW, UserMessage(f"more {number}")))
         feed.put(first[:1])
         feed.put(first[1:])
-    told = [(item.id, item.turn, getattr(item.item, "text", "")) for item in transcript.behind(0)]
-    assert told == [(1, 1, "one"), (2, 1, "1"), (3, 2, "two"), (4, 3, "more 3"), (5, 4, "more 4")]
+    found = [
+        (item.id, item.turn, getattr(item.item, "text", "")) for item in transcript.items_after(0)
+    ]
+    assert found == [(1, 1, "one"), (2, 1, "1"), (3, 2, "two"), (4, 3, "more 3"), (5, 4, "more 4")]
     feed.replace(())
-    assert len(transcript.behind(0)) == 4
+    assert len(transcript.items_after(0)) == 4
 
 
-async def test_what_still_ran_when_a_session_was_left_ends_where_it_stands(
+async def test_partial_items_of_a_session_that_was_left_are_complete(
     transcript: Transcript,
 ) -> None:
     running = ToolCall("shell", "make")
@@ -197,26 +199,26 @@ async def test_what_still_ran_when_a_session_was_left_ends_where_it_stands(
     feed = transcript.open(ItemSource.ROLLOUT)
     feed.put(begun)
     transcript.open(ItemSource.ROLLOUT).put(entries(UserMessage("two")))
-    assert [(i.item, i.partial) for i in transcript.behind(0)[1:3]] == [(running, False)] * 2
-    assert not transcript._growing
+    assert [(i.item, i.partial) for i in transcript.items_after(0)[1:3]] == [(running, False)] * 2
+    assert not transcript._partial
     feed = transcript.open(ItemSource.ROLLOUT, feed)  # back, and its record is read again
     feed.put([*begun, *entries(ended, first=1)])
-    assert [(i.item, i.partial) for i in transcript.behind(0)[1:3]] == [
+    assert [(i.item, i.partial) for i in transcript.items_after(0)[1:3]] == [
         (ended, False),
         (running, True),
     ]
-    assert [i.turn for i in transcript.behind(0)] == [1, 1, 1, 2]
+    assert [i.turn for i in transcript.items_after(0)] == [1, 1, 1, 2]
     transcript.open(ItemSource.ROLLOUT).put(entries(UserMessage("three")))
     feed = transcript.open(ItemSource.ROLLOUT, feed)
     feed.put([*begun, *entries(ended, ended, UserMessage("four"), first=1)])
-    assert [(i.item, i.partial) for i in transcript.behind(0)[1:3]] == [(ended, False)] * 2
+    assert [(i.item, i.partial) for i in transcript.items_after(0)[1:3]] == [(ended, False)] * 2
     assert [i[2] for i in shown(transcript)] == ["one", "", "", "two", "three", "four"]
-    assert not transcript._growing
-    feed.put(entries(running, first=1, partial=True))  # whole is whole
-    assert transcript.behind(0)[1].item == ended
+    assert not transcript._partial
+    feed.put(entries(running, first=1, partial=True))  # complete items stay complete
+    assert transcript.items_after(0)[1].item == ended
 
 
-async def test_a_source_that_begins_anew(transcript: Transcript) -> None:
+async def test_a_source_that_starts_over(transcript: Transcript) -> None:
     feed = transcript.open(ItemSource.ROLLOUT)
     feed.put(entries(UserMessage("one"), AgentMessage("1"), UserMessage("two")))
     feed.replace(())
@@ -235,12 +237,12 @@ async def test_pages(transcript: Transcript) -> None:
     assert [item.id for item in transcript.page()[0]] == [1, 2, 3, 4, 5]
 
 
-async def test_a_replay_sends_what_changed_since_also_what_became_exact(
+async def test_a_replay_has_all_later_changes_and_recorded_items(
     transcript: Transcript,
 ) -> None:
     feed = transcript.open(ItemSource.ROLLOUT)
     feed.put(entries(UserMessage("hi")))
-    transcript.screen(conversation("hi", "hel"), working=True, now=True)
+    transcript.update_screen(conversation("hi", "hel"), working=True, now=True)
     feed.put(entries(ToolCall("shell", "ls"), first=1, partial=True))
     seen = changed(await transcript.subscribe().take())
     last = seen[-1][0]
@@ -316,7 +318,7 @@ async def test_a_change_is_encoded_once_for_all_subscribers(
     assert encoded[3:] == [{"id": 2}, {"id": 1}]
 
 
-async def test_of_the_encoded_changes_the_last_are_kept(transcript: Transcript) -> None:
+async def test_the_latest_encoded_changes_are_cached(transcript: Transcript) -> None:
     feed = transcript.open(ItemSource.ROLLOUT)
     reader = transcript.subscribe()
     for number in range(40):
@@ -329,7 +331,7 @@ async def test_of_the_encoded_changes_the_last_are_kept(transcript: Transcript) 
 
 
 @given(st.lists(st.integers(1, 6), max_size=200), st.lists(st.integers(0, 200), max_size=4))
-def test_from_any_number_on_the_last_change_of_each_item_comes_once(
+def test_the_last_change_of_each_item_after_any_number(
     ids: Sequence[int], starts: Sequence[int]
 ) -> None:
     changes = Changes()
@@ -360,20 +362,18 @@ def test_a_subscription_needs_no_loop_until_it_waits() -> None:
 # -- the tail ------------------------------------------------------------------------------------
 
 
-def test_markdown_and_wrapped_lines_are_known_again() -> None:
-    tail = Tail()
-    tail.learn(
-        AgentMessage("# A *long* heading with `code`\n\n| a | b |\n|---|---|\n| c1x | d2y |")
-    )
-    assert tail.rest("• A long heading\n  with code\n\n  ┌─────┬─────┐\n  │ c1x │ d2y │") == ""
+def test_markdown_and_wrapped_lines_are_covered() -> None:
+    tail = ScreenTail()
+    tail.add(AgentMessage("# A *long* heading with `code`\n\n| a | b |\n|---|---|\n| c1x | d2y |"))
+    assert tail.uncovered("• A long heading\n  with code\n\n  ┌─────┬─────┐\n  │ c1x │ d2y │") == ""
 
 
-def test_lines_that_no_item_covers_are_the_rest() -> None:
-    tail = Tail()
-    tail.learn(AgentMessage("one"))
-    tail.learn(ToolCall("shell", "date -u", output="Friday\n"))
+def test_lines_that_no_item_covers_are_returned() -> None:
+    tail = ScreenTail()
+    tail.add(AgentMessage("one"))
+    tail.add(ToolCall("shell", "date -u", output="Friday\n"))
     text = "• one\n\n✔ You approved codex\n\n• Ran date -u\n  └ Friday\n\n• and then"
-    assert tail.rest(text) == "• and then"
-    assert tail.rest(text + "\n  more") == "• and then\n  more"
+    assert tail.uncovered(text) == "• and then"
+    assert tail.uncovered(text + "\n  more") == "• and then\n  more"
     tail.begin()
-    assert tail.rest("• fresh") == "• fresh"
+    assert tail.uncovered("• fresh") == "• fresh"

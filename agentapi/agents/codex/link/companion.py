@@ -146,13 +146,13 @@ class LinkCompanion:
         tracker = self._driver.tracker
         state = tracker.state
         if state.phase is Phase.BLOCKED:
-            raise DialogOpen(tracker.dialog_text or state.because)
+            raise DialogOpen(tracker.dialog_text or state.reason)
         if state.phase is not Phase.IDLE:
             raise Busy
 
     def _why_not(self) -> str:
         if self._driver.phase is Phase.EXITED:
-            return self._driver.tracker.state.because
+            return self._driver.tracker.state.reason
         return self._loss or f"Codex took the message and began no turn within {BEGIN_LIMIT:g} s"
 
     # -- when a sent message's turn begins -------------------------------------------------------
@@ -168,7 +168,7 @@ class LinkCompanion:
         if sending is None:
             return
         if driver.phase is Phase.WORKING:
-            self._saw_begin(driver.tracker.state.because)
+            self._saw_begin(driver.tracker.state.reason)
         if sending.turn and sending.turn == self._recorded_turn:
             self._saw_begin("rollout: turn started")
         if sending.turn is not None and sending.begun:

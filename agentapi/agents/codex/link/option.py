@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from agentapi.settings import values
+from agentapi.settings import parsers
 from agentapi.settings.settings import Option, ServerSettings, SettingsError
 
 LINK = Option(
     "codex-link",
     "Work with Codex through an app-server of its own, on which its TUI runs too: exact text,"
     " sends, answers and interrupts by call. on: or fail; auto: where this Codex can; off.",
-    values.one_of("auto", "on", "off"),
+    parsers.one_of("auto", "on", "off"),
     "off",
     metavar="[auto|on|off]",
     shown="off; without a value: on",

@@ -27,7 +27,7 @@ class LinkQuestion:
         """Where a choice leads. Raises `LookupError` with the choices that there are."""
         outcome = self.outcomes.get(choice)
         if outcome is None:
-            raise LookupError(self.dialog.no_choice(choice))
+            raise LookupError(self.dialog.unknown_choice(choice))
         return outcome() if callable(outcome) else outcome
 
 
@@ -71,7 +71,7 @@ class OpenQuestions:
     def put(self, question: LinkQuestion) -> None:
         """A question was asked, or goes on. One that is only told again keeps its id."""
         known = self._open.get(question.request)
-        again = known is not None and known.dialog.asks_the_same(question.dialog)
+        again = known is not None and known.dialog.is_same_question(question.dialog)
         number = known.dialog.id if known is not None and again else next(self._ids)
         named = replace(question, dialog=replace(question.dialog, id=number))
         self._open[question.request] = named

@@ -24,10 +24,10 @@ from agentapi.agents.driver import Sink
 from agentapi.model.conversation import Level, Phase, PhaseState
 from agentapi.model.events import (
     AgentText,
+    ConversationReset,
     DriverEvent,
     Exited,
-    Forgot,
-    Noticed,
+    NoticeRaised,
     PhaseChanged,
     ScreenChanged,
     UserText,
@@ -190,7 +190,9 @@ class ResumingDriver(Relay[Program]):
             self._resuming = False
             self._plan.refused()
             self._sink(
-                Forgot(f"the session could not be resumed, a fresh one is started ({reason})")
+                ConversationReset(
+                    f"the session could not be resumed, a fresh one is started ({reason})"
+                )
             )
             self._plan.forgotten()  # last: a daemon that is killed before tries all of it again
             self._phase("starting afresh: the session could not be resumed")
@@ -247,7 +249,7 @@ class ResumingDriver(Relay[Program]):
 
     def warn(self, message: str) -> None:
         """Tell the clients something."""
-        self._sink(Noticed(Level.WARNING, message))
+        self._sink(NoticeRaised(Level.WARNING, message))
 
 
 def _refused(event: Exited) -> bool:

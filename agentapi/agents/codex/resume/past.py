@@ -29,7 +29,7 @@ from agentapi.model.conversation import Role
 from agentapi.processes.identity import Process
 from agentapi.settings.settings import SettingsError
 from agentapi.storage.state import RestoredState
-from agentapi.storage.storage import StateStore
+from agentapi.storage.state_file import StateStore
 
 ORPHAN_LIMIT = 0.5
 """Seconds that the agent of a killed daemon has to end before the next one looks at its files."""

@@ -18,7 +18,8 @@ from agentapi.agents.codex.resume.session_files import SessionMeta, unpacked
 from agentapi.agents.codex.resume.watch import SessionWatch
 from agentapi.agents.codex.rollout.rollout import Batch, RolloutFollower
 from agentapi.model.items import AgentMessage, Entry, ItemSource, Turn
-from agentapi.transcript.transcript import Feed, Transcript
+from agentapi.transcript.feed import Feed
+from agentapi.transcript.transcript import Transcript
 
 _log = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ class RolloutFeed:
     def bind(self, transcript: Transcript) -> None:
         """Tell this transcript, also what the link says is recorded."""
         self._transcript = transcript
-        transcript.when_recorded(self.found)
+        transcript.on_record(self.found)
         self._follow()
 
     def found(self, path: Path) -> None:
@@ -112,7 +113,7 @@ class RolloutFeed:
         news = [entry for entry in entries if _is_news(entry, parser.copied)]
         if news or batch.restarted:
             self._recorded(news, anew=batch.restarted)
-        self._feed.tell_usage(parser.usage.snapshot())
+        self._feed.set_usage(parser.usage.snapshot())
 
     def _going_on(self, session: str | None) -> Feed | None:
         """What told of this session, when that goes on in another file, as after a rewind. A feed

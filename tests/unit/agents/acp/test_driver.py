@@ -18,7 +18,7 @@ from agentapi.agents.generic.evidence import TellsEvidence
 from agentapi.conversation.turn_text import Chunk, Operation, PlanPart, ToolPart
 from agentapi.model.conversation import Phase
 from agentapi.model.errors import Busy, DialogOpen, SendError
-from agentapi.model.events import AgentText, Noticed, PhaseChanged, UserText
+from agentapi.model.events import AgentText, NoticeRaised, PhaseChanged, UserText
 from tests.support import acp_agent
 from tests.support.acp_watch import Watch, gone
 
@@ -177,7 +177,7 @@ class TestTurn:
         assert len(texts) == len(events) - 3
         assert all(later.startswith(text) for text, later in pairwise(texts))
         assert isinstance(events[-1], PhaseChanged)
-        assert events[-1].state.because == "acp: end_turn"
+        assert events[-1].state.reason == "acp: end_turn"
 
     async def test_each_turn_has_a_message_of_its_own(self, agent: tuple[AcpDriver, Watch]) -> None:
         driver, watch = agent
@@ -255,7 +255,7 @@ class TestInterrupt:
         await driver.send("hold")
         await driver.keys(key)
         await watch.idle()
-        assert watch.of(PhaseChanged)[-1].state.because == "acp: cancelled"
+        assert watch.of(PhaseChanged)[-1].state.reason == "acp: cancelled"
         assert watch.notices == []
 
     async def test_between_turns_it_does_nothing(self, agent: tuple[AcpDriver, Watch]) -> None:
@@ -279,7 +279,7 @@ class TestInterrupt:
         driver, watch = agent
         await driver.keys("ls\r")
         await driver.keys("1")
-        assert [event.message[:31] for event in watch.of(Noticed)] == [
+        assert [event.message[:31] for event in watch.of(NoticeRaised)] == [
             "this agent has no terminal (it "
         ]
 

@@ -66,7 +66,7 @@ class Recorded(Stage):
     @property
     def because(self) -> str:
         """The reason for the phase."""
-        return self.driver.tracker.state.because
+        return self.driver.tracker.state.reason
 
 
 async def stage() -> Recorded:

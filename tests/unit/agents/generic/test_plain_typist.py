@@ -283,7 +283,7 @@ def test_a_program_that_says_that_it_is_blocked_is() -> None:
         stage.driver.feed(b"\x1b[H\x1b[2Jsomething that nobody can read\r\n" + OSC_BLOCKED)
         await asyncio.sleep(1)
         state = stage.driver.tracker.state
-        assert (state.phase.value, state.because) == ("blocked", "osc 7501: blocked")
+        assert (state.phase.value, state.reason) == ("blocked", "osc 7501: blocked")
         assert state.dialog is not None
         assert (state.dialog.kind, state.dialog.title) == ("trust", "trust")
         with pytest.raises(DialogOpen, match="nobody can read"):

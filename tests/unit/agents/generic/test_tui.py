@@ -272,7 +272,7 @@ def test_a_quiet_program_is_ready() -> None:
 
     stage = play(script, "custom")
     assert stage.phases()[-1] == "idle"
-    assert stage.driver.tracker.state.because == "quiet: no output for 0.5 s"
+    assert stage.driver.tracker.state.reason == "quiet: no output for 0.5 s"
 
 
 def test_an_interrupt_returns_once_its_end_is_told() -> None:

@@ -13,10 +13,10 @@ from agentapi.model.conversation import Phase, PhaseState
 from agentapi.model.errors import Busy
 from agentapi.model.events import (
     AgentText,
+    ConversationReset,
     DriverEvent,
     Exited,
-    Forgot,
-    Noticed,
+    NoticeRaised,
     PhaseChanged,
     ScreenChanged,
     UserText,
@@ -152,11 +152,11 @@ class Story:
 
     @property
     def notices(self) -> list[str]:
-        return [event.message for event in self.events if isinstance(event, Noticed)]
+        return [event.message for event in self.events if isinstance(event, NoticeRaised)]
 
     @property
-    def forgot(self) -> Forgot | None:
-        return next((event for event in self.events if isinstance(event, Forgot)), None)
+    def forgot(self) -> ConversationReset | None:
+        return next((event for event in self.events if isinstance(event, ConversationReset)), None)
 
     @property
     def phases(self) -> list[Phase]:
@@ -187,8 +187,8 @@ async def test_an_unknown_session_leads_to_a_fresh_start() -> None:
     assert (fresh.resume, fresh.size, run.stopped) == (False, (100, 40), 1)
     assert story.events[:3] == ["refused", story.forgot, "forgotten"]
     assert story.forgot is not None
-    assert "a fresh one is started" in story.forgot.why
-    assert GONE in story.forgot.why
+    assert "a fresh one is started" in story.forgot.reason
+    assert GONE in story.forgot.reason
     assert story.notices == []
     assert Phase.EXITED not in story.phases
     fresh.phase(Phase.IDLE)
@@ -205,7 +205,7 @@ async def test_another_failure_is_tried_once_more() -> None:
     assert not (await story.next_run()).resume
     assert story.notices == []
     assert story.forgot is not None
-    assert "a hiccup" in story.forgot.why
+    assert "a hiccup" in story.forgot.reason
 
 
 @pytest.mark.parametrize(("code", "signal"), [(0, None), (None, 9), (137, None)])

@@ -14,11 +14,11 @@ import pytest
 from agentapi.agents.codex.options import CodexSettings, codex_settings
 from agentapi.agents.codex.resume.past import Past
 from agentapi.model.conversation import Message, Role
-from agentapi.model.events import Forgot
+from agentapi.model.events import ConversationReset
 from agentapi.session.session import AgentSession
-from agentapi.storage import storage
+from agentapi.storage import state_file
 from agentapi.storage.state import SavedState
-from agentapi.storage.storage import StateStore
+from agentapi.storage.state_file import StateStore
 from tests.support.fixed_driver import FixedDriver
 from tests.support.rollout_files import BEGIN, cut, end_after, pack, write_rollout
 
@@ -315,12 +315,12 @@ async def test_killed_while_the_conversation_is_set_aside(
 
     with monkeypatch.context() as patched, contextlib.suppress(Killed):
         for owner, name in (
-            (storage._StateFile, "save"),
-            (storage, "_keep"),
+            (state_file._StateFile, "save"),
+            (state_file, "_keep"),
             (past.tracker, "forget"),
         ):
             patched.setattr(owner, name, dies(getattr(owner, name)))
-        driver.emit(Forgot("it is refused"))
+        driver.emit(ConversationReset("it is refused"))
         past.session.forget()
 
     after = place.past()

@@ -130,7 +130,7 @@ ONE, TWO, THREE, FOUR = (f"01a1fddc-2eb3-7532-99ae-a2decbc73a2{digit}" for digit
 
 def shown(told: Told) -> list[tuple[int, str]]:
     """The ids and texts of the messages in the transcript."""
-    items = told.transcript.behind(0)
+    items = told.transcript.items_after(0)
     kinds = (UserMessage, AgentMessage)
     return [(item.id, item.item.text) for item in items if isinstance(item.item, kinds)]
 
@@ -160,7 +160,7 @@ async def test_a_rewind_goes_on_where_it_leads_to(told: Told) -> None:
     await told.until(lambda: told.heard[count:] == [ANEW, "3 started"])
     expected = [(2, "one"), (3, "ONE"), (5, "two"), (6, "TWO"), (9, "four"), (10, "FOUR")]
     assert shown(told) == expected
-    notice = told.transcript.behind(0)[6]
+    notice = told.transcript.items_after(0)[6]
     assert (notice.id, notice.item) == (7, NoticeItem("rollback", NOTICE))
     changes = (await subscription.take()).decode()
     assert [f'"id":{number},' in changes for number in range(5, 10)] == [False, False, *[True] * 3]
@@ -171,7 +171,9 @@ async def test_a_rewind_goes_on_where_it_leads_to(told: Told) -> None:
     await told.until(lambda: told.heard[-1] == "2 started")
     assert shown(told) == [(2, "one"), (3, "ONE"), (6, "five"), (7, "FIVE")]
     entries, parser = read_rollout(last)
-    assert [entry.item for entry in entries] == [item.item for item in told.transcript.behind(0)]
+    assert [entry.item for entry in entries] == [
+        item.item for item in told.transcript.items_after(0)
+    ]
     assert parser.session_id == ONE
 
 
@@ -180,7 +182,7 @@ async def test_a_rewind_that_has_no_turn_yet_takes_back_at_once(told: Told) -> N
     await told.until(lambda: told.heard[-1] == "2 started")
     base = (ONE, end_after(1))
     told.feed.found(write_rollout(told.folder, ONE, [], segment=TWO, base=base))
-    await told.until(lambda: told.heard[-1] == ANEW and len(told.transcript.behind(0)) == 4)
+    await told.until(lambda: told.heard[-1] == ANEW and len(told.transcript.items_after(0)) == 4)
     assert shown(told) == [(2, "one"), (3, "ONE")]
 
 
@@ -222,7 +224,7 @@ async def test_a_session_that_is_given_up_is_told_no_more(told: Told) -> None:
     await told.until(lambda: told.heard[-1] == "1 started")
     told.feed.forget()
     told.transcript.clear()
-    assert told.transcript.behind(0) == []
+    assert told.transcript.items_after(0) == []
     told.feed.found(write_rollout(told.folder, TWO, ["two"]))
     await told.until(lambda: told.heard[-2:] == [ANEW, "1 started"])
     assert shown(told) == [(2, "two"), (3, "TWO")]

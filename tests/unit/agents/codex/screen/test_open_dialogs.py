@@ -10,7 +10,7 @@ from agentapi.agents.generic.deadlines import STILL
 from agentapi.agents.generic.reporter import DRAIN
 from agentapi.model.conversation import Choice, Dialog
 from agentapi.model.errors import DialogOpen, SendError
-from agentapi.model.events import PhaseChanged, QuestionPainted
+from agentapi.model.events import PhaseChanged, QuestionRendered
 from tests.support.stage import DONE, WORKING, Stage, play
 
 TRUST = (
@@ -139,7 +139,7 @@ def test_a_screen_without_an_input_box_that_stands_still_is_a_question() -> None
         assert [line.strip() for line in dialog.reason.split("\n")] == [
             *(line.strip() for line in STRANGE)
         ]
-        assert QuestionPainted(dialog.reason) in [event for _, event in stage.events]
+        assert QuestionRendered(dialog.reason) in [event for _, event in stage.events]
         with pytest.raises(DialogOpen, match="Pick your colours"):
             await stage.driver.send("hello")
         assert stage.driver.written == []
@@ -147,7 +147,7 @@ def test_a_screen_without_an_input_box_that_stands_still_is_a_question() -> None
 
     stage = play(script)
     assert stage.phases() == ["blocked", "starting", "idle"]
-    assert [e for _, e in stage.events if isinstance(e, QuestionPainted)][-1].text == ""
+    assert [e for _, e in stage.events if isinstance(e, QuestionRendered)][-1].text == ""
 
 
 def test_it_is_one_after_the_start_too_and_an_input_box_ends_it() -> None:
@@ -291,9 +291,9 @@ def test_how_the_screen_shows_a_question_is_told_before_it_blocks_and_when_it_ch
         stage.driver.feed(WORKING)
 
     told = [
-        event.text if isinstance(event, QuestionPainted) else event.state.phase.value
+        event.text if isinstance(event, QuestionRendered) else event.state.phase.value
         for _, event in play(script).events
-        if isinstance(event, QuestionPainted | PhaseChanged)
+        if isinstance(event, QuestionRendered | PhaseChanged)
     ]
     shown = "\n".join(FORM[3:])
     moved = shown.replace("  › 1", "    1").replace("    2", "  › 2")

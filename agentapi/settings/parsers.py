@@ -1,4 +1,4 @@
-"""From the text of one setting to its value: each raises `ValueError` saying what is allowed."""
+"""Parse the text of one setting. Each parser raises `ValueError` that says what is allowed."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from urllib.parse import urlsplit
 
 
 def text(value: str) -> str:
-    """Any text."""
+    """Return the text unchanged."""
     return value
 
 
 def file(value: str) -> Path | None:
-    """A file name, `~` expanded; None when empty."""
+    """Parse a file name and expand `~`; None if empty."""
     return Path(value).expanduser() if value else None
 
 
-def truth(value: str) -> bool:
-    """A yes or no, in any of the usual words."""
+def boolean(value: str) -> bool:
+    """Parse a boolean, in any of the usual words."""
     word = value.strip().lower()
     if word in ("true", "t", "1", "yes", "on"):
         return True
@@ -28,7 +28,7 @@ def truth(value: str) -> bool:
 
 
 def number(low: int, high: int) -> Callable[[str], int]:
-    """A parser of whole numbers within bounds."""
+    """Return a parser of whole numbers within bounds."""
 
     def parse(value: str) -> int:
         word = value.strip()
@@ -40,7 +40,7 @@ def number(low: int, high: int) -> Callable[[str], int]:
 
 
 def one_of(*words: str) -> Callable[[str], str]:
-    """A parser of one of some words."""
+    """Return a parser of one of some words."""
 
     def parse(value: str) -> str:
         word = value.strip().lower()
@@ -52,7 +52,7 @@ def one_of(*words: str) -> Callable[[str], str]:
 
 
 def one_name_of(names: Mapping[str, str]) -> Callable[[str], str]:
-    """A parser of names, in their own case, to what each means; empty for "not given"."""
+    """Return a parser that maps case-sensitive names to values; an empty text if not given."""
 
     def parse(value: str) -> str:
         if not value or value in names:
@@ -63,14 +63,14 @@ def one_name_of(names: Mapping[str, str]) -> Callable[[str], str]:
 
 
 def base_path(value: str) -> str:
-    """A path in front of a page: one slash before it, none behind."""
+    """Parse the path of a page: with a leading slash and no trailing one."""
     if any(character.isspace() or character in "\"'<>?#\\" for character in value):
         raise ValueError("a path such as /chat, without blanks, quotes, ? and #")
     return "/" + value.strip("/")
 
 
 def host_name(value: str) -> str:
-    """A host without its port, in the case that it is given in; brackets of an IPv6 address go."""
+    """Parse a host name without a port; remove the brackets of an IPv6 address, keep the case."""
     name = value
     if name.startswith("[") and name.endswith("]"):
         name = name[1:-1]
@@ -82,27 +82,27 @@ def host_name(value: str) -> str:
 
 
 def origin(value: str) -> str:
-    """`scheme://host[:port]`, or `*`; a `*` may stand for a part of the host."""
+    """Parse `scheme://host[:port]` or `*`; a `*` may also replace a part of the host."""
     if value == "*":
         return value
     try:
         parts = urlsplit(value)
-        good = bool(parts.scheme and parts.netloc) and parts.path in ("", "/")
+        valid = bool(parts.scheme and parts.netloc) and parts.path in ("", "/")
     except ValueError:
-        good = False
-    if not good or parts.query or parts.fragment or "@" in parts.netloc:
+        valid = False
+    if not valid or parts.query or parts.fragment or "@" in parts.netloc:
         raise ValueError("origins such as http://localhost:3284 or https://*.example.com, or *")
     return f"{parts.scheme}://{parts.netloc}".lower()
 
 
 def server_url(value: str) -> str:
-    """Where a server is; the scheme may be missing."""
+    """Parse the address of a server; the scheme may be missing."""
     url = value if "://" in value else f"http://{value}"
     try:
         parts = urlsplit(url)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        good = False
-    if not good or parts.query or parts.fragment or any(c.isspace() for c in value):
+        valid = False
+    if not valid or parts.query or parts.fragment or any(c.isspace() for c in value):
         raise ValueError("an address such as localhost:3284 or https://example.com/agent")
     return url.rstrip("/")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from agentapi.files import write_atomically
 from agentapi.model.conversation import Message, Role
 from agentapi.storage.state import SavedState
-from agentapi.storage.storage import StateStore, parse_state
+from agentapi.storage.state_file import StateStore, parse_state
 
 TIME = datetime(2026, 3, 1, 12, 30, 15, 123456, tzinfo=UTC)
 UPSTREAM = """{
@@ -248,7 +248,7 @@ from datetime import datetime, UTC
 from pathlib import Path
 from agentapi.model.conversation import Message, Role
 from agentapi.storage.state import SavedState
-from agentapi.storage.storage import StateStore
+from agentapi.storage.state_file import StateStore
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 warned = []
@@ -278,7 +278,7 @@ from datetime import datetime, UTC
 from pathlib import Path
 from agentapi.model.conversation import Message, Role
 from agentapi.storage.state import SavedState
-from agentapi.storage.storage import StateStore
+from agentapi.storage.state_file import StateStore
 store, messages = StateStore(Path(sys.argv[1])), []
 while True:
     messages.append(Message(len(messages), Role.USER, "x" * 5000, datetime.now(UTC)))

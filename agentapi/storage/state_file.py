@@ -1,16 +1,15 @@
-"""The state file: the conversation over restarts, and whole after `kill -9`.
+"""The state file: keeps the conversation across restarts and intact after `kill -9`.
 
 The file is upstream's (`{"version":1,"messages":[…],"initial_prompt":…,"initial_prompt_sent":…}`),
-so that either server loads what the other saved. What it has no place for lives beside it in
-`NAME.extra.json`.
+so either server loads the other's. Values for which it has no member are in `NAME.extra.json`.
 
-A save is complete when the call returns: a temporary file, renamed over the old one. Only the
+A save is complete when the call returns: a temporary file is renamed over the old one. Only the
 fsync, which guards against a power cut and not against a killed process, lags by up to a second,
 off the event loop.
 
-A file that cannot be read is never written: it may be somebody's only copy. The conversation then
-goes to `NAME.recovery` instead, which is also where the next start looks while the file stays
-unreadable. Nothing here raises for what a disk does: the reason goes to `warn`, the agent goes on.
+A file that cannot be read is never overwritten: it may be the only copy. The conversation is then
+saved to `NAME.recovery`, and loaded from there as long as the file stays unreadable. Disk errors go
+to `warn` instead of being raised, and the agent goes on.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ T = TypeVar("T")
 
 VERSION = 1
 _FAILED = "Failed to restore previous session: "
-"""How upstream's message begins."""
+"""The start of upstream's message."""
 SYNC_DELAY = 1.0
 """Seconds from a save to its fsync."""
 
@@ -55,7 +54,7 @@ class StateStore:
         save: bool = True,
         warn: Callable[[str], None] = _log.warning,
     ) -> None:
-        """`warn` is told, once for each kind of trouble, why the state is not being saved."""
+        """`warn` is called once for each reason that the state cannot be saved."""
         path = Path(os.path.realpath(path))  # a rename would replace a link, not its target
         self.warn = warn
         self._loads = load
@@ -63,21 +62,21 @@ class StateStore:
         self._main = _StateFile(path)
         self._extra = _StateFile(path.with_name(path.name + ".extra.json"))
         self._encoded: dict[int, tuple[Message, bytes]] = {}
-        self._trouble = ""
+        self._failure = ""
         self._sync_timer: asyncio.TimerHandle | None = None
         self._sync_task: asyncio.Task[None] | None = None
         self._held: HeldFile | None = None
 
     def hold(self) -> None:
-        """Keep every other process from saving there until `close`, by a lock on `NAME.lock`: each
-        save puts a new file in the place of the old one. Raises `InUse` or `OSError`."""
+        """Lock `NAME.lock` until `close`, so that no other process saves there: the file itself is
+        replaced by each save. Raises `InUse` or `OSError`."""
         if self._saves and self._held is None:
             path = self._main.path
             self._held = hold(path.with_name(path.name + ".lock"))
 
     def load(self) -> RestoredState:
-        """What the files hold; an empty state when there is none, or with warnings when one
-        cannot be read. Never raises."""
+        """Load the state. It is empty if there is no file, and has warnings if one cannot be read.
+        Never raises."""
         if not self._loads:
             return RestoredState()
         state, warnings = self._main.load(parse_state)
@@ -93,8 +92,8 @@ class StateStore:
         )
 
     def save(self, state: SavedState) -> None:
-        """Write what changed; on return it is in the files. Trouble goes to `warn`, and the next
-        save tries again."""
+        """Write what changed; it is in the files on return. Errors go to `warn`, and the next save
+        tries again."""
         if not self._saves:
             return
         try:
@@ -102,19 +101,19 @@ class StateStore:
             if state.extra or self._extra.exists:
                 wrote |= self._extra.save(_dumps({"version": VERSION, **state.extra}))
         except OSError as error:
-            self._complain(error)
+            self._report(error)
             return
-        if self._trouble:
+        if self._failure:
             _log.info("the conversation is saved again to %s", self._main.target)
-            self._trouble = ""
+            self._failure = ""
         if wrote:
             self._sync_soon()
 
     def set_aside(self) -> Path | None:
-        """Keep what the files hold under names of its own, `NAME.TIME`, as they are about to hold
-        another conversation; the file, or None when there is none.
+        """Keep the files as `NAME.TIME`, because another conversation begins. Return the new path,
+        or None if there is no file.
 
-        One that was kept before is kept once. Raises `OSError`."""
+        A file that was kept before is not kept again. Raises `OSError`."""
         source = self._main.target
         if source is None or not source.exists():
             return None
@@ -122,11 +121,11 @@ class StateStore:
         extra = self._extra.target
         if extra is not None and extra.exists():
             _keep(extra, aside.with_name(aside.name + ".extra.json"))
-        _keep(source, aside)  # last: with it, all is there
+        _keep(source, aside)  # last: it marks the copy as complete
         return aside
 
     async def close(self) -> None:
-        """Bring what was saved to the disk itself."""
+        """Sync the files to disk and release the lock."""
         if self._sync_timer is not None:
             self._sync_timer.cancel()
             self._sync_timer = None
@@ -139,7 +138,7 @@ class StateStore:
             self._held = None
 
     def _encode(self, state: SavedState) -> bytes:
-        """The file's bytes; a message is encoded again only when it changed."""
+        """Encode the state; a message is encoded again only if it changed."""
         encoded = self._encoded
         parts: list[bytes] = []
         for message in state.messages:
@@ -156,10 +155,10 @@ class StateStore:
             sent,
         )
 
-    def _complain(self, error: OSError) -> None:
+    def _report(self, error: OSError) -> None:
         reason = error.strerror or str(error)
-        if reason != self._trouble:
-            self._trouble = reason
+        if reason != self._failure:
+            self._failure = reason
             self.warn(
                 f"the conversation cannot be saved to {self._main.target}: {reason};"
                 " it is kept in memory and saving is tried again at every change"
@@ -190,18 +189,18 @@ class StateStore:
 
 
 class _StateFile:
-    """One file: where it is read, where it is written, and what is known to be in it."""
+    """One file: its path, where it is written, and its known content."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.target: Path | None = path
-        """Where saves go; None when there is no place that could be overwritten."""
+        """Where to save; None if there is nothing that may be overwritten."""
         self.exists = False
         """Whether we wrote it or read it."""
         self._saved: bytes | None = None
 
     def load(self, parse: Callable[[bytes], T]) -> tuple[T | None, tuple[str, ...]]:
-        """What it holds (None: nothing to be had) and the warnings about it."""
+        """Load the content (None if there is none) and the warnings about it."""
         try:
             return self._read(self.path, parse), ()
         except FileNotFoundError:
@@ -228,7 +227,7 @@ class _StateFile:
         return state, (f"{trouble} It is left as it is; the conversation is {found} {recovery}",)
 
     def save(self, data: bytes) -> bool:
-        """Write `data` when it is not there yet; whether anything was written."""
+        """Write `data` unless it is there already. Return whether it was written."""
         if self.target is None or data == self._saved:
             return False
         write_atomically(self.target, data)
@@ -237,7 +236,7 @@ class _StateFile:
         return True
 
     def sync(self) -> None:
-        """Bring the file and its name to the disk."""
+        """Sync the file and its folder to disk."""
         if self.target is None or self._saved is None:
             return
         for path, flags in ((self.target, 0), (self.target.parent, os.O_DIRECTORY)):
@@ -249,7 +248,7 @@ class _StateFile:
 
     def _read(self, path: Path, parse: Callable[[bytes], T]) -> T:
         if not path.is_file():
-            path.stat()  # tells a missing file from one that is none
+            path.stat()  # raises FileNotFoundError if it is missing
             raise ValueError("it is not a regular file")
         data = path.read_bytes()
         if not data.strip():
@@ -260,11 +259,11 @@ class _StateFile:
 
 
 class _EmptyFile(Exception):
-    """Nothing in it: nothing to be lost by writing it."""
+    """The file is empty, so overwriting it loses nothing."""
 
 
 def _free_name(source: Path) -> Path:
-    """A name for a file that is set aside: one that it has already, else a new one."""
+    """Return a name for a kept file: the one it has already, else a new one."""
     for known in source.parent.glob(f"{glob.escape(source.name)}.*Z*"):
         if known.samefile(source):
             return known
@@ -273,7 +272,7 @@ def _free_name(source: Path) -> Path:
 
 
 def _keep(source: Path, name: Path) -> None:
-    """Give a file another name. It is replaced, never changed: what has the other name stays."""
+    """Give a file a second name. Saves replace the file, so the second name keeps this content."""
     if name.exists():
         return
     try:
@@ -283,7 +282,7 @@ def _keep(source: Path, name: Path) -> None:
 
 
 def parse_state(data: bytes) -> SavedState:
-    """The state in the bytes of a state file. Raises `ValueError` saying what is wrong."""
+    """Parse a state file. Raises `ValueError` that says what is wrong."""
     document = _object(data)
     version = document.get("version")
     if version != VERSION or isinstance(version, bool):
@@ -297,7 +296,7 @@ def parse_state(data: bytes) -> SavedState:
         raise ValueError("initial_prompt is not a text or initial_prompt_sent not a boolean")
     return SavedState(
         messages=tuple(_message(number, item) for number, item in enumerate(items or ())),
-        initial_prompt=_whole(prompt),
+        initial_prompt=_replace_surrogates(prompt),
         initial_prompt_sent=sent,
     )
 
@@ -324,7 +323,7 @@ def _object(data: bytes) -> dict[str, Any]:
 
 
 def _message(number: int, item: object) -> Message:
-    """Message `number` of the file. Ids follow from the order, as they must on the wire."""
+    """Parse message `number` of the file. Its id is its position, as the wire requires."""
     if not isinstance(item, dict):
         raise ValueError(f"message {number} is not an object")
     content, role, time = item.get("message"), item.get("role"), item.get("time")
@@ -332,7 +331,9 @@ def _message(number: int, item: object) -> Message:
         raise ValueError(f"message {number} has no text")
     if role not in (Role.USER, Role.AGENT):
         raise ValueError(f"message {number} has the role {role!r:.40}, not user or agent")
-    return Message(id=number, role=Role(role), content=_whole(content), time=_time(number, time))
+    return Message(
+        id=number, role=Role(role), content=_replace_surrogates(content), time=_time(number, time)
+    )
 
 
 def _time(number: int, text: object) -> datetime:
@@ -354,24 +355,24 @@ def _message_json(message: Message) -> dict[str, Any]:
 
 
 def _dumps(value: object) -> bytes:
-    """JSON in UTF-8; half a surrogate pair, which UTF-8 lacks, as the escape that JSON has."""
+    """Encode as JSON in UTF-8; a lone surrogate, which UTF-8 lacks, becomes a JSON escape."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return text.encode("utf-8", "backslashreplace")
 
 
-def _whole(text: str) -> str:
-    """The text without halves of surrogate pairs, which no client could be sent."""
+def _replace_surrogates(text: str) -> str:
+    """Replace lone surrogates, which cannot be sent to clients."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _newer(one: Path, other: Path) -> bool:
-    """Whether `one` exists and `other` did not change since."""
+def _newer(first: Path, second: Path) -> bool:
+    """Whether `first` exists and `second` did not change since."""
     try:
-        changed = one.stat().st_mtime_ns
+        changed = first.stat().st_mtime_ns
     except FileNotFoundError:
         return False
     try:
-        return changed >= other.stat().st_mtime_ns
+        return changed >= second.stat().st_mtime_ns
     except OSError:
         return True
 
