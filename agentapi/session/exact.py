@@ -20,6 +20,7 @@ from agentapi.conversation.turn_text import Chunk, PlanPart, ToolPart, TurnText
 from agentapi.model.comparison import squeeze
 from agentapi.model.conversation import Message, PhaseState, Role
 from agentapi.model.items import (
+    INTERRUPTED,
     AgentMessage,
     Error,
     ItemSource,
@@ -37,7 +38,6 @@ from agentapi.transcript.transcript import Transcript
 WAIT = 0.5
 """Seconds that the end of a turn may wait for the last of its exact text. A rollout has it within
 milliseconds; what it never has, as `/status` and its answer, is not waited for any longer."""
-INTERRUPTED = "■ Conversation interrupted"
 _GOOD = ("completed", "running")
 """What a tool may be; whatever else it is, it failed."""
 _PATCHED = re.compile(r"^(?:\*\*\* )?(add|update|delete)(?: file:)? (.+)$", re.I | re.M)

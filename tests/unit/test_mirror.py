@@ -39,7 +39,7 @@ ELSEWHERE = {
         " agents/codex/link/thread agents/codex/link/usage"
     ),
     "unit/agents/codex/resume/test_driver.py": "agents/codex/relay",
-    "unit/agents/codex/resume/test_past.py": "agents/codex/options agents/offers/store",
+    "unit/agents/codex/resume/test_previous_run.py": "agents/codex/options agents/offers/store",
     "unit/agents/codex/rollout/test_parse.py": (
         "agents/codex/rollout/lines agents/codex/rollout/tools agents/codex/rollout/usage"
     ),

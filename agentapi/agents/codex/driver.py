@@ -106,7 +106,7 @@ class CodexDriver(Relay[TuiDriver]):
     async def start(self, sink: Sink) -> None:
         """Start Codex. Raises `OSError`."""
         self._sink = sink
-        self.session.run_begins()
+        self.session.run_started()
         command = CodexCommand.parse(self._command)
         why_not = await self._obstacle(command)
         if not why_not and command is not None:
@@ -182,7 +182,7 @@ class CodexDriver(Relay[TuiDriver]):
 
     async def _start_alone(self, command: Sequence[str], why: str) -> None:
         self.link = f"off: {why}"
-        self.session.link_ends()
+        self.session.link_lost()
         self._sink(LinkEnded())
         words = await without_daemon(command, self._env)
         await self._start(TuiDriver(self._profile, Console(words, **self._place())))
@@ -197,7 +197,7 @@ class CodexDriver(Relay[TuiDriver]):
         companion = LinkCompanion(link, lambda why: self._link_lost(tui, companion, why))
         console = Console(command.tui(socket), **self._place())
         tui = TuiDriver(self._profile, console, companion=companion)
-        self.session.link_starts(link.version)
+        self.session.link_started(link.version)
         try:
             await self._start(tui, companion)
             if early.loss:
@@ -238,7 +238,7 @@ class CodexDriver(Relay[TuiDriver]):
             case AgentText() if self._muted:
                 return
             case SessionKnown(number):
-                self.session.link_opens(number)
+                self.session.link_opened(number)
             case Exited():  # nobody will look at what its app-server still does
                 ending = _end_link(self.companion)
                 self._ending = asyncio.create_task(ending, name="codex: end")

@@ -18,6 +18,7 @@ from agentapi.model.conversation import Dialog, Phase, Status
 from agentapi.model.errors import Busy
 from agentapi.model.events import ItemChanged, UserText
 from agentapi.model.items import (
+    INTERRUPTED,
     AgentMessage,
     Entry,
     Error,
@@ -168,7 +169,7 @@ def test_an_error_counts_when_nothing_came_after_it() -> None:
     assert answer_text(items(Error("no"), AgentMessage("yes"))) == "yes"
     assert answer_text(items(AgentMessage("yes"), Error("no"))) == "yes\n\n■ no"
     aborted = Turn("aborted", "interrupted")
-    assert answer_text(items(AgentMessage("ha"), aborted)) == f"ha\n\n{exact.INTERRUPTED}"
+    assert answer_text(items(AgentMessage("ha"), aborted)) == f"ha\n\n{INTERRUPTED}"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
-from agentapi.agents.codex.resume.session_files import SessionMeta, unpacked
+from agentapi.agents.codex.resume.session_files import SessionMeta, uncompressed_path
 from agentapi.agents.codex.resume.watch import SessionWatch
 from agentapi.agents.codex.rollout.rollout import Batch, RolloutFollower
 from agentapi.model.items import AgentMessage, Entry, ItemSource, Turn
@@ -58,7 +58,7 @@ class RolloutFeed:
     def found(self, path: Path) -> None:
         """The agent's session is in this rollout now, or will be; the same path again changes
         nothing."""
-        path = unpacked(path).resolve()  # Codex unpacks a session that it goes on with
+        path = uncompressed_path(path).resolve()  # Codex unpacks a session that it goes on with
         if path != self._path:
             self._path = path
             self._follow()

@@ -22,9 +22,9 @@ from pathlib import Path
 from agentapi.agents.codex.resume.session_files import (
     LONGEST_FIRST_LINE,
     Part,
-    lines,
+    find_parts,
     parse_meta,
-    parts_of,
+    read_lines,
 )
 from agentapi.agents.codex.rollout.parse import RolloutParser
 from agentapi.model.items import Entry
@@ -57,14 +57,14 @@ def read_rollout(path: Path) -> tuple[list[Entry], RolloutParser]:
 
     Raises `OSError`."""
     parser = RolloutParser()
-    entries = {entry.index: entry for entry in _read_parts(parser, parts_of(path))}
+    entries = {entry.index: entry for entry in _read_parts(parser, find_parts(path))}
     return list(entries.values()), parser
 
 
 def _read_parts(parser: RolloutParser, parts: Sequence[Part]) -> Iterator[Entry]:
     """Feed whole files, or their beginnings. Raises `OSError`."""
     for part in parts:
-        rest = lines(part.path, part.end)
+        rest = read_lines(part.path, part.end)
         while data := _chunk(rest):
             yield from _parse(parser, data)
 
@@ -228,7 +228,7 @@ class RolloutFollower:
         return True
 
     def _read_base(self) -> list[Entry]:
-        parts = parts_of(self.path)[:-1]
+        parts = find_parts(self.path)[:-1]
         return list({e.index: e for e in _read_parts(self.parser, parts)}.values())
 
     def _reopen(self) -> bool:
