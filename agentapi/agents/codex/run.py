@@ -79,7 +79,7 @@ class CodexRun:
             prompt = self._settings.prompt or previous.unsent_prompt or read_stdin()
         self._driver = ResumingDriver(self._plan(meta is not None))
         if self._session.rollout is not None:
-            self._transcript.found(self._session.rollout)
+            self._transcript.follow(self._session.rollout)
         return Parts(
             driver=self._driver,
             store=previous.store,
@@ -168,7 +168,7 @@ class CodexRun:
     def _on_refused(self) -> None:
         """Drop the session: Codex cannot resume it."""
         self._session.discard()
-        self._transcript.forget()
+        self._transcript.reset()
 
     def _is_rendered(self, screen: str) -> bool:
         """Return whether the screen shows the end of either side's last message, comparing only
@@ -189,7 +189,7 @@ class CodexRun:
                 self._on_session(meta, rollout)
 
     def _on_session(self, meta: SessionMeta, rollout: Path) -> None:
-        self._transcript.found(rollout)
+        self._transcript.follow(rollout)
         before = self._session.switch_to(meta, rollout)
         with contextlib.suppress(OSError):
             if before is None or descends_from(rollout, before):

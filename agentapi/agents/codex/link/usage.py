@@ -50,14 +50,14 @@ class LinkUsage:
             "last_token_usage": _renamed(usage.get("last"), _COUNTS),
             "model_context_window": usage.get("modelContextWindow"),
         }
-        self._meter.token_count({"info": info})
+        self._meter.update({"info": info})
 
     def limits(self, params: Mapping[str, Any]) -> None:
         """Take an `account/rateLimits/updated`."""
         limits = params.get("rateLimits")
         if isinstance(limits, dict):
             windows = {name: _renamed(limits.get(name), _LIMITS) for name in limits}
-            self._meter.token_count({"rate_limits": windows})
+            self._meter.update({"rate_limits": windows})
 
     def snapshot(self) -> dict[str, object] | None:
         """What is known; None before anything is."""

@@ -48,7 +48,7 @@ def read_history(rollout: Path) -> list[Utterance]:
     for line, rolled_back in session_lines(rollout):
         if b'"event_msg"' not in line or not _RELEVANT.search(line):
             continue
-        record = reader.record(line)
+        record = reader.parse_line(line)
         if record is not None:
             for role, text in _parse(record, utterances):
                 _append(utterances, Utterance(role, text, _time(record.time), rolled_back))
