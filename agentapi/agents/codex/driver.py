@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from agentapi.agents.codex.launch import known_flags, without_daemon
 from agentapi.agents.codex.link.command import CodexCommand
 from agentapi.agents.codex.link.companion import LinkCompanion
-from agentapi.agents.codex.link.events import Early
+from agentapi.agents.codex.link.events import EventBuffer
 from agentapi.agents.codex.relay import Relay
 from agentapi.agents.codex.session import CurrentSession
 from agentapi.agents.codex.trust import undecided
@@ -191,8 +191,8 @@ class CodexDriver(Relay[TuiDriver]):
         """Raises `OSError`, also when the link is lost before the TUI runs."""
         from agentapi.agents.codex.link.link import CodexLink
 
-        early = Early()
-        link = CodexLink(early)
+        events = EventBuffer()
+        link = CodexLink(events)
         socket = await link.start(command, cwd=self._cwd, env=self._env)
         companion = LinkCompanion(link, lambda why: self._link_lost(tui, companion, why))
         console = Console(command.tui(socket), **self._place())
@@ -200,14 +200,14 @@ class CodexDriver(Relay[TuiDriver]):
         self.session.link_started(link.version)
         try:
             await self._start(tui, companion)
-            if early.loss:
-                raise OSError(early.loss)
+            if events.lost_reason:
+                raise OSError(events.lost_reason)
         except BaseException:
             self.program = self.companion = None  # its end is nobody's news
             await tui.stop(RESTART_GRACE)
             await link.end()
             raise
-        early.pass_to(companion.linked)
+        events.forward_to(companion.handle)
         self.link = "on"
         log.info("linked to Codex's app-server, version %s", link.version)
 

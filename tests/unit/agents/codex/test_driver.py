@@ -12,7 +12,7 @@ import pytest
 
 from agentapi.agents.codex.driver import CodexDriver
 from agentapi.agents.codex.link.command import CodexCommand
-from agentapi.agents.codex.link.events import LinkEvent, Lost
+from agentapi.agents.codex.link.events import LinkEvent, LinkLost
 from agentapi.agents.registry import profile_for
 from agentapi.model.events import DriverEvent, Exited, SessionKnown
 
@@ -120,7 +120,7 @@ async def test_what_the_link_tells_before_there_is_a_tui_is_told_behind_its_star
 async def test_a_link_that_is_lost_before_there_is_a_tui_is_none(
     links: list[Link], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Link, "script", lambda link: link.sink(Lost("it died")))
+    monkeypatch.setattr(Link, "script", lambda link: link.sink(LinkLost("it died")))
     place = Place(tmp_path)
     await place.driver.start(place.take)
     assert links[0].ended
@@ -132,7 +132,7 @@ async def test_a_link_that_is_lost_before_there_is_a_tui_is_none(
 async def test_nothing_is_left_of_a_start_whose_link_must_be_and_is_lost(
     links: list[Link], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Link, "script", lambda link: link.sink(Lost("it died")))
+    monkeypatch.setattr(Link, "script", lambda link: link.sink(LinkLost("it died")))
     place = Place(tmp_path, link="on")
     with pytest.raises(OSError, match="--codex-link on: it died"):
         await place.driver.start(place.take)
@@ -156,7 +156,7 @@ async def test_a_mistake_while_it_starts_again_is_an_end_with_its_traceback(
         raise KeyError("nobody thought of this")
 
     monkeypatch.setattr(Link, "script", fail)
-    links[0].sink(Lost("it died"))
+    links[0].sink(LinkLost("it died"))
     ending = await place.ended()
     assert ending.failed
     assert "nobody thought of this" in ending.screen
