@@ -20,7 +20,7 @@ ELSEWHERE = {
     "contract/test_attach.py": "cli/attach/attach cli/attach/command cli/attach/server",
     "contract/test_cli.py": "__main__ cli/version",
     "contract/test_lifecycle.py": "agents/acp/drive cli/server cli/server_command daemon/signals",
-    "e2e/test_configure.py": "agents/codex/ask agents/codex/config/command cli/configure",
+    "e2e/test_configure.py": "agents/codex/probe agents/codex/config/command cli/configure",
     "e2e/test_demo.py": "scripted/demo",
     "e2e/test_sessions_killed.py": "processes/open_files",
     "e2e/test_sessions_scripts.py": (
