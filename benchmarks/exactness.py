@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agentapi.agents.codex.rollout.rollout import read_rollout
+from agentapi.agents.codex.rollout.follower import read_rollout
 from agentapi.model.items import AgentMessage
 from agentapi.scripted import Reply, Request, Say, ScriptedModel
 from benchmarks.words import Verdict, judge

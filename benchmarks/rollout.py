@@ -20,7 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from agentapi.agents.codex.rollout.rollout import Batch, RolloutFollower, read_rollout
+from agentapi.agents.codex.rollout.follower import Batch, RolloutFollower, read_rollout
 from agentapi.agents.codex.versions import TRIED
 
 RECORDINGS = Path(__file__).parents[1] / "tests/recordings/rollouts"

@@ -116,6 +116,10 @@ class Usage:
     usage: Mapping[str, object]
 
 
+INTERRUPTED = "■ Conversation interrupted"
+"""The text that stands for an aborted turn in an answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """A turn began or ended."""

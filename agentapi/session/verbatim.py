@@ -20,6 +20,7 @@ from agentapi.conversation.turn_text import Chunk, PlanPart, ToolPart, TurnText
 from agentapi.model.comparison import squeeze
 from agentapi.model.conversation import Message, PhaseState, Role
 from agentapi.model.items import (
+    INTERRUPTED,
     AgentMessage,
     Error,
     ItemSource,
@@ -37,7 +38,6 @@ from agentapi.transcript.transcript import Transcript
 WAIT = 0.5
 """Seconds to hold the end of a turn for its verbatim text. A rollout has it within milliseconds;
 some text, such as the answer to `/status`, is never recorded."""
-INTERRUPTED = "■ Conversation interrupted"
 _GOOD = ("completed", "running")
 """The states of a tool that did not fail."""
 _PATCHED = re.compile(r"^(?:\*\*\* )?(add|update|delete)(?: file:)? (.+)$", re.I | re.M)

@@ -218,5 +218,5 @@ async def test_an_interrupt_is_a_call_and_does_nothing_between_turns(talk: Linke
 
 
 async def test_nothing_was_strange(talk: Linked) -> None:
-    assert talk.link.strange == {}
+    assert talk.link.unknown == {}
     assert talk.notices == []

@@ -51,12 +51,12 @@ async def test_after_a_restart_everything_follows_the_new_process(place: Workspa
     async with place.daemon("--record", str(recording)) as server:
         await server.ready()
         await server.turn("echo before")
-        session, agent = place.session, tracker.last_agent()
+        session, agent = place.session, tracker.previous_agent()
         assert session and agent
         await lose_link(place, server)
 
         assert (await server.get("/session"))["link"] == "on"
-        assert tracker.last_agent() not in (agent, None)
+        assert tracker.previous_agent() not in (agent, None)
         await server.turn("echo after")
         assert "echo before" in str(place.model.requests[-1].body["input"])
         assert (await server.get("/session"))["session_id"] == session == place.session

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from agentapi.agents.codex.link.companion import LinkCompanion
-from agentapi.agents.codex.link.events import Asked, Standing
+from agentapi.agents.codex.link.events import DialogChanged, PhaseReported
 from agentapi.agents.codex.link.link import CodexLink
 from agentapi.agents.generic.console import Console
 from agentapi.agents.generic.tui import TuiDriver
@@ -111,11 +111,11 @@ def _player(
             case "submit":
                 driver.typist.submitting(value)
             case "stand":
-                companion.linked(Standing(Phase(value[0]), value[1]))
+                companion.handle(PhaseReported(Phase(value[0]), value[1]))
             case "ask":
-                companion.linked(Asked(_dialog(value)))
+                companion.handle(DialogChanged(_dialog(value)))
             case "said":
-                companion.linked(ItemChanged("", "", AgentMessage(value), partial=False))
+                companion.handle(ItemChanged("", "", AgentMessage(value), partial=False))
             case "anew":
                 driver.recorded((), anew=True)
             case "words":

@@ -43,7 +43,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agentapi.model.comparison import squeeze
-from agentapi.session.verbatim import INTERRUPTED
+from agentapi.model.items import INTERRUPTED
 from benchmarks.words import judge
 from tests.support.codex import PROJECT
 from tests.support.replay import replay

@@ -20,7 +20,7 @@ ELSEWHERE = {
     "contract/test_attach.py": "cli/attach/attach cli/attach/command cli/attach/server",
     "contract/test_cli.py": "__main__ cli/version",
     "contract/test_lifecycle.py": "agents/acp/drive cli/server cli/server_command daemon/signals",
-    "e2e/test_configure.py": "agents/codex/ask agents/codex/config/command cli/configure",
+    "e2e/test_configure.py": "agents/codex/probe agents/codex/config/command cli/configure",
     "e2e/test_demo.py": "scripted/demo",
     "e2e/test_sessions_killed.py": "processes/open_files",
     "e2e/test_sessions_scripts.py": (
@@ -39,7 +39,7 @@ ELSEWHERE = {
         " agents/codex/link/thread agents/codex/link/usage"
     ),
     "unit/agents/codex/resume/test_driver.py": "agents/codex/relay",
-    "unit/agents/codex/resume/test_past.py": "agents/codex/options agents/offers/store",
+    "unit/agents/codex/resume/test_previous_run.py": "agents/codex/options agents/offers/store",
     "unit/agents/codex/rollout/test_parse.py": (
         "agents/codex/rollout/lines agents/codex/rollout/tools agents/codex/rollout/usage"
     ),

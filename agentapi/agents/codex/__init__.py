@@ -1,4 +1,4 @@
-"""Everything that knows OpenAI's Codex CLI; nothing outside this package does."""
+"""OpenAI's Codex CLI. Nothing outside this package depends on it."""
 
 from agentapi.agents.codex.agent import AGENT
 

@@ -1,4 +1,4 @@
-"""What Codex is to the rest of the package."""
+"""Register Codex as an agent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`agentapi codex`: from its command line to a run."""
+"""The command `agentapi codex`."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def _prepare(
     environment: Mapping[str, str],
     arguments: Sequence[str],
 ) -> Prepared:
-    """Check what was asked for and go to its folder. Raises `SettingsError`."""
+    """Parse the settings and change to the working directory. Raises `SettingsError`."""
     settings = codex_settings(flags, environment, arguments)
     _enter(settings.workdir)
-    _say_how_codex_signs_in(settings)
+    _log_setup(settings)
     return Prepared(settings=settings.server, composer=lambda: _composer(settings))
 
 
@@ -46,7 +46,7 @@ COMMAND = ServingCommand(
 
 
 def _enter(workdir: Path) -> None:
-    """Make the folder and go there."""
+    """Create the folder and change to it."""
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         os.chdir(workdir)
@@ -59,16 +59,16 @@ def _enter(workdir: Path) -> None:
 def _composer(settings: CodexSettings) -> Compose:
     from agentapi.agents.codex.run import CodexRun
 
-    return CodexRun(settings, _say).parts
+    return CodexRun(settings, _log).parts
 
 
-def _say_how_codex_signs_in(settings: CodexSettings) -> None:
-    """A line for operators; the key itself is never shown."""
+def _log_setup(settings: CodexSettings) -> None:
+    """Log the credentials and the folder; the key itself is never shown."""
     provided = bool(os.environ.get("OPENAI_API_KEY"))
-    _say(f"OpenAI API Key: {'Provided' if provided else 'Not provided'}")
-    _say(f"Working directory: {settings.workdir}")
+    _log(f"OpenAI API Key: {'Provided' if provided else 'Not provided'}")
+    _log(f"Working directory: {settings.workdir}")
 
 
-def _say(line: str) -> None:
+def _log(line: str) -> None:
     """Print a line of the start log."""
     click.echo(line, err=True)

@@ -1,4 +1,4 @@
-"""Codex under `agentapi server`: its terminal program, its link and its record."""
+"""Compose Codex for `agentapi server`: its TUI, link and rollout."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from agentapi.agents.registry import outlives
 from agentapi.settings.settings import ServerSettings
 
 NO_LINK = "off: --verbatim"
-"""What is said of the link where Codex runs as it is given."""
+"""The state of the link where Codex's command is not changed."""
 
 
 def drive(agent: Agent, settings: ServerSettings) -> Driven:
-    """Run Codex with its link, or as it is given."""
+    """Run Codex with its link, or with `--verbatim` unchanged."""
     profile, place = agent.profile(), terminal(settings)
     driver: TuiDriver | CodexDriver
     if settings.verbatim:
@@ -37,6 +37,6 @@ def drive(agent: Agent, settings: ServerSettings) -> Driven:
 
 
 def outliving(settings: ServerSettings) -> Callable[[int], bool]:
-    """What is left to others at the end: where Codex runs without its background server, nothing,
-    whatever it calls itself."""
+    """Return which processes to spare at the end: none where Codex runs without its background
+    server."""
     return outlives if settings.verbatim else lambda pid: False

@@ -1,11 +1,11 @@
-"""Codex: its TUI on a terminal, and the link to its app-server where it can be had.
+"""Drive Codex: its TUI on a terminal, and the link to its app-server where available.
 
-    link off, or Codex too old  ->  the TUI alone (with --no-daemon where it knows that)
+    link off, or Codex too old  ->  the TUI alone (with --no-daemon where supported)
     link                        ->  app-server, TUI with --remote, ourselves as a second client
-    the link is lost            ->  both are ended and started again with the same session; when
-                                    that happens too often, the TUI alone
+    the link is lost            ->  both are restarted with the same session; when that happens too
+                                    often, the TUI alone
 
-A TUI whose app-server is gone stays on the screen and does nothing, so that it is never kept.
+A TUI that has lost its app-server stays on the screen and does nothing, so it is always replaced.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any
 from agentapi.agents.codex.launch import known_flags, without_daemon
 from agentapi.agents.codex.link.command import CodexCommand
 from agentapi.agents.codex.link.companion import LinkCompanion
-from agentapi.agents.codex.link.events import Early
+from agentapi.agents.codex.link.events import EventBuffer
 from agentapi.agents.codex.relay import Relay
 from agentapi.agents.codex.session import CurrentSession
-from agentapi.agents.codex.trust import undecided
+from agentapi.agents.codex.trust import is_undecided
 from agentapi.agents.codex.versions import REMOTE
 from agentapi.agents.driver import Sink
 from agentapi.agents.generic.console import Console
@@ -45,10 +45,10 @@ if TYPE_CHECKING:
     from agentapi.terminal.recording import Tape
 
 RESTARTS = 2
-"""How often a lost link is made again within `RESTART_SPAN` seconds."""
+"""How often a lost link is restored within `RESTART_SPAN` seconds."""
 RESTART_SPAN = 3600.0
 RESTART_GRACE = 1.0
-"""Seconds that a TUI has to end whose app-server is gone."""
+"""Seconds that a TUI gets to exit after its app-server has exited."""
 
 NOT_STARTED = "off: not started yet"
 UNTRUSTED = (
@@ -60,8 +60,8 @@ log = logging.getLogger(__name__)
 
 
 class CodexDriver(Relay[TuiDriver]):
-    """One Codex. `link` is `auto` (where it can be had), `on` (or the start fails) or `off`;
-    `restarted` is told the new `pid` when Codex was started again."""
+    """One Codex. `link` is `auto` (where available), `on` (or the start fails) or `off`;
+    `restarted` is called with the new `pid` after a restart."""
 
     def __init__(
         self,
@@ -93,42 +93,42 @@ class CodexDriver(Relay[TuiDriver]):
         self._lost_at: list[float] = []
         """When the link was lost, within `RESTART_SPAN`."""
         self._muted = False
-        """Whether what the agent paints is not said by it: the loss of its app-server, and then
-        what was said before."""
+        """Whether to drop the agent's text: after a loss of the app-server the TUI renders that
+        error, and then the old conversation."""
         self._stopping = False
         self.session = session or CurrentSession()
-        """What the link tells of the session goes here."""
+        """The session, updated by the link."""
         self.link = NOT_STARTED
-        """`on`, or `off` and why."""
+        """`on`, or `off` and the reason."""
 
-    # -- the driver's face -----------------------------------------------------------------------
+    # -- the driver's interface ------------------------------------------------------------------
 
     async def start(self, sink: Sink) -> None:
         """Start Codex. Raises `OSError`."""
         self._sink = sink
-        self.session.run_begins()
+        self.session.run_started()
         command = CodexCommand.parse(self._command)
-        why_not = await self._obstacle(command)
-        if not why_not and command is not None:
+        obstacle = await self._obstacle(command)
+        if not obstacle and command is not None:
             try:
                 await self._start_linked(command)
             except OSError as error:
-                why_not = str(error)
+                obstacle = str(error)
             else:
                 return
         if self._wanted == "on":
-            raise OSError(f"--codex-link on: {why_not}")
+            raise OSError(f"--codex-link on: {obstacle}")
         if self._wanted == "auto":
-            log.warning("Codex runs without the link to its app-server: %s", why_not)
-        await self._start_alone(self._command, why_not)
+            log.warning("Codex runs without the link to its app-server: %s", obstacle)
+        await self._start_alone(self._command, obstacle)
 
     @property
     def holds_messages(self) -> bool:
-        """While Codex is started again."""
+        """True while Codex restarts."""
         return self._restarting is not None
 
     async def stop(self, grace: float) -> None:
-        """End the TUI and the app-server; returns once both are gone. Idempotent."""
+        """Stop the TUI and the app-server and wait for their exit. Idempotent."""
         self._stopping = True
         if self._restarting is not None:
             self._restarting.cancel()
@@ -141,73 +141,73 @@ class CodexDriver(Relay[TuiDriver]):
 
     @property
     def pid(self) -> int | None:
-        """The process that writes the session, with its children: the app-server where there is
-        one, else the TUI."""
+        """The process that, with its children, writes the session: the app-server if there is one,
+        else the TUI."""
         if self.companion is not None:
             return self.companion.link.pid
         return self.program.pid if self.program is not None else None
 
     @property
     def session_id(self) -> str | None:
-        """Codex's own id of the session, as far as it is known."""
+        """Codex's id of the session, if known."""
         return self.session.id
 
     @property
     def agent_version(self) -> str | None:
-        """Codex's version, as far as it is known."""
+        """Codex's version, if known."""
         return self.session.version
 
     @property
     def usage(self) -> Mapping[str, object] | None:
-        """The tokens so far, where the link tells them."""
+        """The token usage so far, if the link reports it."""
         return self.companion.usage if self.companion is not None else None
 
     # -- starting ----------------------------------------------------------------------------------
 
     async def _obstacle(self, command: CodexCommand | None) -> str:
-        """Why there can be no link; empty when there can."""
+        """Return why the link is not possible; empty when it is."""
         if self._wanted == "off":
             return "switched off"
         if command is None:
             return "the command line does not name codex"
-        if why := command.obstacle():
-            return why
+        if reason := command.obstacle():
+            return reason
         if REMOTE.sign not in await known_flags(command.program, self._env):
             return "this version of Codex has no --remote unix://"
-        if undecided(command, self._cwd or Path.cwd(), self._env):
+        if is_undecided(command, self._cwd or Path.cwd(), self._env):
             if self._wanted != "on":
                 return "Codex has to ask first whether to trust this folder"
             self._sink(NoticeRaised(Level.WARNING, UNTRUSTED))
         return ""
 
-    async def _start_alone(self, command: Sequence[str], why: str) -> None:
-        self.link = f"off: {why}"
-        self.session.link_ends()
+    async def _start_alone(self, command: Sequence[str], reason: str) -> None:
+        self.link = f"off: {reason}"
+        self.session.link_lost()
         self._sink(LinkEnded())
         words = await without_daemon(command, self._env)
         await self._start(TuiDriver(self._profile, Console(words, **self._place())))
 
     async def _start_linked(self, command: CodexCommand) -> None:
-        """Raises `OSError`, also when the link is lost before the TUI runs."""
+        """Start Codex with the link. Raises `OSError`, also when it is lost before the TUI runs."""
         from agentapi.agents.codex.link.link import CodexLink
 
-        early = Early()
-        link = CodexLink(early)
+        events = EventBuffer()
+        link = CodexLink(events)
         socket = await link.start(command, cwd=self._cwd, env=self._env)
-        companion = LinkCompanion(link, lambda why: self._link_lost(tui, companion, why))
+        companion = LinkCompanion(link, lambda reason: self._on_link_lost(tui, companion, reason))
         console = Console(command.tui(socket), **self._place())
         tui = TuiDriver(self._profile, console, companion=companion)
-        self.session.link_starts(link.version)
+        self.session.link_started(link.version)
         try:
             await self._start(tui, companion)
-            if early.loss:
-                raise OSError(early.loss)
+            if events.lost_reason:
+                raise OSError(events.lost_reason)
         except BaseException:
-            self.program = self.companion = None  # its end is nobody's news
+            self.program = self.companion = None  # so that its exit is not reported
             await tui.stop(RESTART_GRACE)
             await link.end()
             raise
-        early.pass_to(companion.linked)
+        events.forward_to(companion.handle)
         self.link = "on"
         log.info("linked to Codex's app-server, version %s", link.version)
 
@@ -224,12 +224,12 @@ class CodexDriver(Relay[TuiDriver]):
 
     async def _start(self, tui: TuiDriver, companion: LinkCompanion | None = None) -> None:
         self.companion = companion
-        await self.run(tui, lambda event: self._told(tui, event))
+        await self.run(tui, lambda event: self._on_event(tui, event))
 
-    # -- what it tells -----------------------------------------------------------------------------
+    # -- events ------------------------------------------------------------------------------------
 
-    def _told(self, tui: TuiDriver, event: DriverEvent) -> None:
-        """Pass on what the TUI tells, as long as it is the one that counts."""
+    def _on_event(self, tui: TuiDriver, event: DriverEvent) -> None:
+        """Forward an event of the current TUI."""
         if tui is not self.program or (self._restarting is not None and _is_end(event)):
             return
         match event:
@@ -238,30 +238,30 @@ class CodexDriver(Relay[TuiDriver]):
             case AgentText() if self._muted:
                 return
             case SessionKnown(number):
-                self.session.link_opens(number)
-            case Exited():  # nobody will look at what its app-server still does
+                self.session.link_opened(number)
+            case Exited():  # the app-server is of no use without its TUI
                 ending = _end_link(self.companion)
                 self._ending = asyncio.create_task(ending, name="codex: end")
         self._sink(event)
 
     # -- losing the link ---------------------------------------------------------------------------
 
-    def _link_lost(self, tui: TuiDriver, companion: LinkCompanion, why: str) -> None:
-        """Begin again, unless all ends anyway."""
+    def _on_link_lost(self, tui: TuiDriver, companion: LinkCompanion, reason: str) -> None:
+        """Restart Codex, unless it is stopping or has exited."""
         if self._stopping or tui is not self.program or tui.phase is Phase.EXITED:
             return
-        log.warning("the link to Codex's app-server is lost: %s", why)
+        log.warning("the link to Codex's app-server is lost: %s", reason)
         self._sink(LinkEnded())
-        first = why.partition("\n")[0]
+        first = reason.partition("\n")[0]
         self._sink(NoticeRaised(Level.WARNING, f"Codex is started again, because {first}"))
-        self._muted = True  # what the TUI paints from now on is of its own trouble
+        self._muted = True  # the TUI now renders its own error
         self._restarting = asyncio.create_task(self._restart(tui, companion), name="codex: restart")
         self._sink(PhaseChanged(PhaseState(Phase.STARTING, f"started again: {first}")))
 
     async def _restart(self, tui: TuiDriver, companion: LinkCompanion) -> None:
-        """End what is left and begin again; when that fails, in whatever way, Codex has ended."""
+        """Stop what is left and restart; if that fails in any way, report an exit."""
         try:
-            await self._begin_again(tui, companion)
+            await self._restart_session(tui, companion)
         except Exception as error:
             log.exception("Codex could not be started again")
             reason = f"Codex could not be started again: {error or type(error).__name__}"
@@ -270,8 +270,8 @@ class CodexDriver(Relay[TuiDriver]):
         finally:
             self._restarting = None
 
-    async def _begin_again(self, tui: TuiDriver, companion: LinkCompanion) -> None:
-        """Start with the same session, if it has one."""
+    async def _restart_session(self, tui: TuiDriver, companion: LinkCompanion) -> None:
+        """Restart with the same session, if it can be resumed."""
         await tui.stop(RESTART_GRACE)
         await _end_link(companion)
         command = CodexCommand.parse(self._command)
@@ -282,11 +282,11 @@ class CodexDriver(Relay[TuiDriver]):
         self.program = self.companion = None
         now = asyncio.get_running_loop().time()
         self._lost_at = [at for at in self._lost_at if now - at < RESTART_SPAN] + [now]
-        await self._start_again(command)
+        await self._start_linked_or_alone(command)
         if self.pid is not None:
             self._restarted(self.pid)
 
-    async def _start_again(self, command: CodexCommand) -> None:
+    async def _start_linked_or_alone(self, command: CodexCommand) -> None:
         if len(self._lost_at) <= RESTARTS:
             try:
                 await self._start_linked(command)
@@ -305,7 +305,7 @@ async def _end_link(companion: LinkCompanion | None) -> None:
 
 
 def _tape(record: Path | Tape | None) -> Tape | None:
-    """What all runs are recorded on."""
+    """Open the tape that all runs are recorded on."""
     if record is None:
         return None
     from agentapi.terminal.recording import Tape

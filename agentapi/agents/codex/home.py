@@ -1,4 +1,4 @@
-"""Where Codex keeps what it knows, and we what we know of it."""
+"""The folder of Codex's data, and the file of its sessions."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 DEFAULT_SESSION_FILE = "~/.codex-module/.codex-task-session"
-"""Which session belongs to which folder."""
+"""Maps folders to sessions."""
 
 
 def codex_home(given: Path | None = None) -> Path:
-    """The folder that is given, else that of this process's Codex."""
+    """Return the given folder, else `$CODEX_HOME` or its default."""
     return Path(given or os.environ.get("CODEX_HOME") or "~/.codex").expanduser().absolute()

@@ -1,8 +1,8 @@
-"""From the command line that was given to the one that runs Codex.
+"""Adjust Codex's command line to the installed version.
 
-Newer versions' TUI talks to a shared background app-server that it starts itself and that outlives
-it, with whatever turn was running (`versions.DAEMON`); `--no-daemon` keeps all of it in one
-process, so that the end of the agent is the end of its work.
+In newer versions the TUI starts a shared background app-server that outlives it, with any running
+turn (`versions.DAEMON`). `--no-daemon` keeps everything in one process, so that the work ends with
+the agent.
 """
 
 from __future__ import annotations
@@ -22,29 +22,28 @@ from agentapi.processes.orphans import own
 
 NO_DAEMON = DAEMON.sign
 NO_ALT_SCREEN = INLINE.sign
-"""Keeps Codex off the alternate screen: what scrolls off the top stays, and a high terminal does
-not slow it down."""
+"""Disables the alternate screen: scrolled lines stay, and a tall terminal does not slow it down."""
 _PROBED = (NO_DAEMON, NO_ALT_SCREEN, REMOTE.sign)
 PROBE_LIMIT = 5.0
-"""Seconds that `codex --help` may take (0.1 s measured)."""
+"""Timeout of `codex --help` in seconds (0.1 s measured)."""
 
 _log = logging.getLogger(__name__)
 
 
 async def without_daemon(command: Sequence[str], environment: Mapping[str, str]) -> list[str]:
-    """The command with `--no-daemon` after its word `codex`, where that Codex knows the flag.
+    """Add `--no-daemon` after the word `codex` of a command, where that Codex supports it.
 
-    The word may follow a wrapper's words (`boundary … -- codex …`). As it was given: a command
-    without that word, one that has the flag or names a server of its own (`--remote`), and one
-    whose Codex cannot be asked."""
+    A wrapper may come before it (`boundary … -- codex …`). Returned unchanged: a command without
+    that word, one that has the flag or names a server (`--remote`), and one whose help cannot be
+    read."""
     words = list(command)
-    place = next((i for i, word in enumerate(words) if PurePath(word).name == "codex"), None)
-    if place is None or _decided(words[place + 1 :]):
+    index = next((i for i, word in enumerate(words) if PurePath(word).name == "codex"), None)
+    if index is None or _decided(words[index + 1 :]):
         return words
-    if NO_DAEMON not in await known_flags(words[place], environment):
+    if NO_DAEMON not in await known_flags(words[index], environment):
         return words
     _log.info("running Codex with %s: its work ends with it (--verbatim leaves it out)", NO_DAEMON)
-    return [*words[: place + 1], NO_DAEMON, *words[place + 1 :]]
+    return [*words[: index + 1], NO_DAEMON, *words[index + 1 :]]
 
 
 def _decided(arguments: Sequence[str]) -> bool:
@@ -52,8 +51,9 @@ def _decided(arguments: Sequence[str]) -> bool:
 
 
 async def known_flags(program: str, environment: Mapping[str, str]) -> frozenset[str]:
-    """Which of `--no-daemon`, `--no-alt-screen` and `unix://PATH` this Codex has, asked
-    once for each installed version; none when it cannot be asked."""
+    """Return which of `--no-daemon`, `--no-alt-screen` and `unix://PATH` this Codex's help lists.
+
+    Cached for each installed version; empty when the help cannot be read."""
     binary = shutil.which(program, path=environment.get("PATH"))
     if binary is None:
         return frozenset()
@@ -69,14 +69,14 @@ async def known_flags(program: str, environment: Mapping[str, str]) -> frozenset
             return frozenset()
         found = [flag for flag in _PROBED if flag in text]
         known = {key: found, **dict(list(known.items())[:15])}
-        with contextlib.suppress(OSError):  # not writable: asked again the next time
+        with contextlib.suppress(OSError):  # not writable: read again the next time
             write_atomically(cache, json.dumps(known).encode())
     return frozenset(known[key])
 
 
 def _identity(binary: str) -> str:
-    """What changes whenever another version is installed: npm's `codex` is a small script that
-    stays the same, so that the package's own description counts too. Raises `OSError`."""
+    """Return a key that changes with the installed version. npm's `codex` is a small script that
+    stays the same, so its `package.json` counts, too. Raises `OSError`."""
     real = Path(os.path.realpath(binary))
     parts = [real]
     package = real.parent.parent / "package.json"
@@ -109,7 +109,7 @@ def _read_cache(file: Path) -> dict[str, list[str]]:
 
 
 async def _help_text(binary: str, environment: Mapping[str, str]) -> str | None:
-    """What `codex --help` prints; None (logged) when it fails or takes too long."""
+    """Return the output of `codex --help`; None (logged) when it fails or takes too long."""
     try:
         process = await asyncio.create_subprocess_exec(
             binary,

@@ -1,4 +1,4 @@
-"""Every option of `agentapi codex` beyond those of `agentapi server`, and what they ask for."""
+"""The options of `agentapi codex`, and the settings parsed from them."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from agentapi.settings.settings import (
 )
 
 _DEFAULTS = {"term-width": "80", "term-height": "50", "codex-link": "auto"}
-"""Other ones than the server's: in a terminal of 1,000 rows Codex gets slow, and scrolling loses
-nothing because it runs inline."""
+"""Defaults that differ from the server's: Codex is slow in a terminal of 1,000 rows, and scrolling
+loses nothing because it runs inline."""
 
 
 def _words(value: str) -> tuple[str, ...]:
@@ -92,7 +92,7 @@ CODEX_ONLY: tuple[Option, ...] = (
         shown=DEFAULT_SESSION_FILE,
     ),
 )
-_LEFT_OUT = ("type", "experimental-acp", "print-openapi")
+_EXCLUDED = ("type", "experimental-acp", "print-openapi")
 CODEX_OPTIONS: tuple[Option, ...] = (
     *CODEX_ONLY,
     *(
@@ -100,26 +100,26 @@ CODEX_OPTIONS: tuple[Option, ...] = (
         if option.name in _DEFAULTS
         else option
         for option in server_table()
-        if option.name not in _LEFT_OUT
+        if option.name not in _EXCLUDED
     ),
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodexSettings:
-    """What `agentapi codex` was asked for."""
+    """The settings of `agentapi codex`."""
 
     server: ServerSettings
-    """Everything that `agentapi server` knows; its files are absolute."""
+    """The settings of `agentapi server`; file names are absolute."""
     workdir: Path
-    """Absolute; perhaps not there yet."""
+    """Absolute; may not exist yet."""
     prompt: str
-    """As it goes to the agent."""
+    """The text to send to the agent."""
     resume: bool
     session: str
     session_file: Path
     default_state: bool
-    """Whether the state file is the folder's own, next to the session file."""
+    """Whether the state file is the folder's default one, next to the session file."""
     codex: str
     wrap: tuple[str, ...]
     arguments: tuple[str, ...]
@@ -131,8 +131,8 @@ def codex_settings(
     environment: Mapping[str, str],
     arguments: Sequence[str],
 ) -> CodexSettings:
-    """The settings of one run, as `server_settings`; `arguments` are Codex's own, for the end of
-    its options. Raises `SettingsError`."""
+    """Parse the settings of one run, like `server_settings`; `arguments` are appended to Codex's
+    options. Raises `SettingsError`."""
     found = option_values(CODEX_ONLY, flags, environment)
     workdir = Path(os.path.realpath(found["workdir"] or Path.cwd()))
     session_file = _absolute(found["session_file"] or Path(DEFAULT_SESSION_FILE).expanduser())
@@ -151,7 +151,7 @@ def codex_settings(
     return CodexSettings(
         server=replace(server, initial_prompt="", **files),
         workdir=workdir,
-        prompt=_reported(prompt) if found["report_tasks"] else prompt,
+        prompt=_with_reporting(prompt) if found["report_tasks"] else prompt,
         resume=found["continue"],
         session=found["session"],
         session_file=session_file,
@@ -167,7 +167,7 @@ def _missing(
     flags: Mapping[str, str | Sequence[str] | None],
     environment: Mapping[str, str],
 ) -> list[str]:
-    """Which of these options are given neither by flag nor by variable."""
+    """Return which of these options are set neither by flag nor by variable."""
     variables = {option.name: option.variable for option in CODEX_OPTIONS}
     return [
         name for name in names if flags.get(name) is None and not environment.get(variables[name])
@@ -190,7 +190,7 @@ def _prompt(text: str, file: Path | None) -> str:
         raise SettingsError(f"--prompt-file: cannot read {str(file)!r}: {error}") from error
 
 
-def _reported(prompt: str) -> str:
+def _with_reporting(prompt: str) -> str:
     if not prompt:
         return ""
     return (

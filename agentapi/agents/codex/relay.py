@@ -1,11 +1,11 @@
-"""The face of an agent whose program is replaced while it runs.
+"""Forward calls to an agent's current program, which may be replaced while the agent runs.
 
-Two drivers are of this kind: `ResumingDriver` starts another run when a session cannot be resumed,
-`CodexDriver` another TUI when the link is lost. For its user each is one agent: what is asked of it
-is asked of the program that runs now, whose output is watched over all runs.
+There are two such drivers: `ResumingDriver` starts another run when a session cannot be resumed,
+`CodexDriver` another TUI when the link is lost. Callers see one agent: calls go to the current
+program, and output is watched across all runs.
 
-A message passes here because only a relay knows that it must wait between two programs; whether the
-program of now takes it is that one's to say.
+Only a relay knows that a message must wait between two programs; otherwise the current program
+decides whether to accept it.
 """
 
 from __future__ import annotations
@@ -24,40 +24,40 @@ class Program(Driver, Protocol):
 
     @property
     def pid(self) -> int | None:
-        """Its process, once it was started."""
+        """Its process id, after the start."""
 
     def reading(self) -> bool:
-        """Whether its output still arrives."""
+        """Return whether its output is still being read."""
 
     def evidence(self) -> Sequence[SourceSaid]:
-        """What each source said last of the phase."""
+        """Return the last evidence of each source for the phase."""
 
     def recorded(self, entries: Sequence[Entry], anew: bool = False) -> None:
-        """What the agent's record says of turns."""
+        """Handle turns and messages that the agent has recorded."""
 
 
 P = TypeVar("P", bound=Program)
 
 
 class Relay(Generic[P]):
-    """Hands everything to the program that runs now."""
+    """Forwards everything to the current program."""
 
     transport = "pty"
 
     def __init__(self) -> None:
         self.program: P | None = None
-        """The program that runs now, or ran last; None before the first and between two."""
+        """The current program, or the last one; None before the first and between two."""
         self.size: tuple[int, int] | None = None
-        """Columns and rows of the terminal, once they were changed; also for the runs to come."""
+        """Columns and rows of the terminal, once changed; also for later runs."""
         self._watchers: set[Callable[[bytes], None]] = set()
 
     @property
     def holds_messages(self) -> bool:
-        """Whether a message must not be handed on, though there is a program to take it."""
+        """Whether to refuse messages although there is a program."""
         return False
 
     async def run(self, program: P, sink: Sink) -> None:
-        """Start a program in the place of the one before. Raises `OSError`."""
+        """Start a program that replaces the current one. Raises `OSError`."""
         self.program = program
         program.watch(self._output)
         await program.start(sink)
@@ -103,12 +103,12 @@ class Relay(Generic[P]):
         return self.program.repaint() if self.program is not None else b""
 
     def watch(self, listener: Callable[[bytes], None]) -> Callable[[], None]:
-        """See `Driver.watch`; goes on over the runs."""
+        """See `Driver.watch`; continues across runs."""
         self._watchers.add(listener)
         return lambda: self._watchers.discard(listener)
 
     def reading(self) -> bool:
-        """Whether the program's output still arrives."""
+        """Return whether the program's output is still being read."""
         return self.program is None or self.program.reading()
 
     def evidence(self) -> Sequence[SourceSaid]:

@@ -1,8 +1,7 @@
-"""The session that Codex is in: its id, its version and its record.
+"""Hold the session that Codex is in: its id, its version and its rollout.
 
-This is the only holder. The link reports the session as soon as Codex opens it, the rollout once
-something is recorded in it. All others read it here, and only this class writes it to the tracking
-file.
+This is the single source of truth. The link reports a session as soon as Codex opens it, the
+rollout once something is recorded in it. Only this class writes it to the tracking file.
 """
 
 from __future__ import annotations
@@ -18,15 +17,15 @@ _log = logging.getLogger(__name__)
 
 
 class CurrentSession:
-    """One agent's session. Without a `tracker` nothing of it is kept on the disk."""
+    """One agent's session. Without a `tracker` nothing is written to disk."""
 
     def __init__(
         self,
         tracker: SessionTracker | None = None,
-        say: Callable[[str], None] = lambda line: None,
+        log: Callable[[str], None] = lambda line: None,
     ) -> None:
-        """`say` prints a line for operators."""
-        self._tracker, self._say = tracker, say
+        """`log` prints a line for operators."""
+        self._tracker, self._log = tracker, log
         self._link_id: str | None = None
         self._link_version: str | None = None
         self._recorded: SessionMeta | None = None
@@ -34,12 +33,12 @@ class CurrentSession:
 
     @property
     def id(self) -> str | None:
-        """Codex's own id of it, also of one that has no record yet."""
+        """Codex's id of the session, even before it has a rollout."""
         return self._link_id or self.recorded_id
 
     @property
     def recorded_id(self) -> str | None:
-        """The same of one that has a record, and can be resumed."""
+        """The id of a session that has a rollout and can be resumed."""
         return self._recorded.id if self._recorded is not None else None
 
     @property
@@ -50,73 +49,72 @@ class CurrentSession:
 
     @property
     def rollout(self) -> Path | None:
-        """The record of the session that was resumed, or that Codex turned to last."""
+        """The rollout that was resumed, or that Codex switched to last."""
         return self._rollout
 
-    # -- what the link reports -------------------------------------------------------------------
+    # -- reported by the link ----------------------------------------------------------------
 
-    def run_begins(self) -> None:
-        """Another Codex starts: what the link of the last one reported no longer holds."""
+    def run_started(self) -> None:
+        """Reset what the link of the last Codex reported: another one starts."""
         self._link_id = self._link_version = None
 
-    def link_starts(self, version: str | None) -> None:
-        """An app-server of this version runs."""
+    def link_started(self, version: str | None) -> None:
+        """Record the version of the app-server that runs now."""
         self._link_version = version
 
-    def link_opens(self, session: str) -> None:
-        """The TUI works on this session now."""
+    def link_opened(self, session: str) -> None:
+        """Record the session that the TUI has opened."""
         self._link_id = session
 
-    def link_ends(self) -> None:
-        """A session without a record is not known any more."""
+    def link_lost(self) -> None:
+        """Drop the session that only the link reported."""
         self._link_id = None
 
-    # -- what the record reports -----------------------------------------------------------------
+    # -- reported by the rollout -------------------------------------------------------------
 
     def resume(self, meta: SessionMeta, rollout: Path | None) -> None:
-        """Codex is to go on with this session, which an earlier run was in."""
+        """Set the session of an earlier run, which Codex resumes."""
         self._recorded, self._rollout = meta, rollout
 
-    def begin_afresh(self) -> None:
-        """Codex is to open another session."""
+    def start_fresh(self) -> None:
+        """Reset the session: Codex opens another one."""
         self._recorded = None
 
-    def give_up(self) -> None:
-        """Codex cannot go on with the session."""
+    def discard(self) -> None:
+        """Drop the session: Codex cannot resume it."""
         self._recorded = self._rollout = None
 
-    def turn_to(self, meta: SessionMeta, rollout: Path) -> str | None:
-        """Codex is in this session, with this record, and it is remembered; the id of the session
-        that it was in before, if that was another one."""
+    def switch_to(self, meta: SessionMeta, rollout: Path) -> str | None:
+        """Set and track the session that Codex is in; return the previous id if it differs."""
         before, self._recorded, self._rollout = self.recorded_id, meta, rollout
         if before == meta.id:
             return None
-        self.remember()
+        self.track()
         return before
 
-    # -- the tracking file -----------------------------------------------------------------------
+    # -- the tracking file -------------------------------------------------------------------
 
-    def remember(self) -> None:
-        """Keep the recorded session for the next start. What goes wrong is logged."""
+    def track(self) -> None:
+        """Save the recorded session for the next start. Errors are logged."""
         session, tracker = self.recorded_id, self._tracker
         if session is None or tracker is None:
             return
         try:
-            if not tracker.own():
+            if not tracker.acquire():
                 _log.warning("session %s is not tracked: another agentapi codex runs here", session)
                 return
-            before = tracker.remember(session)
+            before = tracker.save(session)
         except (OSError, ValueError) as error:
             _log.warning("session %s cannot be tracked in %s: %s", session, tracker.file, error)
             return
         if before is not None:
             _log.info("the folder's session before was %s", before)
-        self._say(f"✓ Session tracked: {session}")
+        self._log(f"✓ Session tracked: {session}")
 
-    def forget(self) -> None:
-        """The next start shall not go on with it: its conversation is set aside."""
+    def untrack(self) -> None:
+        """Clear the mapping, so that the next start does not resume the session."""
         if self._tracker is not None and self._tracker.owned:
             try:
-                self._tracker.forget()
+                self._tracker.clear()
             except OSError as error:
                 _log.warning("%s cannot be written: %s", self._tracker.file, error)

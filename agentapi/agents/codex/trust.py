@@ -1,7 +1,7 @@
-"""Whether Codex has been told what it may do in a folder.
+"""Detect whether Codex's permissions in a folder are configured.
 
-A Codex that was not asks on its terminal whether to trust the folder, and works in it accordingly.
-Behind an app-server (0.142 to 0.169) it does not ask: the folder is read-only, and nobody is told.
+If they are not, Codex asks on its terminal whether to trust the folder. With an app-server (0.142
+to 0.169) it does not ask: the folder is silently read-only.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ _SANDBOX_OPTIONS = frozenset(
     ("-s", "--sandbox", "--full-auto", "--dangerously-bypass-approvals-and-sandbox", "--yolo")
 )
 _SANDBOX_SETTINGS = ("sandbox_mode", "permissions", "default_permissions")
-"""Settings that say what Codex may do, whether it trusts the folder or not."""
+"""Settings that define Codex's permissions regardless of trust in the folder."""
 
 
-def undecided(command: CodexCommand, cwd: Path, env: Mapping[str, str]) -> bool:
-    """Whether neither the configuration nor the command line says what Codex may do in its folder.
+def is_undecided(command: CodexCommand, cwd: Path, env: Mapping[str, str]) -> bool:
+    """Return whether neither configuration nor command line define Codex's permissions.
 
-    A configuration that cannot be read decides: Codex itself will say what is wrong with it."""
+    An unreadable configuration counts as defining them: Codex itself will report the error."""
     settings = []
     for option, words in command.options():
         if option in _SANDBOX_OPTIONS:
@@ -44,11 +44,11 @@ def undecided(command: CodexCommand, cwd: Path, env: Mapping[str, str]) -> bool:
         return False
     projects = config.get("projects")
     known = {Path(name).resolve() for name in projects} if isinstance(projects, dict) else set()
-    return known.isdisjoint(_asked_for(cwd.resolve()))
+    return known.isdisjoint(_trust_folders(cwd.resolve()))
 
 
-def _asked_for(folder: Path) -> Iterator[Path]:
-    """The folders whose trust counts: this one and its repository's root."""
+def _trust_folders(folder: Path) -> Iterator[Path]:
+    """Yield the folders where trust counts: this one and its repository's root."""
     yield folder
     for parent in (folder, *folder.parents):
         if (parent / ".git").exists():

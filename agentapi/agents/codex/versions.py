@@ -1,8 +1,8 @@
-"""What differs between versions of Codex.
+"""The differences between versions of Codex.
 
-Wherever a running Codex can be asked, it is: by the `sign` in its help, so that a build between two
-releases is known by what it can do. The numbers are for what cannot be asked, for the tests and for
-people. `scripts/matrix` tries every version of `TRIED`.
+Where possible, a feature is detected by its `sign` in the help of the installed Codex, which also
+works for builds between two releases. The version numbers are for everything else, for the tests
+and for documentation. `scripts/matrix` tests every version of `TRIED`.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from dataclasses import dataclass
 Version = tuple[int, int]
 
 TRIED = ("0.80.0", "0.107.0", "0.125.0", "0.142.0", "0.158.0", "0.169.0")
-"""The versions that agentapi is tried with, the oldest first: each changed something. The last is
-the one that tools/codex pins."""
+"""The versions that agentapi is tested with, oldest first: each changed something. The last one is
+pinned by tools/codex."""
 
 
 def parse(version: str) -> Version | None:
-    """The two numbers that tell versions apart; None for what is no version."""
-    found = re.match(r"(\d+)\.(\d+)\.", version)
-    return (int(found[1]), int(found[2])) if found else None
+    """Parse the major and minor number of a version; None for invalid text."""
+    match = re.match(r"(\d+)\.(\d+)\.", version)
+    return (int(match[1]), int(match[2])) if match else None
 
 
 def dotted(version: Version) -> str:
-    """A version as people write it."""
+    """Format a version."""
     return "{}.{}".format(*version)
 
 
-def _tried(place: int) -> Version:
-    version = parse(TRIED[place])
+def _tried(index: int) -> Version:
+    version = parse(TRIED[index])
     assert version is not None
     return version
 
@@ -39,23 +39,23 @@ OLDEST, NEWEST = _tried(0), _tried(-1)
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """Something that not every version has."""
+    """A feature that not every version has."""
 
     what: str
     since: Version = (0, 0)
     """The first version that has it."""
     until: Version | None = None
-    """The first version that has it no more."""
+    """The first version without it again."""
     sign: str = ""
-    """What its help says where this Codex has it."""
+    """The text in Codex's help that shows that it has the feature."""
 
     def of(self, version: str) -> bool:
-        """Whether a version has it; one that is not understood counts as the newest."""
+        """Return whether a version has it; an unknown version counts as the newest."""
         number = parse(version) or NEWEST
         return self.since <= number and (self.until is None or number < self.until)
 
 
-# What decides how Codex is started and asked
+# How Codex is started and probed
 
 INLINE = Feature("stays off the alternate screen when told", (0, 107), sign="--no-alt-screen")
 REMOTE = Feature("its TUI takes an app-server on a Unix socket", (0, 142), sign="unix://PATH")
@@ -72,7 +72,7 @@ PROFILE_FILES = Feature(
 SANDBOX_BY_SYSTEM = Feature("`codex sandbox` wants the system's name", until=(0, 142))
 PID_NAMESPACE = Feature("its sandbox hides all processes but its own", (0, 125))
 
-# What its screen shows
+# Its screen
 
 FORMS = Feature("asks questions, for permissions and for what MCP servers want", (0, 125))
 HOOKS = Feature("asks whether to run hooks", (0, 142))

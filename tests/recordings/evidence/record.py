@@ -32,7 +32,7 @@ from unittest.mock import patch
 
 from agentapi.agents.codex.driver import CodexDriver
 from agentapi.agents.codex.link.companion import LinkCompanion
-from agentapi.agents.codex.link.events import Asked, LinkEvent, Standing
+from agentapi.agents.codex.link.events import DialogChanged, LinkEvent, PhaseReported
 from agentapi.agents.codex.rollout.feed import WatchedRolloutFeed
 from agentapi.agents.codex.versions import REMOTE, TRIED
 from agentapi.agents.registry import profile_for
@@ -78,12 +78,12 @@ class Tape:
 
     _cut = b""
 
-    def linked(self, event: LinkEvent) -> None:
+    def handle(self, event: LinkEvent) -> None:
         """The link's word."""
         match event:
-            case Standing(phase, detail):
+            case PhaseReported(phase, detail):
                 self.note("stand", [phase.value, detail])
-            case Asked(dialog):
+            case DialogChanged(dialog):
                 self.note("ask", dialog and dataclasses.asdict(dialog))
             case ItemChanged(_, _, AgentMessage(text), False):
                 self.note("said", text)
@@ -102,19 +102,19 @@ class Tape:
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Hear what is submitted and what the link says, before the driver does."""
-        submit, linked = Tracker.submit, LinkCompanion.linked
+        submit, handle = Tracker.submit, LinkCompanion.handle
 
         def submitted(tracker: Tracker, text: str) -> None:
             self.note("submit", text)
             submit(tracker, text)
 
         def told(companion: LinkCompanion, event: LinkEvent) -> None:
-            self.linked(event)
-            linked(companion, event)
+            self.handle(event)
+            handle(companion, event)
 
         with (
             patch.object(Tracker, "submit", submitted),
-            patch.object(LinkCompanion, "linked", told),
+            patch.object(LinkCompanion, "handle", told),
         ):
             yield
 

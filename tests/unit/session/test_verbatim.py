@@ -18,6 +18,7 @@ from agentapi.model.conversation import Dialog, Phase, Status
 from agentapi.model.errors import Busy
 from agentapi.model.events import ItemChanged, UserText
 from agentapi.model.items import (
+    INTERRUPTED,
     AgentMessage,
     Entry,
     Error,
@@ -171,7 +172,7 @@ def test_an_error_is_shown_if_nothing_follows() -> None:
     assert answer_text(items(Error("no"), AgentMessage("yes"))) == "yes"
     assert answer_text(items(AgentMessage("yes"), Error("no"))) == "yes\n\n■ no"
     aborted = Turn("aborted", "interrupted")
-    assert answer_text(items(AgentMessage("ha"), aborted)) == f"ha\n\n{verbatim.INTERRUPTED}"
+    assert answer_text(items(AgentMessage("ha"), aborted)) == f"ha\n\n{INTERRUPTED}"
 
 
 @pytest.mark.parametrize(

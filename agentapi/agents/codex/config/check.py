@@ -20,9 +20,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from agentapi.agents.codex.ask import NO_ANSWER, ask
 from agentapi.agents.codex.config.files import make_folder
 from agentapi.agents.codex.config.merge import leaves
+from agentapi.agents.codex.probe import FAILED_TO_RUN, probe
 from agentapi.agents.codex.versions import PROFILE_FILES
 
 _MOST_WARNINGS = 20
@@ -177,7 +177,7 @@ def _comment_out(lines: list[str], index: int) -> None:
 def _fault_in(answer: subprocess.CompletedProcess[str]) -> Fault | None:
     if answer.returncode == 0:
         return None
-    if answer.returncode == NO_ANSWER:
+    if answer.returncode == FAILED_TO_RUN:
         return Fault(f"Codex did not answer, so this is not checked: {answer.stderr}", fatal=False)
     try:
         data = json.loads(answer.stdout)["error"]["data"]
@@ -229,4 +229,4 @@ def masked(text: str) -> str:
 
 
 def _run(arguments: list[str], home: Path) -> subprocess.CompletedProcess[str]:
-    return ask(arguments, {**os.environ, "CODEX_HOME": str(home)}, home)
+    return probe(arguments, {**os.environ, "CODEX_HOME": str(home)}, home)

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from agentapi.agents.codex.ask import ask
 from agentapi.agents.codex.config.config import CodexProgram
+from agentapi.agents.codex.probe import probe
 from agentapi.model.finding import Finding, fine, note, wrong
 
 _WHAT = "credentials"
@@ -97,7 +97,7 @@ def _stored(file: Path) -> tuple[str, str]:
 def _logged_in(program: CodexProgram | None, home: Path, environment: Mapping[str, str]) -> bool:
     if program is None or not home.is_dir():
         return False
-    asked = ask([program.path, "login", "status"], {**environment, "CODEX_HOME": str(home)})
+    asked = probe([program.path, "login", "status"], {**environment, "CODEX_HOME": str(home)})
     return asked.returncode == 0
 
 

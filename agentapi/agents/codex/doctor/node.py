@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from agentapi.agents.codex.ask import ask
+from agentapi.agents.codex.probe import probe
 from agentapi.model.finding import Finding, State, fine, note, wrong
 
 OLDEST_NODE = 16
@@ -24,7 +24,7 @@ def check_node(codex: str | None, environment: Mapping[str, str]) -> Finding:
         if needed:
             return wrong("node", "not found, and this Codex is started by it", fix)
         return note("node", "not found: needed only for the Codex that npm installs", fix)
-    version = ask([node, "--version"], environment).stdout.strip()
+    version = probe([node, "--version"], environment).stdout.strip()
     major = re.match(r"v(\d+)", version)
     if major is None or int(major[1]) < OLDEST_NODE:
         says = f"{node} is {version or 'not running'}: Codex asks for {OLDEST_NODE} or newer"

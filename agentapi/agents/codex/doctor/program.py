@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from agentapi.agents.codex.ask import ask
 from agentapi.agents.codex.config.config import CodexProgram, Fault, check_home, find_codex
+from agentapi.agents.codex.probe import probe
 from agentapi.agents.codex.versions import NEWEST, OLDEST, dotted, parse
 from agentapi.model.finding import Finding, fine, note, wrong
 
@@ -29,7 +29,7 @@ def look_for_codex(
     program = find_codex(path)
     if program is None:
         with tempfile.TemporaryDirectory() as nowhere:
-            answer = ask([path, "--version"], {**environment, "CODEX_HOME": nowhere})
+            answer = probe([path, "--version"], {**environment, "CODEX_HOME": nowhere})
         words = (answer.stderr or answer.stdout).strip().splitlines()
         reason = words[0] if words else f"exit status {answer.returncode}"
         return None, wrong("Codex", f"{path} does not run: {reason}", f"Reinstall it: {INSTALL}")

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from agentapi.agents.codex.ask import ask
 from agentapi.agents.codex.config.config import CodexProgram
+from agentapi.agents.codex.probe import probe
 from agentapi.agents.codex.versions import PID_NAMESPACE, dotted
 from agentapi.model.finding import Finding, fine, note, wrong
 
@@ -61,7 +61,7 @@ def _refusal(program: CodexProgram, workdir: Path, environment: Mapping[str, str
     it: the machine is asked."""
     with tempfile.TemporaryDirectory() as home:
         for form in _FORMS:
-            answer = ask([program.path, *form], {**environment, "CODEX_HOME": home}, workdir)
+            answer = probe([program.path, *form], {**environment, "CODEX_HOME": home}, workdir)
             if answer.returncode == 0:
                 return None
             if "unrecognized subcommand" not in answer.stderr:
@@ -93,4 +93,4 @@ def _forbidding(proc: Path) -> Iterator[tuple[str, str]]:
 def _namespaces_work(environment: Mapping[str, str]) -> bool:
     if shutil.which("unshare", path=environment.get("PATH")) is None:
         return False
-    return ask(["unshare", "-Ur", "true"], environment).returncode == 0
+    return probe(["unshare", "-Ur", "true"], environment).returncode == 0

@@ -1,1 +1,1 @@
-"""The connection to Codex's own app-server, beside its terminal."""
+"""Connect to the app-server of Codex's TUI."""

@@ -1,8 +1,7 @@
-"""From the app-server's requests for a decision to dialogs, and from a choice to the answer. Pure.
+"""Convert the app-server's approval requests to dialogs, and choices to results. Pure.
 
-Titles, labels and their order are those of Codex's own screen, so that a person there and a client
-here see the same question. Only what the user decides is ever answered; a request of a kind that
-is not known here stays unanswered, and is decided in the terminal.
+Titles, labels and their order match Codex's screen, so that people at the terminal and clients see
+the same question. Unknown kinds of requests are never answered here, but in the terminal.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from collections.abc import Callable, Mapping
 from agentapi.agents.codex.json_values import Json, as_text
 from agentapi.agents.codex.link.forms import elicitation, user_input
 from agentapi.agents.codex.link.items import changes_text
-from agentapi.agents.codex.link.question import LinkQuestion, Result, asking
+from agentapi.agents.codex.link.question import LinkQuestion, Result, make_question
 from agentapi.agents.codex.link.rpc import RequestId
 from agentapi.agents.codex.screen.dialogs import RULE
 from agentapi.agents.generic.shell import command_line, unwrapped
@@ -43,14 +42,14 @@ _PERMISSIONS: tuple[tuple[str, bool, Json], ...] = (
 _TERMINAL = re.compile(r"^write_stdin --session-id (\d+)\b")
 
 
-def question(request: RequestId, method: str, params: Json, item: Json) -> LinkQuestion | None:
-    """What a request asks; `item` is the thread item that it is about, as far as it is known.
+def parse_request(request: RequestId, method: str, params: Json, item: Json) -> LinkQuestion | None:
+    """Parse a request; `item` is the thread item that it is about, or empty.
 
-    None for what this program does not know, and for what is answered in the terminal only."""
+    None for an unknown request, and for one that can only be answered in the terminal."""
     if method == _PATCH:
         return _patch(request, params, item)
-    asks = _QUESTIONS.get(method)
-    return asks(request, params) if asks is not None else None
+    parse = _PARSERS.get(method)
+    return parse(request, params) if parse is not None else None
 
 
 def _command(request: RequestId, params: Json) -> LinkQuestion:
@@ -60,16 +59,16 @@ def _command(request: RequestId, params: Json) -> LinkQuestion:
     if isinstance(network, dict):
         kind, labels = "permission", _NETWORK_LABELS
         title = f'Do you want to approve network access to "{network.get("host")}"?'
-    elif params.get("kind") == "writeStdin" and (found := _TERMINAL.match(command)):
-        title = f"Would you like to send input to terminal {found[1]}?"
+    elif params.get("kind") == "writeStdin" and (match := _TERMINAL.match(command)):
+        title = f"Would you like to send input to terminal {match[1]}?"
     if rule := permission_rule(params.get("additionalPermissions")):
         reason = f"{reason}\n{RULE}{rule}".lstrip("\n")
     given = params.get("availableDecisions")
     decisions = given if isinstance(given, list) and given else ["accept", "decline", "cancel"]
     labelled = ((_label(decision, labels), {"decision": decision}) for decision in decisions)
-    # The screen leaves out a rule of several lines, as 0.169 proposes for a script.
+    # The screen omits a rule of several lines, as 0.169 proposes for a script.
     choices = [(label, result) for label, result in labelled if "\n" not in label]
-    return asking(request, choices, kind=kind, title=title, reason=reason, command=command)
+    return make_question(request, choices, kind=kind, title=title, reason=reason, command=command)
 
 
 def _patch(request: RequestId, params: Json, item: Json) -> LinkQuestion:
@@ -78,7 +77,7 @@ def _patch(request: RequestId, params: Json, item: Json) -> LinkQuestion:
         ("Yes, and don't ask again for these files", {"decision": "acceptForSession"}),
         (_REFUSE, {"decision": "cancel"}),
     ]
-    return asking(
+    return make_question(
         request,
         choices,
         kind="patch",
@@ -94,7 +93,7 @@ def _permissions(request: RequestId, params: Json) -> LinkQuestion:
         (label, {"permissions": wanted if grants else {}, **more})
         for label, grants, more in _PERMISSIONS
     ]
-    return asking(
+    return make_question(
         request,
         choices,
         kind="permission",
@@ -105,7 +104,7 @@ def _permissions(request: RequestId, params: Json) -> LinkQuestion:
 
 
 def permission_rule(permissions: object) -> str:
-    """Permissions in the words of Codex's screen: ``network; write `/srv` ``."""
+    """Format permissions like Codex's screen: ``network; write `/srv` ``."""
     wanted = permissions if isinstance(permissions, dict) else {}
     network, files = wanted.get("network"), wanted.get("fileSystem")
     parts = ["network"] if isinstance(network, dict) and network.get("enabled") else []
@@ -115,7 +114,7 @@ def permission_rule(permissions: object) -> str:
 
 
 def _paths(files: Json) -> dict[str, list[str]]:
-    """The paths by the access that is wanted to them."""
+    """Group the paths by the requested access."""
     found: dict[str, list[str]] = {}
     entries = files.get("entries")
     for entry in entries if isinstance(entries, list) else []:
@@ -129,7 +128,7 @@ def _paths(files: Json) -> dict[str, list[str]]:
 
 
 def _path(path: object) -> str:
-    """A path, a pattern, or the name of a special place, whichever the entry has."""
+    """Return an entry's path, pattern or kind of special folder."""
     if not isinstance(path, dict):
         return str(path)
     value = path.get("path") or path.get("pattern") or path.get("value")
@@ -137,7 +136,7 @@ def _path(path: object) -> str:
 
 
 def _label(decision: object, labels: Mapping[str, str]) -> str:
-    """A decision in words."""
+    """Return a decision's label."""
     if isinstance(decision, str):
         return labels.get(decision, decision)
     if not isinstance(decision, dict):
@@ -155,12 +154,12 @@ def _label(decision: object, labels: Mapping[str, str]) -> str:
     return next(iter(decision), "")
 
 
-_QUESTIONS: Mapping[str, Callable[[RequestId, Json], LinkQuestion | None]] = {
+_PARSERS: Mapping[str, Callable[[RequestId, Json], LinkQuestion | None]] = {
     "item/commandExecution/requestApproval": _command,
     "item/permissions/requestApproval": _permissions,
     "item/tool/requestUserInput": user_input,
     "mcpServer/elicitation/request": elicitation,
 }
 _PATCH = "item/fileChange/requestApproval"
-KNOWN = frozenset((*_QUESTIONS, _PATCH))
-"""The requests that ask the user; what else a server may ask is not for us to answer."""
+KNOWN = frozenset((*_PARSERS, _PATCH))
+"""The requests to the user; this program does not answer any other."""

@@ -1,7 +1,7 @@
-"""From a Codex command line to the two of a linked run: the app-server's and the TUI's.
+"""Split a Codex command line into those of a linked run: the app-server's and the TUI's.
 
-A wrapper's words before `codex` (`boundary … -- codex …`) stand before both: the app-server is
-the one that reaches the network.
+A wrapper before `codex` (`boundary … -- codex …`) is applied to both: the app-server is the one
+that uses the network.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ _VALUED = frozenset(_VALUED_WORDS.split())
 """The options whose value is the next word."""
 _FOR_SERVER = frozenset(("-c", "--config", "--enable", "--disable"))
 _TUI_ONLY = frozenset(("-p", "--profile", "--oss", "--local-provider", "--worktree"))
-"""What the TUI of a linked run would have to tell the app-server, and does not."""
+"""Options that the TUI does not forward to the app-server of a linked run."""
 _OTHER_COMMANDS = """
 agents exec e review login logout mcp plugin app-server remote-control completion update doctor
 sandbox debug apply a queue archive delete migrate-rollouts migrate-nfs-db unarchive cloud
 exec-server features help mcp-server proto
 """
 _OTHERS = frozenset(_OTHER_COMMANDS.split())
-"""Subcommands that open no conversation on the terminal, as `resume` and `fork` do."""
+"""Subcommands that, unlike `resume` and `fork`, open no conversation on the terminal."""
 
 
 @dataclass(frozen=True, slots=True)
 class CodexCommand:
-    """A command line, taken apart at its word `codex`."""
+    """A command line, split at its word `codex`."""
 
     prefix: tuple[str, ...]
     program: str
@@ -38,14 +38,14 @@ class CodexCommand:
 
     @classmethod
     def parse(cls, command: Sequence[str]) -> CodexCommand | None:
-        """None when no word of the command is Codex."""
-        for place, word in enumerate(command):
+        """Split a command; None when no word of it is Codex."""
+        for index, word in enumerate(command):
             if PurePath(word).name == "codex":
-                return cls(tuple(command[:place]), word, tuple(command[place + 1 :]))
+                return cls(tuple(command[:index]), word, tuple(command[index + 1 :]))
         return None
 
     def obstacle(self) -> str:
-        """Why this command cannot be linked; empty when it can."""
+        """Return why this command cannot be linked; empty when it can."""
         for option, _ in self.options():
             if option in ("--remote", "--no-daemon"):
                 return f"the command line has {option}"
@@ -55,7 +55,7 @@ class CodexCommand:
         return f"codex {word} is no conversation" if word in _OTHERS else ""
 
     def server(self, socket: Path) -> list[str]:
-        """The app-server that listens on `socket`, with the configuration of the command line."""
+        """Return the app-server's command, with the configuration options of this one."""
         configuration = [
             word
             for option, words in self.options()
@@ -66,19 +66,19 @@ class CodexCommand:
         return [*self.prefix, self.program, *listen, *configuration]
 
     def tui(self, socket: Path) -> list[str]:
-        """The TUI on that app-server."""
+        """Return the TUI's command for that app-server."""
         remote = ["--remote", f"unix://{socket}"]
         return [*self.prefix, self.program, *remote, *self.arguments]
 
     def resuming(self, session_id: str) -> CodexCommand:
-        """The same options with that session instead of what else the command line asked for."""
+        """Return a command that resumes a session with the same options."""
         options = [word for _, words in self.options() for word in words]
-        lone = {"--last", "--all", "--include-non-interactive"}
-        kept = [word for word in options if word not in lone]
+        selecting = {"--last", "--all", "--include-non-interactive"}
+        kept = [word for word in options if word not in selecting]
         return CodexCommand(self.prefix, self.program, ("resume", session_id, *kept))
 
     def options(self) -> Iterator[tuple[str, list[str]]]:
-        """Each option's name, and its words."""
+        """Yield each option's name and words."""
         words = iter(self.arguments)
         for word in words:
             if word == "--":
@@ -95,7 +95,7 @@ class CodexCommand:
                 yield name, [word]
 
     def _words(self) -> Iterator[str]:
-        """What is no option: a subcommand, a session, a prompt."""
+        """Yield the positional arguments: a subcommand, a session, a prompt."""
         words = iter(self.arguments)
         for word in words:
             if word == "--":

@@ -1,8 +1,7 @@
-"""Codex's app-server as the companion of its TUI: we are a client of it, too.
+"""Drive Codex's TUI with the help of its app-server, of which we are a client, too.
 
-The screen stays what people see and what the messages are made of. What the link says goes first
-for the phase; sends, interrupts and answers are calls instead of keys; and it
-reports the exact items besides.
+Messages are still read from the screen. The link has precedence for the phase; sends, interrupts
+and answers are calls instead of keys; and the link reports the exact items.
 """
 
 from __future__ import annotations
@@ -12,7 +11,13 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from agentapi.agents.codex.link.events import Asked, Failure, LinkEvent, Lost, Standing
+from agentapi.agents.codex.link.events import (
+    DialogChanged,
+    ErrorReported,
+    LinkEvent,
+    LinkLost,
+    PhaseReported,
+)
 from agentapi.agents.codex.link.link import CodexLink
 from agentapi.agents.codex.link.rpc import RpcError, RpcLost
 from agentapi.agents.generic.companion import Driven
@@ -28,49 +33,49 @@ from agentapi.model.events import ItemChanged, SessionKnown, TurnChanged, UsageC
 from agentapi.model.items import AgentMessage, Entry, Turn, UserMessage
 
 OPEN_LIMIT = 5.0
-"""Seconds that the link has to report the TUI's session (0.3 s after its start; on a busy machine
-0.4 s after its input box is there): before that a message would have to be typed."""
+"""Seconds for the link to report the TUI's session (0.3 s after its start; on a busy machine 0.4 s
+after its input box appears): before that a message would have to be typed."""
 BEGIN_LIMIT = 15.0
-"""Seconds that a turn has to begin after Codex took its message (3 to 20 ms measured)."""
+"""Seconds for a turn to start after Codex accepted its message (3 to 20 ms measured)."""
 END_LIMIT = 1.0
 """Seconds without a new frame after which the screen is complete, when it shows the last line that
-the link reported, but not every line: some are drawn differently."""
+the link reported, but not every line: some are rendered differently."""
 RECENT = 8
-"""User messages of the link that are kept to put right what the screen shows of them."""
+"""User messages of the link that are kept to correct their text on the screen."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class Sending:
-    """A message on its way: it is published when Codex has taken it and its turn was seen to
-    begin, in either order."""
+    """A message being sent. It is published when Codex has accepted it and its turn has started,
+    in either order."""
 
     text: str
     turn: str | None = None
-    """The turn's id, once Codex has taken the message."""
-    begun: str = ""
-    """By what the turn was seen to begin."""
+    """The turn's id, once Codex has accepted the message."""
+    started_by: str = ""
+    """The evidence that the turn has started."""
 
 
 class LinkCompanion:
-    """The link beside one TUI. `lost` is called, once, when the link is of no use any more."""
+    """The link beside one TUI. `on_lost` is called once, when the link is lost."""
 
     _driver: Driven
 
-    def __init__(self, link: CodexLink, lost: Callable[[str], None]) -> None:
+    def __init__(self, link: CodexLink, on_lost: Callable[[str], None]) -> None:
         self.link = link
-        self._lost = lost
+        self._on_lost = on_lost
         self.usage: Mapping[str, object] | None = None
         self._recent: deque[str] = deque(maxlen=RECENT)
         self._owed = Owed()
         self._sending: Sending | None = None
         self._recorded_turn = ""
-        """The id of the last turn that the rollout says began."""
-        self._linked_ids: dict[str, str] = {}
-        """The link's ids of questions that the screen showed first, by the ids they have there."""
-        self._loss = ""
-        """Why the link is of no use any more."""
+        """The id of the last turn that has started according to the rollout."""
+        self._link_ids: dict[str, str] = {}
+        """The link's ids of dialogs that the screen showed first, by the screen's ids."""
+        self._lost_reason = ""
+        """Why the link was lost."""
 
     def attach(self, driver: Driven) -> None:
         """The driver of the TUI."""
@@ -79,15 +84,15 @@ class LinkCompanion:
     # -- instead of keys -------------------------------------------------------------------------
 
     async def send(self, text: str) -> bool:
-        """Begin a turn by a call: nothing is typed, and every character is text. False when there
-        is no session on the link yet, or not any more.
+        """Start a turn by a call: nothing is typed, and no character is special. Return False
+        while the link has no session.
 
         Raises `SendError`."""
         if self.link.thread is None:
             return False
         driver = self._driver
         driver.catch_up()
-        driver.read()  # what was said before is published before
+        driver.read()  # publish earlier text first
         self._check()
         driver.tracker.prepare()
         driver.tracker.submit(text)
@@ -96,10 +101,10 @@ class LinkCompanion:
             sending.turn = await self.link.send(text)
             driver.evaluate()
             await driver.until(
-                lambda: self._sending is not sending or bool(self._loss), BEGIN_LIMIT
+                lambda: self._sending is not sending or bool(self._lost_reason), BEGIN_LIMIT
             )
             if self._sending is sending:
-                raise SendError("begin", self._why_not())
+                raise SendError("begin", self._failure())
         except (RpcError, RpcLost) as error:
             raise SendError("begin", str(error)) from error
         finally:
@@ -110,8 +115,8 @@ class LinkCompanion:
         return True
 
     async def interrupt(self) -> bool:
-        """End the turn by a call, and see it end; a no-op between turns. False when the link knows
-        of no turn."""
+        """Interrupt the turn by a call and wait for its end; a no-op between turns. Return False
+        when the link has no turn."""
         driver = self._driver
         if driver.phase not in (Phase.WORKING, Phase.BLOCKED):
             return True
@@ -126,23 +131,25 @@ class LinkCompanion:
         return known
 
     async def answer(self, dialog_id: str, choice_id: str) -> bool:
-        """Answer the open dialog by a call. False where the agent did not ask on the link.
+        """Answer the open dialog by a call; return False when it did not come by the link.
 
         Raises `LookupError`, and `SendError` when the dialog stays open."""
-        linked = self._linked_ids.get(dialog_id, dialog_id)
-        asked = self.link.asks(linked)
-        if asked is None:
+        link_id = self._link_ids.get(dialog_id, dialog_id)
+        question = self.link.find_question(link_id)
+        if question is None:
             return False
         try:
-            await self.link.answer(asked, choice_id)
+            await self.link.answer(question, choice_id)
         except RpcLost as error:
             raise SendError("answer", str(error)) from error
-        if not await self._driver.until(lambda: self.link.asks(linked) is None, ANSWER_LIMIT):
+        if not await self._driver.until(
+            lambda: self.link.find_question(link_id) is None, ANSWER_LIMIT
+        ):
             raise SendError("answer", f"the dialog is still open {ANSWER_LIMIT:g} s after it")
         return True
 
     def _check(self) -> None:
-        """Refuse before anything is sent."""
+        """Check that the agent is idle. Raises `DialogOpen`, `Busy`."""
         tracker = self._driver.tracker
         state = tracker.state
         if state.phase is Phase.BLOCKED:
@@ -150,63 +157,67 @@ class LinkCompanion:
         if state.phase is not Phase.IDLE:
             raise Busy
 
-    def _why_not(self) -> str:
+    def _failure(self) -> str:
         if self._driver.phase is Phase.EXITED:
             return self._driver.tracker.state.reason
-        return self._loss or f"Codex took the message and began no turn within {BEGIN_LIMIT:g} s"
+        return (
+            self._lost_reason
+            or f"Codex took the message and began no turn within {BEGIN_LIMIT:g} s"
+        )
 
-    # -- when a sent message's turn begins -------------------------------------------------------
+    # -- the start of a sent message's turn ------------------------------------------------------
 
-    def _saw_begin(self, because: str) -> None:
-        """A turn began while a message was on its way: it is the message's."""
+    def _saw_start(self, reason: str) -> None:
+        """Record that a turn has started; while a message is being sent it is the message's."""
         if self._sending is not None:
-            self._sending.begun = self._sending.begun or because
+            self._sending.started_by = self._sending.started_by or reason
 
     def evaluated(self) -> None:
-        """Publish the sent message as soon as its turn runs, before anything that answers it."""
+        """Publish the sent message as soon as its turn runs, before any answer."""
         sending, driver = self._sending, self._driver
         if sending is None:
             return
         if driver.phase is Phase.WORKING:
-            self._saw_begin(driver.tracker.state.reason)
+            self._saw_start(driver.tracker.state.reason)
         if sending.turn and sending.turn == self._recorded_turn:
-            self._saw_begin("rollout: turn started")
-        if sending.turn is not None and sending.begun:
+            self._saw_start("rollout: turn started")
+        if sending.turn is not None and sending.started_by:
             self._sending = None
-            driver.open_turn(sending.text, sending.begun)
+            driver.open_turn(sending.text, sending.started_by)
 
     def recorded(self, entries: Sequence[Entry]) -> None:
-        """The rollout has a turn's beginning some 7 ms before the app-server reports it."""
+        """Record a turn's start, which the rollout has some 7 ms before the app-server."""
         for entry in entries:
             if entry.item == Turn("started"):
                 self._recorded_turn = entry.key
 
     @property
     def holds_phase(self) -> bool:
-        """A turn that may be the sent message's is published with it, or when that failed."""
-        return self._sending is not None and bool(self._sending.begun)
+        """True while a turn may be the sent message's: it is published after the message, or when
+        sending failed."""
+        return self._sending is not None and bool(self._sending.started_by)
 
     @property
     def settling_time(self) -> float | None:
-        """Longer, until the link knows the session."""
+        """A longer settling time while the link has no session."""
         return OPEN_LIMIT if self.link.thread is None else None
 
-    # -- what the link says ------------------------------------------------------------------------
+    # -- events of the link ----------------------------------------------------------------------
 
-    def linked(self, event: LinkEvent) -> None:
-        """Take an event of the link."""
+    def handle(self, event: LinkEvent) -> None:
+        """Handle an event of the link."""
         driver = self._driver
         match event:
             case SessionKnown():
-                driver.settle_anew()  # as long as usual from now on
+                driver.settle_anew()  # with the usual settling time
                 driver.publish(event)
-            case Standing(phase, detail):
+            case PhaseReported(phase, detail):
                 if phase is not Phase.IDLE:
-                    self._saw_begin(f"link: {detail}")
+                    self._saw_start(f"link: {detail}")
                 driver.tracker.fusion.note(Source.LINK, phase, detail)
                 driver.evaluate()
-            case Asked(dialog):
-                driver.tracker.ask(dialog and self._with_known_id(dialog))
+            case DialogChanged(dialog):
+                driver.tracker.ask(dialog and self._with_displayed_id(dialog))
                 driver.evaluate()
             case ItemChanged(turn, _, item, partial):
                 if isinstance(item, UserMessage) and not partial:
@@ -217,63 +228,65 @@ class LinkCompanion:
             case TurnChanged():
                 if event.event == "started":
                     self._owed.clear()
-                    self._saw_begin("link: turn started")
+                    self._saw_start("link: turn started")
                     driver.evaluate()
                 driver.publish(event)
             case UsageChanged(usage):
                 self.usage = usage
                 driver.publish(event)
-            case Failure(message, retries):
+            case ErrorReported(message, retries):
                 log.info("Codex told an error%s: %s", ", and tries again" * retries, message)
-            case Lost(why):
-                self._loss = why
+            case LinkLost(reason):
+                self._lost_reason = reason
                 driver.wake()
-                self._lost(why)
+                self._on_lost(reason)
 
-    def _with_known_id(self, dialog: Dialog) -> Dialog:
-        """The link's question under the id of the screen's, where that was seen first: clients know
-        it already, and its choices."""
+    def _with_displayed_id(self, dialog: Dialog) -> Dialog:
+        """Give the link's dialog the id of the same one on the screen if that was published first:
+        clients have its id and choices."""
         tracker = self._driver.tracker
         shown = tracker.state.dialog
         first = shown is not None and not tracker.asks
         if shown and first and same_question(dialog, shown) and _labels(dialog) == _labels(shown):
-            self._linked_ids[shown.id] = dialog.id
-        told = next((id for id, linked in self._linked_ids.items() if linked == dialog.id), None)
-        return replace(dialog, id=told) if told else dialog
+            self._link_ids[shown.id] = dialog.id
+        ids = (screen_id for screen_id, link_id in self._link_ids.items() if link_id == dialog.id)
+        screen_id = next(ids, None)
+        return replace(dialog, id=screen_id) if screen_id else dialog
 
-    # -- what the screen has yet to show -----------------------------------------------------------
+    # -- completeness of the screen --------------------------------------------------------------
 
     def end_shown(self) -> bool:
-        """Whether the screen shows all that was said in the turn, once the TUI has seen its end."""
-        if not self._owed or self._driver.phase is not Phase.IDLE or self._tui_works():
+        """Return whether the screen shows all of the turn's text, once the TUI has ended it."""
+        if not self._owed or self._driver.phase is not Phase.IDLE or self._tui_is_working():
             return False
         self._driver.read()
         return self._owed.whole(self._driver.tracker.spoken.text)
 
     @property
     def patience(self) -> float | None:
-        """Seconds without a new frame after which none is waited for."""
+        """Seconds without a new frame after which to stop waiting for one."""
         tracker = self._driver.tracker
-        if self._driver.phase is Phase.BLOCKED:  # else a key would go to the composer
+        if self._driver.phase is Phase.BLOCKED:  # a key must not go to the composer
             return 0.0 if tracker.screen.complete else PAINT_LIMIT
         whole = self._owed.whole(tracker.spoken.text)
-        if self._tui_works():
+        if self._tui_is_working():
             return PAINT_LIMIT if self._owed and whole else STALL_LIMIT
         if whole:
-            return None  # the record may have more than the link
+            return None  # the rollout may have more than the link
         return END_LIMIT if self._owed.ended(tracker.spoken.text) else PAINT_LIMIT
 
-    def _tui_works(self) -> bool:
-        """What the TUI itself says, whatever the link knows already."""
+    def _tui_is_working(self) -> bool:
+        """Return whether the TUI itself shows that it works, regardless of the link."""
         tracker = self._driver.tracker
-        told = tracker.fusion.evidence
-        said = told.get(Source.OSC) or told.get(Source.TITLE)
-        return bool(tracker.reading.working) or (said is not None and said.phase is Phase.WORKING)
+        evidence = tracker.fusion.evidence
+        signal = evidence.get(Source.OSC) or evidence.get(Source.TITLE)
+        working = signal is not None and signal.phase is Phase.WORKING
+        return bool(tracker.reading.working) or working
 
     def exact(self, text: str) -> str:
-        """A person's words as they were typed, where the link has them: the screen wraps them."""
-        shown = squeeze(text)
-        return next((known for known in reversed(self._recent) if squeeze(known) == shown), text)
+        """Return a user's text as it was typed, if the link has it: the screen wraps it."""
+        squeezed = squeeze(text)
+        return next((sent for sent in reversed(self._recent) if squeeze(sent) == squeezed), text)
 
 
 def _labels(dialog: Dialog) -> list[tuple[str, str]]:

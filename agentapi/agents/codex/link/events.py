@@ -1,4 +1,4 @@
-"""What the link tells its driver, and which of the app-server's notifications it passes over."""
+"""The link's events for its driver, and the notifications of the app-server that are ignored."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from agentapi.model.conversation import Dialog, Phase
 from agentapi.model.events import ItemChanged, SessionKnown, TurnChanged, UsageChanged
 
-_QUIET = """
+_IGNORED = """
 thread/readState/changed thread/name/updated thread/goal/cleared thread/goal/updated
 thread/settings/updated thread/closed thread/archived thread/unarchived thread/deleted
 thread/queue/changed thread/section/changed thread/compacted thread/prediction/updated
@@ -20,64 +20,71 @@ item/fileChange/patchUpdated item/reasoning/summaryPartAdded item/reasoning/text
 item/mcpToolCall/progress hook/completed project/changed model/rerouted fs/changed
 thread/reverted turn/moderationMetadata model/safetyBuffering/updated model/verification
 """
-QUIET = frozenset(_QUIET.split())
-"""Notifications that are known and say nothing that is not said elsewhere."""
+IGNORED = frozenset(_IGNORED.split())
+"""Known notifications whose content is irrelevant or comes elsewhere, too."""
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """The agent's own word on what it does."""
+class PhaseReported:
+    """The app-server reported the agent's phase."""
 
     phase: Phase
     detail: str
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """The agent asks the user; None when the question was decided, by whomever."""
+class DialogChanged:
+    """A dialog was opened; None when it was answered."""
 
     dialog: Dialog | None
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """An error that Codex told, and whether it tries again by itself."""
+class ErrorReported:
+    """Codex reported an error; `retries`: it tries again by itself."""
 
     message: str
     retries: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
-    """The link is of no use any more; the last event."""
+class LinkLost:
+    """The link was lost. This is the last event."""
 
-    why: str
+    reason: str
 
 
-class Early:
-    """A sink for what is told before there is somebody to take it: it waits, in order."""
+class EventBuffer:
+    """A sink that keeps events, in order, until there is another to forward them to."""
 
     def __init__(self) -> None:
-        self._waiting: list[LinkEvent] = []
-        self._take: Callable[[LinkEvent], None] = self._waiting.append
+        self._events: list[LinkEvent] = []
+        self._forward: Callable[[LinkEvent], None] = self._events.append
 
     def __call__(self, event: LinkEvent) -> None:
-        """Keep an event, or pass it on."""
-        self._take(event)
+        """Keep an event, or forward it."""
+        self._forward(event)
 
     @property
-    def loss(self) -> str:
-        """Why the link was lost already; empty when it was not."""
-        lost = (event.why for event in self._waiting if isinstance(event, Lost))
-        return next(lost, "")
+    def lost_reason(self) -> str:
+        """Why the link was lost so far; empty when it was not."""
+        reasons = (event.reason for event in self._events if isinstance(event, LinkLost))
+        return next(reasons, "")
 
-    def pass_to(self, take: Callable[[LinkEvent], None]) -> None:
-        """Pass on what waits, and from now on everything."""
-        self._take = take
-        for event in self._waiting:
-            take(event)
+    def forward_to(self, sink: Callable[[LinkEvent], None]) -> None:
+        """Forward the kept events, and from now on all others."""
+        self._forward = sink
+        for event in self._events:
+            sink(event)
 
 
 LinkEvent = (
-    SessionKnown | TurnChanged | ItemChanged | UsageChanged | Standing | Asked | Failure | Lost
+    SessionKnown
+    | TurnChanged
+    | ItemChanged
+    | UsageChanged
+    | PhaseReported
+    | DialogChanged
+    | ErrorReported
+    | LinkLost
 )

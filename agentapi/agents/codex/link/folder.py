@@ -1,7 +1,7 @@
-"""The private folder of an app-server's socket, and the folders of daemons that were killed.
+"""Create the private folder of an app-server's socket, and remove those of killed daemons.
 
-The owner holds a lock on its folder, which the kernel gives back when the process ends, however it
-ends: a folder of this user's that can be locked belongs to nobody, and the next link removes it.
+The owner holds a lock on its folder, which the kernel releases when the process ends: a folder
+of this user that can be locked is unused, and the next link removes it.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from pathlib import Path
 PREFIX = "agentapi-link-"
 SOCKET_PATH_LIMIT = 107
 """Bytes of a Unix socket's path (unix(7): 108 with the NUL)."""
-_SHORT = "/tmp"
+_FALLBACK = "/tmp"
 
 log = logging.getLogger(__name__)
 
 
 class LinkFolder:
-    """A folder of our own. Made by `make`; call `remove`."""
+    """A private folder, from `make` to `remove`."""
 
     def __init__(self, path: Path, lock: int | None) -> None:
-        """`lock` is the descriptor that holds it; None where there are no locks."""
+        """`lock` is the descriptor of the lock; None where locks are not supported."""
         self.path = path
         self._lock = lock
 
     @classmethod
     def make(cls, environment: Mapping[str, str]) -> LinkFolder:
-        """A new one, 0700, among the user's runtime files where that is short enough for a
-        socket's path, else among the temporary ones. What others left is removed first.
+        """Create a folder (0700) in the user's runtime folder, or in the temporary one where a
+        socket's path would be too long. Folders of killed daemons are removed first.
 
         Raises `OSError`."""
         parents = _parents(environment)
@@ -50,20 +50,20 @@ class LinkFolder:
         while True:
             path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
             try:
-                return cls(path, _locked(path))
+                return cls(path, _lock_folder(path))
             except (BlockingIOError, FileNotFoundError):
-                continue  # another's sweep was quicker, and removes it
+                continue  # removed by another process's sweep
             except OSError as error:
                 log.debug("%s is not locked: %s", path, error)
                 return cls(path, None)
 
     @property
     def socket(self) -> Path:
-        """Where the app-server listens."""
+        """The app-server's socket."""
         return self.path / "s"
 
     def remove(self) -> None:
-        """Remove it with what is in it. Idempotent."""
+        """Remove the folder with its contents. Idempotent."""
         shutil.rmtree(self.path, ignore_errors=True)
         if self._lock is not None:
             os.close(self._lock)
@@ -71,25 +71,25 @@ class LinkFolder:
 
 
 def sweep(parent: Path) -> None:
-    """Remove the folders of this user's in `parent` that no living process holds. Never raises."""
+    """Remove this user's folders in `parent` that no living process has locked. Never raises."""
     try:
         found = list(parent.glob(f"{PREFIX}*"))
     except OSError:
         return
     for path in found:
         with contextlib.suppress(OSError):
-            lock = _locked(path)
+            lock = _lock_folder(path)
             log.debug("removing %s, which a killed daemon left", path)
             shutil.rmtree(path, ignore_errors=True)
             os.close(lock)
 
 
-def _locked(path: Path) -> int:
-    """A descriptor that holds this folder of the user's.
+def _lock_folder(path: Path) -> int:
+    """Lock this folder; return the descriptor of the lock.
 
-    Raises `BlockingIOError` when somebody else does, `FileNotFoundError` when it is gone,
-    `PermissionError` when it is another user's, or another `OSError` when it is no folder or on a
-    file system without locks."""
+    Raises `BlockingIOError` when another process has it, `FileNotFoundError` when it is gone,
+    `PermissionError` when it is another user's, and another `OSError` when it is not a folder or
+    on a file system without locks."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         held = os.fstat(descriptor)
@@ -107,5 +107,5 @@ def _locked(path: Path) -> int:
 def _parents(environment: Mapping[str, str]) -> list[Path]:
     wanted = [environment.get("XDG_RUNTIME_DIR"), tempfile.gettempdir()]
     room = SOCKET_PATH_LIMIT - len(f"/{PREFIX}12345678/s")
-    found = [Path(one) for one in wanted if one and len(os.fsencode(one)) <= room]
-    return [*dict.fromkeys(one for one in found if one.is_absolute()), Path(_SHORT)]
+    found = [Path(folder) for folder in wanted if folder and len(os.fsencode(folder)) <= room]
+    return [*dict.fromkeys(path for path in found if path.is_absolute()), Path(_FALLBACK)]

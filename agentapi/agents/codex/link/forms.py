@@ -1,7 +1,7 @@
-"""The forms that Codex's model and MCP servers ask to fill in, one question after the other. Pure.
+"""Convert the forms of Codex's model and of MCP servers to one question after the other. Pure.
 
-Questions are answered by choices. A form that wants words anywhere is no question here: it is
-filled in on the screen, from its first field on, by a person or by keys.
+Questions are answered by choices. A form with any free-text field is not converted: all of it is
+filled in on the screen, by a person or by keys.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 
 from agentapi.agents.codex.json_values import Json, as_list, as_object, as_objects, as_text
-from agentapi.agents.codex.link.question import LinkQuestion, Result, asking
+from agentapi.agents.codex.link.question import LinkQuestion, Result, make_question
 from agentapi.agents.codex.link.rpc import RequestId
 from agentapi.agents.codex.screen.dialogs import CANCEL, form_reason
 from agentapi.model.conversation import Choice
@@ -20,46 +20,46 @@ from agentapi.model.conversation import Choice
 Outcome = Result | Callable[[], LinkQuestion]
 
 _OTHER = "None of the above"
-"""What Codex's screen adds to the options of a question that takes others, too."""
+"""The option that Codex's screen adds to a question that accepts other answers."""
 _PERSIST = {"session": "Allow for this session", "always": "Always allow"}
 
 
 def user_input(request: RequestId, params: Json) -> LinkQuestion | None:
-    """The model's questions to the user (`item/tool/requestUserInput`)."""
+    """Parse the model's questions to the user (`item/tool/requestUserInput`)."""
     questions = as_objects(params.get("questions"))
-    if not questions or not all(as_objects(one.get("options")) for one in questions):
+    if not questions or not all(as_objects(question.get("options")) for question in questions):
         return None
-    return _ask(request, questions, {})
+    return _question_step(request, questions, {})
 
 
-def _ask(request: RequestId, questions: Sequence[Json], given: Json) -> LinkQuestion:
-    """The next question that is not answered yet."""
-    place = len(given)
-    one = questions[place]
+def _question_step(request: RequestId, questions: Sequence[Json], given: Json) -> LinkQuestion:
+    """Make the next unanswered question."""
+    index = len(given)
+    question = questions[index]
     options = [
         Choice(str(number), as_text(option.get("label")), "", as_text(option.get("description")))
-        for number, option in enumerate(as_objects(one.get("options")), 1)
+        for number, option in enumerate(as_objects(question.get("options")), 1)
     ]
-    if one.get("isOther"):
+    if question.get("isOther"):
         options.append(Choice(str(len(options) + 1), _OTHER, ""))
 
-    def after(label: str) -> Outcome:
-        answers = {**given, str(one.get("id")): {"answers": [label]}}
+    def outcome(label: str) -> Outcome:
+        answers = {**given, str(question.get("id")): {"answers": [label]}}
         if len(answers) < len(questions):
-            return partial(_ask, request, questions, answers)
+            return partial(_question_step, request, questions, answers)
         return {"answers": answers}
 
-    return asking(
+    return make_question(
         request,
-        [(option, after(option.label)) for option in options],
+        [(option, outcome(option.label)) for option in options],
         kind="question",
-        title=as_text(one.get("question")),
-        reason=form_reason(place + 1, len(questions)),
+        title=as_text(question.get("question")),
+        reason=form_reason(index + 1, len(questions)),
     )
 
 
 def elicitation(request: RequestId, params: Json) -> LinkQuestion | None:
-    """What an MCP server asks of the user, or what Codex asks before it calls a server's tool."""
+    """Parse an MCP server's request to the user, or Codex's before it calls a server's tool."""
     meta = as_object(params.get("_meta"))
     schema = as_object(params.get("requestedSchema"))
     fields = [(name, as_object(f)) for name, f in as_object(schema.get("properties")).items()]
@@ -70,8 +70,8 @@ def elicitation(request: RequestId, params: Json) -> LinkQuestion | None:
     if not all(_options(field) for _, field in fields):
         return None
     if fields:
-        return _fill_in(request, params, fields, {})
-    return asking(
+        return _form_step(request, params, fields, {})
+    return make_question(
         request,
         [
             ("Allow", {"action": "accept", "content": {}}),
@@ -84,7 +84,7 @@ def elicitation(request: RequestId, params: Json) -> LinkQuestion | None:
 
 
 def _tool(request: RequestId, params: Json, meta: Json) -> LinkQuestion:
-    """Leave to call a tool, once or for longer."""
+    """Make a question for permission to call a tool, once or for longer."""
     persist = meta.get("persist")
     longer = [persist] if isinstance(persist, str) else as_list(persist)
     choices: list[tuple[str, Result]] = [("Allow", {"action": "accept", "content": {}})]
@@ -93,8 +93,8 @@ def _tool(request: RequestId, params: Json, meta: Json) -> LinkQuestion:
             choices.append((label, {"action": "accept", "_meta": {"persist": span}}))
     choices.append(("Cancel", {"action": "cancel"}))
     arguments = as_object(meta.get("tool_params"))
-    lines = [f"{name}: {_plain(value)}" for name, value in arguments.items()]
-    return asking(
+    lines = [f"{name}: {_as_text(value)}" for name, value in arguments.items()]
+    return make_question(
         request,
         choices,
         kind="mcp",
@@ -104,8 +104,8 @@ def _tool(request: RequestId, params: Json, meta: Json) -> LinkQuestion:
 
 
 def _page(request: RequestId, params: Json) -> LinkQuestion:
-    """A page to open; only its user knows when it is done."""
-    return asking(
+    """Make a question for a page to open; only the user knows when it is done."""
+    return make_question(
         request,
         [
             (Choice("done", "I opened the page and am done", ""), {"action": "accept"}),
@@ -117,36 +117,36 @@ def _page(request: RequestId, params: Json) -> LinkQuestion:
     )
 
 
-def _fill_in(
+def _form_step(
     request: RequestId, params: Json, fields: Sequence[tuple[str, Json]], given: Json
 ) -> LinkQuestion:
-    """The next field of a server's form."""
-    place = len(given)
-    name, field = fields[place]
+    """Make the question for the next field of a server's form."""
+    index = len(given)
+    name, field = fields[index]
 
-    def after(value: object) -> Outcome:
+    def outcome(value: object) -> Outcome:
         content = {**given, name: value}
         if len(content) < len(fields):
-            return partial(_fill_in, request, params, fields, content)
+            return partial(_form_step, request, params, fields, content)
         return {"action": "accept", "content": content}
 
     about = " ".join(
         filter(None, [as_text(field.get("title")) or name, as_text(field.get("description"))])
     )
     choices: list[tuple[str | Choice, Outcome]] = [
-        (label, after(value)) for label, value in _options(field)
+        (label, outcome(value)) for label, value in _options(field)
     ]
-    return asking(
+    return make_question(
         request,
         [*choices, (replace(CANCEL, key=""), {"action": "cancel"})],
         kind="mcp",
         title=f"{as_text(params.get('message'))}\n{about}",
-        reason=form_reason(place + 1, len(fields)),
+        reason=form_reason(index + 1, len(fields)),
     )
 
 
 def _options(field: Json) -> list[tuple[str, object]]:
-    """The labels and values that a field may have; none where it takes words."""
+    """Return the labels and values of a field; none where it is free text."""
     if field.get("type") == "boolean":
         return [("True", True), ("False", False)]
     values = as_list(field.get("enum"))
@@ -155,11 +155,11 @@ def _options(field: Json) -> list[tuple[str, object]]:
         names = names if len(names) == len(values) else values
         return [(str(label), value) for label, value in zip(names, values, strict=True)]
     return [
-        (as_text(one.get("title")) or str(one["const"]), one["const"])
-        for one in as_objects(field.get("oneOf"))
-        if "const" in one
+        (as_text(option.get("title")) or str(option["const"]), option["const"])
+        for option in as_objects(field.get("oneOf"))
+        if "const" in option
     ]
 
 
-def _plain(value: object) -> str:
+def _as_text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,7 +1,7 @@
-"""From the app-server's thread items to transcript items. Pure.
+"""Convert the app-server's thread items to transcript items. Pure.
 
-An item comes when it starts, grows by deltas, and comes whole when it is completed. What a newer
-Codex sends and this file does not know becomes `Other`, as it was.
+An item is sent when it starts, then as deltas, and in full when it completes. Unknown items of a
+newer Codex become `Other`, unchanged.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ _STATUS = {
     "failed": "failed",
     "declined": "declined",
 }
-GROWING = {
+DELTA_ITEMS = {
     "item/agentMessage/delta": AgentMessage,
     "item/plan/delta": Plan,
     "item/reasoning/summaryTextDelta": Reasoning,
     "item/commandExecution/outputDelta": ToolCall,
 }
-"""The notifications that carry a `delta`, and the item that it belongs to."""
-OUTPUT_KEPT = 64 * 1024
-"""Characters of a running command's output that are told, the last ones."""
+"""Notifications with a `delta`, and the type of item that it extends."""
+MAX_OUTPUT = 64 * 1024
+"""Characters of a running command's output that are emitted: the last ones."""
 
 
 def thread_item(raw: Json) -> Item:
-    """The item as far as it has come."""
+    """Convert an item, complete or not."""
     match raw.get("type"):
         case "userMessage":
             return UserMessage(user_text(raw))
@@ -64,14 +64,14 @@ def thread_item(raw: Json) -> Item:
 
 
 def user_text(raw: Json) -> str:
-    """The words of a user's message; pictures and mentions that came beside them are left out."""
+    """Return the text of a user's message, without images and mentions."""
     parts = raw.get("content")
     texts = [part.get("text") for part in as_objects(parts) if part.get("type") == "text"]
     return "\n".join(as_texts(texts))
 
 
 def plan_update(params: Json) -> Plan:
-    """The agent's list of steps (`turn/plan/updated`)."""
+    """Convert the agent's list of steps (`turn/plan/updated`)."""
     words = {"inProgress": "in_progress"}
     steps = [
         {"step": as_text(step.get("step")), "status": words.get(status, status)}
@@ -82,12 +82,12 @@ def plan_update(params: Json) -> Plan:
 
 
 def changes_text(changes: object) -> str:
-    """A patch as text: each file's name with what becomes of it, then its lines."""
+    """Format a patch as text: the kind of change and name of each file, then its diff."""
     parts = []
     for change in as_objects(changes):
         kind = as_object(change.get("kind")).get("type") or "change"
         diff = as_text(change.get("diff"))
-        if kind in ("add", "delete"):  # the file's own lines, unmarked
+        if kind in ("add", "delete"):  # the file's lines, without a marker
             mark = "+" if kind == "add" else "-"
             diff = "\n".join(mark + line for line in diff.splitlines())
         parts.append(f"{kind} {as_text(change.get('path'))}\n{diff}".rstrip("\n"))
@@ -95,33 +95,33 @@ def changes_text(changes: object) -> str:
 
 
 @dataclass(slots=True)
-class GrowingItem:
-    """An item that is under way, and the pieces that came for it. A text is told whole, of a
-    command's output the last `OUTPUT_KEPT` characters."""
+class PartialItem:
+    """A streaming item and its deltas. Texts are kept whole, of a command's output the last
+    `MAX_OUTPUT` characters."""
 
     turn: str
     item: Item
     size: int = 0
-    """Characters that came."""
-    _pieces: list[str] = field(default_factory=list)
-    _waiting: int = 0  # characters in the pieces
+    """Characters received."""
+    _deltas: list[str] = field(default_factory=list)
+    _pending: int = 0  # characters in the deltas
 
-    def grow(self, delta: str) -> None:
-        """Take the next piece of its text."""
-        self._pieces.append(delta)
+    def append(self, delta: str) -> None:
+        """Append the next piece of its text."""
+        self._deltas.append(delta)
         self.size += len(delta)
-        self._waiting += len(delta)
-        if self._waiting > OUTPUT_KEPT:  # nobody may ask for a while
+        self._pending += len(delta)
+        if self._pending > MAX_OUTPUT:  # bounds the memory between two updates
             self.current()
 
     def current(self) -> Item:
-        """The item with all its pieces."""
-        if self._pieces:
-            more = "".join(self._pieces)
-            self._pieces.clear()
-            self._waiting = 0
+        """Return the item with all its deltas."""
+        if self._deltas:
+            more = "".join(self._deltas)
+            self._deltas.clear()
+            self._pending = 0
             if isinstance(self.item, ToolCall):
-                self.item = replace(self.item, output=(self.item.output + more)[-OUTPUT_KEPT:])
+                self.item = replace(self.item, output=(self.item.output + more)[-MAX_OUTPUT:])
                 self.size = len(self.item.output)
             elif isinstance(self.item, AgentMessage | Reasoning | Plan):
                 self.item = replace(self.item, text=self.item.text + more)

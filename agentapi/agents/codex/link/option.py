@@ -1,4 +1,4 @@
-"""`--codex-link`, and what it goes together with."""
+"""The option `--codex-link` and its conflicts with others."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ LINK = Option(
 
 
 def link_wanted(settings: ServerSettings) -> str:
-    """`auto`, `on` or `off`."""
+    """Return `auto`, `on` or `off`."""
     return str(settings.agent_options[LINK.field])
 
 
 def check_link(found: Mapping[str, Any]) -> None:
-    """Refuse an `on` that would silently be off. Raises `SettingsError`."""
+    """Raise `SettingsError` for an `on` that could not take effect."""
     if found[LINK.field] != "on" or found["print_openapi"]:
         return
     if found["verbatim"]:

@@ -1,4 +1,4 @@
-"""A request of the app-server as a question: what it asks, and what each choice leads to. Pure."""
+"""Questions of the app-server to the user: a dialog, and the outcome of each choice. Pure."""
 
 from __future__ import annotations
 
@@ -10,85 +10,85 @@ from agentapi.agents.codex.link.rpc import RequestId
 from agentapi.model.conversation import Choice, Dialog, dialog_ids
 
 Result = dict[str, Any]
-"""What a request is answered with."""
+"""The result to respond to a request with."""
 
 
 @dataclass(frozen=True, slots=True)
 class LinkQuestion:
-    """One request, or one step of it: a form asks one thing after the other."""
+    """One request, or one step of a form."""
 
     request: RequestId
     dialog: Dialog
-    """It gets its id when it is put among the open ones."""
+    """Its id is set when it is added to the open questions."""
     outcomes: Mapping[str, Result | Callable[[], LinkQuestion]]
-    """By the id of the choice: the answer, or how the form goes on."""
+    """By choice id: the result, or a function that returns the form's next step."""
 
     def choose(self, choice: str) -> Result | LinkQuestion:
-        """Where a choice leads. Raises `LookupError` with the choices that there are."""
+        """Return the outcome of a choice. Raises `LookupError` that lists the known choices."""
         outcome = self.outcomes.get(choice)
         if outcome is None:
             raise LookupError(self.dialog.unknown_choice(choice))
         return outcome() if callable(outcome) else outcome
 
 
-def asking(
+def make_question(
     request: RequestId,
     choices: Sequence[tuple[str | Choice, Result | Callable[[], LinkQuestion]]],
     **about: str,
 ) -> LinkQuestion:
-    """A question with these choices, each with what it leads to. They are numbered as on the
-    screen; one that has an id of its own keeps it."""
+    """Make a question from choices and their outcomes. Plain labels are numbered as on the
+    screen; a `Choice` keeps its id."""
     named = [
         choice if isinstance(choice, Choice) else Choice(str(number), choice, "")
         for number, (choice, _) in enumerate(choices, 1)
     ]
     dialog = Dialog(id="", choices=tuple(named), **about)
-    outcomes = {one.id: outcome for one, (_, outcome) in zip(named, choices, strict=True)}
+    outcomes = {choice.id: outcome for choice, (_, outcome) in zip(named, choices, strict=True)}
     return LinkQuestion(request, dialog, outcomes)
 
 
 class OpenQuestions:
-    """The questions that wait for an answer, several when the agent works on several things.
+    """The questions that wait for an answer; there may be several at once.
 
-    One is shown, the same as on Codex's screen: the first that came, and behind it always the
-    newest. `ids`: those of the dialogs. A request's own number is none: every app-server counts
-    from 0, and an answer to what the last one asked would allow what this one asks."""
+    The current one is the same as on Codex's screen: the first, and after it always the newest.
+    `ids` are for the dialogs. Request numbers would not do: every app-server counts from 0, so an
+    answer meant for the last server's question could approve this one's."""
 
     def __init__(self, ids: Iterator[str] | None = None) -> None:
         self._ids = ids or dialog_ids()
         self._open: dict[RequestId, LinkQuestion] = {}
-        self._shown: RequestId | None = None
+        self._current: RequestId | None = None
 
     @property
-    def shown(self) -> LinkQuestion | None:
-        """The question to answer next."""
-        return self._open.get(self._shown) if self._shown is not None else None
+    def current(self) -> LinkQuestion | None:
+        """Return the question to answer next."""
+        return self._open.get(self._current) if self._current is not None else None
 
     def find(self, dialog_id: str) -> LinkQuestion | None:
-        """The open question with this id."""
-        return next((one for one in self._open.values() if one.dialog.id == dialog_id), None)
+        """Find the open question with this id."""
+        return next((q for q in self._open.values() if q.dialog.id == dialog_id), None)
 
-    def put(self, question: LinkQuestion) -> None:
-        """A question was asked, or goes on. One that is only told again keeps its id."""
+    def add(self, question: LinkQuestion) -> None:
+        """Add a question, or the next step of a form. A repeated question keeps its id."""
         known = self._open.get(question.request)
         again = known is not None and known.dialog.is_same_question(question.dialog)
         number = known.dialog.id if known is not None and again else next(self._ids)
         named = replace(question, dialog=replace(question.dialog, id=number))
         self._open[question.request] = named
-        if self._shown is None:
-            self._shown = question.request
+        if self._current is None:
+            self._current = question.request
 
-    def decided(self, request: object) -> bool:
-        """A request was answered, by whomever; whether it was open."""
+    def resolve(self, request: object) -> bool:
+        """Remove an answered request; return whether it was open."""
         if not isinstance(request, int | str) or self._open.pop(request, None) is None:
             return False
-        if request == self._shown:
-            self._shown = next(reversed(self._open), None)
+        if request == self._current:
+            self._current = next(reversed(self._open), None)
         return True
 
-    def drop(self) -> bool:
-        """Nothing is asked any more; whether anything was."""
+    def clear(self) -> bool:
+        """Remove all questions; return whether there were any."""
         dropped = bool(self._open)
         self._open.clear()
-        self._shown = None
+        self._current = None
         return dropped

@@ -1,9 +1,9 @@
-"""JSON-RPC over a WebSocket over a Unix socket, as Codex's app-server speaks it.
+"""Codex's app-server protocol: JSON-RPC over a WebSocket on a Unix socket.
 
-One JSON text frame a message, without the `jsonrpc` member. Both sides ask: our requests wait for
-their answers with a deadline, the server's go to `on_request` and are answered by `respond`, if
-ever. Everything arrives in order and is passed on from the event loop; what is no message of these
-kinds is dropped and logged, once for each reason.
+Each message is one JSON text frame, without the `jsonrpc` member. Both sides send requests: ours
+wait for their responses with a deadline, the server's go to `on_request` and are answered by
+`respond`, if ever. Messages are dispatched in order, on the event loop; invalid ones are dropped
+and logged, once for each reason.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from typing import Any
 import aiohttp
 
 CALL_LIMIT = 5.0
-"""Seconds after which a server that has not answered (3 to 60 ms measured) is asked whether it
-lives, and so long it may take for that."""
+"""Seconds after which a server that has not responded (3 to 60 ms measured) is pinged, and the
+timeout of that ping."""
 SLOW_LIMIT = 30.0
-"""Seconds that an answer may take from a server that lives: a long session, a busy machine."""
-ALIVE = "thread/loaded/list"
-"""What a server that lives answers at once."""
+"""Seconds that a live server may take to respond: a long session, a busy machine."""
+PING = "thread/loaded/list"
+"""A request that a live server answers at once."""
 MAX_MESSAGE = 512 << 20
 """Bytes of one message: a resumed thread comes with its whole history."""
 CLOSE_LIMIT = 0.5
-"""Seconds that the server may take for the goodbye."""
+"""Seconds that the server may take for the closing handshake."""
 
 log = logging.getLogger(__name__)
 
@@ -45,11 +45,11 @@ class RpcError(Exception):
 
 
 class RpcLost(OSError):
-    """There is no connection any more, or nobody answers on it."""
+    """The connection is closed, or the server does not respond."""
 
 
 class RpcConnection:
-    """One connection. Made by `connect`; lives until `close` or `on_lost`."""
+    """One connection, from `connect` to `close` or `on_lost`."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class RpcConnection:
         self._on_lost = on_lost
         self._ids = itertools.count(1)
         self._waiting: dict[RequestId, asyncio.Future[Any]] = {}
-        self._strange: set[str] = set()
+        self._dropped: set[str] = set()
         self._lost = ""
         self._reader = asyncio.create_task(self._read(), name="codex link: read")
 
@@ -96,22 +96,22 @@ class RpcConnection:
         return cls(session, socket, on_notification, on_request, on_lost)
 
     async def call(self, method: str, params: Json) -> Any:
-        """Ask and wait for the result, at most `SLOW_LIMIT` seconds, and only while the server
-        lives. Raises `RpcError`, `RpcLost`."""
+        """Send a request and return its result, within `SLOW_LIMIT` seconds while the server is
+        alive. Raises `RpcError`, `RpcLost`."""
         calling = asyncio.create_task(self._call(method, params, SLOW_LIMIT))
         try:
             await asyncio.wait((calling,), timeout=CALL_LIMIT)
-            if not calling.done() and not await self._lives() and not calling.done():
+            if not calling.done() and not await self._is_alive() and not calling.done():
                 raise RpcLost(
-                    f"{method} was not answered within {CALL_LIMIT:g} s, nor {ALIVE} after that"
+                    f"{method} was not answered within {CALL_LIMIT:g} s, nor {PING} after that"
                 )
             return await calling
         finally:
             calling.cancel()
 
-    async def _lives(self) -> bool:
+    async def _is_alive(self) -> bool:
         try:
-            await self._call(ALIVE, {}, CALL_LIMIT)
+            await self._call(PING, {}, CALL_LIMIT)
         except RpcLost:
             return False
         except RpcError:
@@ -134,15 +134,15 @@ class RpcConnection:
             self._waiting.pop(number, None)
 
     async def notify(self, method: str) -> None:
-        """Tell the server something. Raises `RpcLost`."""
+        """Send a notification. Raises `RpcLost`."""
         await self._send({"method": method})
 
     async def respond(self, number: RequestId, result: Json) -> None:
-        """Answer a request of the server's. Raises `RpcLost`."""
+        """Respond to a request of the server. Raises `RpcLost`."""
         await self._send({"id": number, "result": result})
 
     async def close(self) -> None:
-        """Say goodbye; calls still open fail. Idempotent."""
+        """Close the connection; pending calls fail. Idempotent."""
         self._lost = self._lost or "closed"
         self._reader.cancel()
         await asyncio.gather(self._reader, return_exceptions=True)
@@ -159,39 +159,39 @@ class RpcConnection:
             raise RpcLost(f"the connection broke: {error}") from error
 
     async def _read(self) -> None:
-        why = "the app-server closed the connection"
+        reason = "the app-server closed the connection"
         async for message in self._socket:
             if message.type is aiohttp.WSMsgType.TEXT:
-                self._take_alone(message.data)
+                self._dispatch_safely(message.data)
             elif message.type is aiohttp.WSMsgType.ERROR:
-                why = f"the connection broke: {message.data}"
+                reason = f"the connection broke: {message.data}"
             else:
-                self._note_strange(f"a frame of type {message.type.name}", "")
-        self._lost = why
+                self._note_dropped(f"a frame of type {message.type.name}", "")
+        self._lost = reason
         self._fail_all()
-        self._on_lost(why)
+        self._on_lost(reason)
 
     def _fail_all(self) -> None:
         for answer in self._waiting.values():
             if not answer.done():
                 answer.set_exception(RpcLost(self._lost))
 
-    def _take_alone(self, text: str) -> None:
-        """What goes wrong with one message must not keep the next ones from arriving: without
-        them a turn would never end."""
+    def _dispatch_safely(self, text: str) -> None:
+        """Dispatch a message and log any exception: without the messages after it a turn would
+        never end."""
         try:
-            self._take(text)
+            self._dispatch(text)
         except Exception:
             log.exception("codex link: a message could not be dealt with: %.200r", text)
 
-    def _take(self, text: str) -> None:
+    def _dispatch(self, text: str) -> None:
         try:
             message = json.loads(text)
         except (ValueError, RecursionError) as error:
-            self._note_strange(f"not JSON ({type(error).__name__})", text)
+            self._note_dropped(f"not JSON ({type(error).__name__})", text)
             return
         if not isinstance(message, dict):
-            self._note_strange("not an object", text)
+            self._note_dropped("not an object", text)
             return
         number, method, params = message.get("id"), message.get("method"), message.get("params")
         if isinstance(method, str):
@@ -201,14 +201,14 @@ class RpcConnection:
             else:
                 self._on_notification(method, params)
         elif not isinstance(number, int | str):
-            self._note_strange("neither a request nor an answer", text)
+            self._note_dropped("neither a request nor an answer", text)
         elif (answer := self._waiting.get(number)) is not None:  # else it came too late
             _settle(answer, message)
 
-    def _note_strange(self, what: str, text: str) -> None:
-        if what not in self._strange:
-            self._strange.add(what)
-            log.warning("codex link: dropped a message: %s: %.200r", what, text)
+    def _note_dropped(self, problem: str, text: str) -> None:
+        if problem not in self._dropped:
+            self._dropped.add(problem)
+            log.warning("codex link: dropped a message: %s: %.200r", problem, text)
 
 
 def _settle(answer: asyncio.Future[Any], message: Json) -> None:

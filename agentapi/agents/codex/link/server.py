@@ -1,11 +1,11 @@
-"""A private `codex app-server`: its folder, its process group, its end.
+"""Run a private `codex app-server`: its folder, its process group, its shutdown.
 
-The socket stands in a folder that only this user may enter. npm's `codex` is a small program that
-starts the native one as its child, so that every signal goes to the whole group; what the server
-itself runs in sessions of their own (Codex's commands) is found and ended with it. Asked to end, it
-waits for its turn to end, for ever if need be: so it is killed after a grace. A shell around the
-server adopts what loses its parent; it kills all of them when a part of the server is killed, and
-when this process is: then it sees the end of a pipe.
+The socket is in a folder that only this user can enter. npm's `codex` is a small program that
+starts the native one as its child, so every signal goes to the whole group. Codex's commands run in
+sessions of their own; they are found and ended with the server. On SIGTERM the server waits for its
+turn to end, possibly forever, and is killed after a grace period. A shell around the server adopts
+orphaned descendants. It kills all of them when a part of the server is killed, and when this
+process is, which it detects by the end of a pipe.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from agentapi.processes.orphans import own
 from agentapi.processes.strays import Strays
 
 START_LIMIT = 10.0
-"""Seconds until the socket is there (0.2 to 0.4 s measured)."""
+"""Seconds until the socket exists (0.2 to 0.4 s measured)."""
 GRACE = 1.0
 """Seconds from SIGTERM to SIGKILL."""
-_LAST_LINES = 12
+_MAX_LINES = 12
 _PR_SET_CHILD_SUBREAPER = 36
 _GUARD = """
 exec 3<&0 </dev/null
@@ -69,21 +69,21 @@ kill -KILL $guard
 case $code in 0 | 130 | 143) ;; *) end_kin lost >/dev/null 2>&1 ;; esac
 exit $code
 """
-"""Run a program for as long as standard input is open; then end all its descendants. End them, too,
-when the program is lost: when it neither ended orderly nor by the signals that ask it to.
+"""Run a program while standard input is open, then kill all its descendants. Kill them, too, when
+the program crashes: when it ends neither normally nor by a termination signal.
 
-Each is stopped as it is found, so that it starts no other (proc_pid_stat(5): pid, name, state,
-parent, group, session). The shell adopts what loses its parent: what is in another session then has
-detached itself on purpose, and lives, unless the program is lost. For then it may as well be a
-command cut off: Codex lets the shell of a command die with it, but not what the shell runs."""
+Each is stopped when it is found, so that it cannot start another (proc_pid_stat(5): pid, name,
+state, parent, group, session). The shell adopts orphans. An orphan in another session has detached
+itself on purpose and is spared, unless the program crashed: then it may be part of an unfinished
+command, since a command's shell dies with Codex, but not what that shell runs."""
 
 
 class ServerFailed(OSError):
-    """The app-server did not come up; the text says why."""
+    """The app-server did not start; the message has the reason."""
 
 
 class AppServer:
-    """One running app-server. Made by `start`; call `end`."""
+    """A running app-server, from `start` to `end`."""
 
     def __init__(self, folder: LinkFolder, process: asyncio.subprocess.Process) -> None:
         self._folder, self._process = folder, process
@@ -91,12 +91,12 @@ class AppServer:
         self.pid = process.pid
         """Also the id of its process group and session."""
         self._strays = Strays(process.pid, adopts=True, spare=is_daemon)
-        self._said: deque[str] = deque(maxlen=_LAST_LINES)
-        self._life = asyncio.create_task(self._live(), name="codex app-server")
+        self._output: deque[str] = deque(maxlen=_MAX_LINES)
+        self._exit = asyncio.create_task(self._wait_for_exit(), name="codex app-server")
         self._on_exit: Callable[[str], None] = lambda how: None
         self._ending = False
-        self._gone = False
-        """Whether it was reaped: its number, and its group's, may then be a stranger's."""
+        self._reaped = False
+        """Whether it was reaped: its pid, and its group's, may then be reused."""
 
     @classmethod
     async def start(
@@ -107,7 +107,7 @@ class AppServer:
         env: Mapping[str, str],
         limit: float = START_LIMIT,
     ) -> AppServer:
-        """Start `command(socket)` and wait until the socket is there. Raises `OSError`."""
+        """Start `command(socket)` and wait until the socket exists. Raises `OSError`."""
         folder = LinkFolder.make(env)
         server = None
         try:
@@ -121,7 +121,7 @@ class AppServer:
                     stdout=asyncio.subprocess.PIPE,
                     stderr=asyncio.subprocess.STDOUT,
                     start_new_session=True,
-                    preexec_fn=_adopting(),
+                    preexec_fn=_become_subreaper(),
                 )
                 server = cls(folder, process)
                 await server._wait_for_socket(watch, limit)
@@ -136,26 +136,26 @@ class AppServer:
 
     @property
     def socket(self) -> Path:
-        """Where it listens."""
+        """The socket that it listens on."""
         return self._folder.socket
 
-    def on_exit(self, tell: Callable[[str], None]) -> None:
-        """Be told how it ended, unless it was ended by `end`."""
-        self._on_exit = tell
-        if self._life.done() and not self._ending:
-            tell(self._how())
+    def on_exit(self, callback: Callable[[str], None]) -> None:
+        """Call `callback` with the reason when it exits, unless by `end`."""
+        self._on_exit = callback
+        if self._exit.done() and not self._ending:
+            callback(self._exit_reason())
 
     async def end(self, grace: float = GRACE) -> None:
-        """SIGTERM to its group, SIGKILL after `grace` seconds; returns once all of it is gone.
-        Idempotent."""
+        """Send SIGTERM to its group, SIGKILL after `grace` seconds, and wait until all of it has
+        ended. Idempotent."""
         self._ending = True
         self._strays.look()
         self._signal(signal.SIGTERM)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(self._life), grace)
+            await asyncio.wait_for(asyncio.shield(self._exit), grace)
         self._strays.look()
         self._signal(signal.SIGKILL)
-        await asyncio.shield(self._life)
+        await asyncio.shield(self._exit)
         self._strays.kill()
         self._folder.remove()
 
@@ -163,46 +163,45 @@ class AppServer:
         seen = asyncio.create_task(_created(watch, self.socket))
         try:
             await asyncio.wait(
-                (seen, self._life), timeout=limit, return_when=asyncio.FIRST_COMPLETED
+                (seen, self._exit), timeout=limit, return_when=asyncio.FIRST_COMPLETED
             )
         finally:
-            seen.cancel()  # and wait: it lets go of the watch's descriptor while that is ours
+            seen.cancel()  # and wait: it must stop using the watch before that is closed
             await asyncio.gather(seen, return_exceptions=True)
         if not self.socket.exists():
-            how = self._how() if self._life.done() else f"no socket within {limit:g} s"
+            how = self._exit_reason() if self._exit.done() else f"no socket within {limit:g} s"
             raise ServerFailed(f"the app-server did not start: {how}")
 
-    async def _live(self) -> None:
-        """Keep its last words until it ends."""
+    async def _wait_for_exit(self) -> None:
+        """Keep its last lines of output until it exits; then report that."""
         assert self._process.stdout is not None
         while line := await _line(self._process.stdout):
-            self._said.append(line.decode("utf-8", "replace").rstrip())
+            self._output.append(line.decode("utf-8", "replace").rstrip())
         await self._process.wait()
         self._signal(signal.SIGKILL)
-        self._gone = True
+        self._reaped = True
         if not self._ending:
             self._strays.kill()
-            self._on_exit(self._how())
+            self._on_exit(self._exit_reason())
 
-    def _how(self) -> str:
+    def _exit_reason(self) -> str:
         code = self._process.returncode
         how = (
             "it runs" if code is None else f"exit status {code}" if code >= 0 else f"signal {-code}"
         )
-        words = " ".join(line for line in self._said if line)
-        return f"{how}: {words[-500:]}" if words else how
+        output = " ".join(line for line in self._output if line)
+        return f"{how}: {output[-500:]}" if output else how
 
     def _signal(self, number: int) -> None:
-        if self._gone:
+        if self._reaped:
             return
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
 
 
-def _adopting() -> Callable[[], None]:
-    """What makes a child adopt its descendants that lose their parents, as init does otherwise;
-    its own children do not inherit that (PR_SET_CHILD_SUBREAPER(2const)). It gets back the limit
-    of descriptors that we were given, too."""
+def _become_subreaper() -> Callable[[], None]:
+    """Return a `preexec_fn` that makes a child adopt its orphaned descendants instead of init
+    (PR_SET_CHILD_SUBREAPER(2const), not inherited) and restores the limit of descriptors."""
     import ctypes
 
     prctl = ctypes.CDLL(None).prctl  # looked up here: the child only calls
@@ -220,7 +219,7 @@ async def _created(watch: Inotify, path: Path) -> None:
 
 
 async def _line(stream: asyncio.StreamReader) -> bytes:
-    """The next line; a longer one than the reader takes comes as what it is, a piece."""
+    """Read the next line, or a part of one that exceeds the reader's limit."""
     try:
         return await stream.readuntil()
     except asyncio.IncompleteReadError as error:

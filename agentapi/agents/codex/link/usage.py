@@ -1,4 +1,4 @@
-"""Tokens and rate limits, as the app-server tells them, in the shape that the rollout's have."""
+"""Convert the app-server's token counts and rate limits to the rollout's shape."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LIMITS = {
 
 
 class LinkUsage:
-    """Adds up what the notifications tell; see `rollout_usage` for the shape."""
+    """Accumulates the usage notifications; see `rollout/usage.py` for the shape."""
 
     def __init__(self) -> None:
         self._meter = UsageMeter()
@@ -38,7 +38,7 @@ class LinkUsage:
         self._meter.model = name
 
     def tokens(self, params: Mapping[str, Any]) -> None:
-        """Take a `thread/tokenUsage/updated`."""
+        """Apply a `thread/tokenUsage/updated`."""
         usage = params.get("tokenUsage")
         if not isinstance(usage, dict):
             return
@@ -50,17 +50,17 @@ class LinkUsage:
             "last_token_usage": _renamed(usage.get("last"), _COUNTS),
             "model_context_window": usage.get("modelContextWindow"),
         }
-        self._meter.token_count({"info": info})
+        self._meter.update({"info": info})
 
     def limits(self, params: Mapping[str, Any]) -> None:
-        """Take an `account/rateLimits/updated`."""
+        """Apply an `account/rateLimits/updated`."""
         limits = params.get("rateLimits")
         if isinstance(limits, dict):
             windows = {name: _renamed(limits.get(name), _LIMITS) for name in limits}
-            self._meter.token_count({"rate_limits": windows})
+            self._meter.update({"rate_limits": windows})
 
     def snapshot(self) -> dict[str, object] | None:
-        """What is known; None before anything is."""
+        """Return the current usage; None before the first count."""
         return self._meter.snapshot()
 
 

@@ -1,1 +1,1 @@
-"""Finding a Codex session again and going on with it."""
+"""Find and resume Codex sessions."""

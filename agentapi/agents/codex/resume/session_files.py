@@ -1,15 +1,15 @@
-"""The files that hold a session, in every form in which Codex keeps one.
+"""Find and read the files of a session, in every layout that Codex uses.
 
-    sessions/2026/11/30/rollout-TIME-THREAD.jsonl             as it was begun
-    sessions/2026/12/01/rollout-TIME-THREAD_SEGMENT.jsonl     gone on with after a rewind
-    archived_sessions/rollout-TIME-THREAD.jsonl               put away
-    ….jsonl.zst                                               any of them, packed
+    sessions/2026/11/30/rollout-TIME-THREAD.jsonl             a new session
+    sessions/2026/12/01/rollout-TIME-THREAD_SEGMENT.jsonl     its continuation after a rewind
+    archived_sessions/rollout-TIME-THREAD.jsonl               archived
+    ….jsonl.zst                                               any of them, compressed
 
-A segment, and a fork of another session, hold only what is new. Their first line says where the
-rest is: `history_base {thread_id, end_ordinal_exclusive}` names a file by its last id (the segment,
-else the thread), and the first of its lines that does not count any more. A rewind begins another
-segment, so that what it took back stands behind such an end or in a segment that none is based on.
-The newest segment is what goes on. docs/reference.md says which version does what.
+A segment, like a fork of another session, holds only new lines. Its first line references the
+rest: `history_base {thread_id, end_ordinal_exclusive}` names a file by its last id (the segment,
+else the thread) and the first of its lines that no longer counts. A rewind starts a new segment:
+rolled-back lines come after such an end, or in a segment that no other is based on. The newest
+segment is the current one. docs/reference.md lists what each version does.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from typing import IO, Any, NamedTuple, cast
 from agentapi.model.encoding import parse_rfc3339
 
 SESSION_ID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-"""What Codex gives its sessions: UUIDs."""
+"""Codex's session ids are UUIDs."""
 LIVE, ARCHIVED = "sessions", "archived_sessions"
 LONGEST_LINE = 64 << 20
-"""Bytes; what is longer is passed over. A history that was compacted takes megabytes."""
+"""Bytes; longer lines are skipped. A compacted history takes megabytes."""
 LONGEST_FIRST_LINE = 4 << 20
 """Bytes; `session_meta` carries the base instructions (30 kB seen)."""
-_MOST_PARTS = 128
-"""As in Codex."""
-_PACKED = ".zst"
+_MAX_PARTS = 128
+"""Codex's own limit."""
+_COMPRESSED = ".zst"
 _NAME = re.compile(
     rf"rollout-.+?-(?P<thread>{SESSION_ID.pattern})"
     rf"(?:_(?P<segment>{SESSION_ID.pattern}))?\.jsonl(?:\.zst)?"
@@ -47,45 +47,44 @@ _ORDINAL = re.compile(rb'\{[^{]*?"ordinal": ?(\d+)')
 
 
 class DamagedRollout(OSError):
-    """A record that is not whole: a packed file that is cut or broken, or a part that is missing.
-    `strerror` says what is wrong."""
+    """A compressed file is truncated or corrupt, or a part is missing; `strerror` has details."""
 
-    def __init__(self, what: str) -> None:
-        super().__init__(errno.EIO, what)
+    def __init__(self, message: str) -> None:
+        super().__init__(errno.EIO, message)
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryBase:
-    """Where the history stands that a file goes on with."""
+    """The history that a file continues."""
 
     rollout: str
     """The last id in the name of that file."""
     end: int
-    """The ordinal of the first line in it that does not count."""
+    """The ordinal of the first line in it that no longer counts."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionMeta:
-    """The first line of a rollout."""
+    """The metadata in the first line of a rollout."""
 
     id: str
     cwd: str
     version: str
-    """Codex's, empty where it does not say."""
+    """Codex's version; empty where it is not recorded."""
     started: str
     """ISO 8601, UTC."""
     by_user: bool
-    """Whether a person talks in it: sub-agents and hidden threads have rollouts of their own."""
+    """Whether it is the user's session: sub-agents and hidden threads have rollouts, too."""
     base: HistoryBase | None = None
 
 
 class RolloutName(NamedTuple):
-    """What the name of a file says."""
+    """The ids in a file's name."""
 
     thread: str
     """The session's id."""
     segment: str
-    """Empty for the file that the session began with."""
+    """Empty for a session's first file."""
 
     @property
     def rollout(self) -> str:
@@ -95,43 +94,46 @@ class RolloutName(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One file of a session's history, or its beginning."""
+    """One file of a session's history, or the beginning of one."""
 
     path: Path
     end: int | None = None
-    """The ordinal of the first line that does not count; None when all of them do."""
+    """The ordinal of the first line that no longer counts; None when all count."""
 
 
 # -- names -----------------------------------------------------------------------------------------
 
 
 def parse_name(path: Path) -> RolloutName | None:
-    """What a file's name says; None when it is no rollout's."""
-    found = _NAME.fullmatch(path.name)
-    return RolloutName(found["thread"], found["segment"] or "") if found else None
+    """Parse a file's name; None when it is not a rollout's."""
+    match = _NAME.fullmatch(path.name)
+    return RolloutName(match["thread"], match["segment"] or "") if match else None
 
 
-def unpacked(path: Path) -> Path:
-    """The name of a rollout without the mark that it is packed."""
-    return path.with_name(path.name.removesuffix(_PACKED))
+def uncompressed_path(path: Path) -> Path:
+    """Return a rollout's path without the suffix of a compressed file."""
+    return path.with_name(path.name.removesuffix(_COMPRESSED))
 
 
-def all_rollouts(codex_home: Path, folder: str = LIVE, having: str = "") -> list[Path]:
-    """The rollouts in a folder of Codex's, by name and thus by age, each once: where it is there
-    packed and unpacked, Codex reads the unpacked one. `having` is a text in the name."""
+def all_rollouts(codex_home: Path, folder: str = LIVE, containing: str = "") -> list[Path]:
+    """List the rollouts in a folder of Codex's, by name and thus by age.
+
+    Where a rollout exists both compressed and uncompressed, only the latter is listed, which is
+    the one that Codex reads. `containing` filters by a part of the name."""
     found: dict[tuple[str, str], str] = {}
     for parent, _, names in os.walk(codex_home / folder):
         for name in names:
-            if having in name and _NAME.fullmatch(name):
-                plain = name.removesuffix(_PACKED)
+            if containing in name and _NAME.fullmatch(name):
+                plain = name.removesuffix(_COMPRESSED)
                 if name == plain or (plain, parent) not in found:
                     found[plain, parent] = name
     return [Path(parent, name) for (_, parent), name in sorted(found.items())]
 
 
 def find_rollout(codex_home: Path, session_id: str) -> Path | None:
-    """The rollout that a session goes on in; None when Codex has none. Archived ones count: Codex
-    asks whether to take such a session back, or refuses it."""
+    """Return the newest rollout of a session; None when Codex has none.
+
+    Archived ones count: Codex offers to restore such a session, or refuses it."""
     for folder in (LIVE, ARCHIVED):
         found = _of_session(codex_home, folder, session_id)
         if found:
@@ -140,7 +142,7 @@ def find_rollout(codex_home: Path, session_id: str) -> Path | None:
 
 
 def _of_session(codex_home: Path, folder: str, session_id: str) -> list[Path]:
-    found = all_rollouts(codex_home, folder, having=session_id)
+    found = all_rollouts(codex_home, folder, containing=session_id)
     return [p for p in found if (name := parse_name(p)) and name.thread == session_id]
 
 
@@ -148,37 +150,37 @@ def _of_session(codex_home: Path, folder: str, session_id: str) -> list[Path]:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[IO[bytes]]:
-    """Read a rollout, packed or not, whichever of the two forms is there.
+def open_rollout(path: Path) -> Iterator[IO[bytes]]:
+    """Open a rollout for reading, whether it is compressed or not.
 
-    Raises `OSError`; what is read from it, `DamagedRollout` where a packed one is not whole."""
-    plain = unpacked(path)
-    packed = plain.with_name(plain.name + _PACKED)
-    if plain.exists() or not packed.exists():
+    Raises `OSError`, and while reading, `DamagedRollout` where a compressed one is damaged."""
+    plain = uncompressed_path(path)
+    compressed = plain.with_name(plain.name + _COMPRESSED)
+    if plain.exists() or not compressed.exists():
         with plain.open("rb") as file:
             yield file
         return
     zstd = _zstd()
     try:
-        with zstd.ZstdFile(packed) as file:
+        with zstd.ZstdFile(compressed) as file:
             yield cast(IO[bytes], file)
     except (zstd.ZstdError, EOFError) as error:
         raise DamagedRollout(f"the packed file is damaged ({error})") from error
 
 
 def _zstd() -> Any:
-    """The module that unpacks, loaded when there is something to unpack: Python's own from 3.14 on,
-    before it the same as a package."""
+    """Import the decompressor on first use: in the standard library from Python 3.14 on, else the
+    backport."""
     return import_module("compression.zstd" if version_info >= (3, 14) else "backports.zstd")
 
 
-def lines(path: Path, end: int | None = None) -> Iterator[bytes]:
-    """The lines of a rollout up to the one with the ordinal `end`; the last may lack its end.
+def read_lines(path: Path, end: int | None = None) -> Iterator[bytes]:
+    """Yield the lines of a rollout before the ordinal `end`; the last may lack its newline.
 
     Raises `OSError`."""
-    with opened(path) as file:
+    with open_rollout(path) as file:
         for line in _bounded(file):
-            if end is not None and not _comes_before(line, end):
+            if end is not None and not _is_before(line, end):
                 return
             yield line
 
@@ -192,21 +194,21 @@ def _bounded(file: IO[bytes]) -> Iterator[bytes]:
             line = file.readline(LONGEST_LINE)
 
 
-def _comes_before(line: bytes, end: int) -> bool:
+def _is_before(line: bytes, end: int) -> bool:
     ordinal = _ORDINAL.match(line)
     return ordinal is None or int(ordinal[1]) < end
 
 
 def read_meta(rollout: Path) -> SessionMeta | None:
-    """What the first line says; None while there is no whole one, or one that is no session's.
+    """Read the metadata in the first line; None while it is incomplete or not a session's.
 
     Raises `OSError`."""
-    with opened(rollout) as file:
+    with open_rollout(rollout) as file:
         return parse_meta(file.readline(LONGEST_FIRST_LINE))
 
 
 def parse_meta(line: bytes) -> SessionMeta | None:
-    """What a first line says; None when it is not whole, or no session's."""
+    """Parse a rollout's first line; None when it is incomplete or not a session's."""
     payload = _payload(line, "session_meta") if line.endswith(b"\n") else None
     if payload is None or not SESSION_ID.fullmatch(str(payload.get("id"))):
         return None
@@ -241,32 +243,32 @@ def _payload(line: bytes, kind: str) -> dict[str, Any] | None:
     return payload if isinstance(payload, dict) else None
 
 
-# -- what belongs together -------------------------------------------------------------------------
+# -- sessions of several files ---------------------------------------------------------------------
 
 
-def parts_of(rollout: Path) -> list[Part]:
-    """The files that make up the history which goes on in `rollout`, itself the last.
+def find_parts(rollout: Path) -> list[Part]:
+    """Return the files of the history that `rollout` continues, and itself as the last.
 
-    Raises `OSError`, `DamagedRollout` when one is missing: Codex refuses such a session."""
+    Raises `OSError`, and `DamagedRollout` when one is missing: Codex refuses such a session."""
     parts = [Part(rollout)]
     while True:
         meta = read_meta(parts[-1].path)
         if meta is None or meta.base is None:
             return parts[::-1]
-        path = _named(rollout, meta.base.rollout)
+        path = _find_file(rollout, meta.base.rollout)
         if path is None:
             raise DamagedRollout(f"what it is based on, {meta.base.rollout}, is missing")
-        if len(parts) == _MOST_PARTS or path in [part.path for part in parts]:
+        if len(parts) == _MAX_PARTS or path in [part.path for part in parts]:
             raise DamagedRollout("it is based on itself, or on too many others")
         parts.append(Part(path, meta.base.end))
 
 
-def _named(near: Path, rollout: str) -> Path | None:
-    """The file of this last id, in the same home as another file."""
+def _find_file(near: Path, rollout_id: str) -> Path | None:
+    """Find the file with this last id, in the same home as another file."""
     for folder in (LIVE, ARCHIVED):
-        for path in all_rollouts(_home(near), folder, having=rollout):
+        for path in all_rollouts(_home(near), folder, containing=rollout_id):
             name = parse_name(path)
-            if name is not None and name.rollout == rollout:
+            if name is not None and name.rollout == rollout_id:
                 return path
     return None
 
@@ -278,11 +280,13 @@ def _home(rollout: Path) -> Path:
     return rollout.parent
 
 
-def stems_from(rollout: Path, session_id: str) -> bool:
-    """Whether this is that session, or a fork of it: based on it, or, up to Codex 0.142, a copy,
-    which begins with the first lines of both. Raises `OSError`."""
-    for part in parts_of(rollout):
-        for line in lines(part.path):
+def descends_from(rollout: Path, session_id: str) -> bool:
+    """Return whether this is that session, or a fork of it.
+
+    A fork is based on the session, or, up to Codex 0.142, a copy that begins with the metadata of
+    both. Raises `OSError`."""
+    for part in find_parts(rollout):
+        for line in read_lines(part.path):
             meta = parse_meta(line)
             if meta is None:
                 break
@@ -291,28 +295,27 @@ def stems_from(rollout: Path, session_id: str) -> bool:
     return False
 
 
-def begun(rollout: Path) -> datetime | None:
-    """When the session began, or the one that it is a fork of. Raises `OSError`."""
-    meta = read_meta(parts_of(rollout)[0].path)
+def session_start(rollout: Path) -> datetime | None:
+    """Return when the session, or the one that it was forked from, started. Raises `OSError`."""
+    meta = read_meta(find_parts(rollout)[0].path)
     try:
         return parse_rfc3339(meta.started) if meta is not None else None
     except ValueError:
         return None
 
 
-def history(rollout: Path) -> Iterator[tuple[bytes, bool]]:
-    """Every line of a session, in the order in which it was written, and whether it was taken back
-    by a rewind (or was said in the session that this one is a fork of, behind the fork).
+def session_lines(rollout: Path) -> Iterator[tuple[bytes, bool]]:
+    """Yield every line of a session, in the order written, and whether it was rolled back.
 
-    Raises `OSError`."""
-    parts = parts_of(rollout)
-    known = [part.path for part in parts]
+    Lines that the parent of a fork has after the fork count as rolled back. Raises `OSError`."""
+    parts = find_parts(rollout)
+    paths = [part.path for part in parts]
     name = parse_name(rollout)
-    own = [path for path in _siblings(rollout, name) if path not in known] if name else []
-    abandoned = [Part(path, 0) for path in own]
-    for part in sorted([*parts, *abandoned], key=lambda part: _order(part.path, known, name)):
-        for line in lines(part.path):
-            yield line, part.end is not None and not _comes_before(line, part.end)
+    others = [path for path in _siblings(rollout, name) if path not in paths] if name else []
+    abandoned = [Part(path, 0) for path in others]
+    for part in sorted([*parts, *abandoned], key=lambda part: _sort_key(part.path, paths, name)):
+        for line in read_lines(part.path):
+            yield line, part.end is not None and not _is_before(line, part.end)
 
 
 def _siblings(rollout: Path, name: RolloutName) -> list[Path]:
@@ -320,9 +323,9 @@ def _siblings(rollout: Path, name: RolloutName) -> list[Path]:
     return [p for folder in (LIVE, ARCHIVED) for p in _of_session(home, folder, name.thread)]
 
 
-def _order(path: Path, known: list[Path], own: RolloutName | None) -> tuple[bool, int, str]:
-    """Other sessions' files first, as they follow each other; then those of this one by age."""
+def _sort_key(path: Path, parts: list[Path], own: RolloutName | None) -> tuple[bool, int, str]:
+    """Sort other sessions' files first, in the order of the parts; then this one's by age."""
     name = parse_name(path)
     if own is None or name is None or name.thread != own.thread:
-        return (False, known.index(path), "")
+        return (False, parts.index(path), "")
     return (True, 0, path.name)

@@ -1,12 +1,12 @@
-"""Which Codex session belongs to which directory, kept over restarts.
+"""Map directories to their Codex sessions, across restarts.
 
-The tracking file has one line `directory|session id` for each directory: the format of Coder's
-module, which can read ours and whose lines we read. A directory may hold any character but a line
-break; it is compared by its real path, so that links and trailing slashes do not matter. Lines of
-other directories are never touched. A mapping that is replaced is kept in `NAME.replaced`.
+The tracking file has one line `directory|session id` for each directory, in the format of Coder's
+module, so that each can read the other's. A directory may contain any character but a line break.
+Directories are compared by real path: links and trailing slashes do not matter. Lines of other
+directories are never touched. A replaced mapping is saved in `NAME.replaced`.
 
-One daemon owns a directory's mapping, for as long as it lives: it holds a lock that the kernel
-gives back when the process ends, however it ends.
+One daemon owns a directory's mapping for as long as it lives. It holds a lock that the kernel
+releases when the process ends.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from agentapi.processes.identity import mark
 from agentapi.processes.locks import HeldFile, InUse, hold
 
 _EXIT_TEXT = re.compile(rf"codex resume ({SESSION_ID.pattern})(?![\w-])")
-_LONGEST_NOTE = 200
-"""Bytes; a noted process takes fewer."""
+_MAX_MARK = 200
+"""Bytes; the mark of a process takes fewer."""
 
 
 def session_in_exit_text(screen: str) -> str | None:
-    """The id that Codex names as it ends (`codex resume ID`), perhaps wrapped by the terminal."""
+    """Return the id that Codex prints when it exits (`codex resume ID`), possibly wrapped."""
     found = _EXIT_TEXT.findall(screen) or _EXIT_TEXT.findall(re.sub(r"\n\s*", "", screen))
     return found[-1] if found else None
 
@@ -45,14 +45,14 @@ class SessionTracker:
         self.workdir = os.path.realpath(workdir)
         self._held: HeldFile | None = None
         self.owner = ""
-        """Who owned the directory when `own` said no, for a person."""
+        """A readable name of the owner, after `acquire` returned False."""
 
     # -- ownership ---------------------------------------------------------------------------
 
-    def own(self) -> bool:
-        """Take the directory for this process, if no other living one has it.
+    def acquire(self) -> bool:
+        """Lock the directory for this process; return False if another living one has it.
 
-        Raises `OSError` when there is no place for the lock."""
+        Raises `OSError` when the lock file cannot be created."""
         if self._held is None:
             try:
                 self._held = hold(self.lock_file)
@@ -63,38 +63,38 @@ class SessionTracker:
 
     @property
     def owned(self) -> bool:
-        """Whether the directory is this process's."""
+        """Whether this process owns the directory."""
         return self._held is not None
 
     def release(self) -> None:
-        """Give the directory back. Idempotent."""
+        """Release the directory. Idempotent."""
         if self._held is not None:
             self._held.release()
             self._held = None
 
     @property
     def lock_file(self) -> Path:
-        """What the owner holds, and where it notes its agent."""
+        """The file that the owner locks and records its agent in."""
         return self.file.parent / "locks" / f"{self._digest()}.lock"
 
-    def note_agent(self, pid: int) -> None:
-        """Note the agent's process, so that the next owner can await its end."""
+    def record_agent(self, pid: int) -> None:
+        """Record the agent's process, so that the next owner can await its end."""
         if self._held is not None:
             self._held.write(f"{mark(pid)}\n".encode())
 
-    def last_agent(self) -> int | None:
-        """The agent that the owner before noted, if that very process still lives."""
+    def previous_agent(self) -> int | None:
+        """Return the agent that the previous owner recorded, if that process still lives."""
         with contextlib.suppress(OSError, ValueError):
             held = self._held  # only its owner's descriptor may read it
-            note = held.read(_LONGEST_NOTE) if held is not None else self.lock_file.read_bytes()
-            words = note.decode().strip()
-            pid = int(words.partition(" ")[0])
-            if words == mark(pid):
+            data = held.read(_MAX_MARK) if held is not None else self.lock_file.read_bytes()
+            recorded = data.decode().strip()
+            pid = int(recorded.partition(" ")[0])
+            if recorded == mark(pid):
                 return pid
         return None
 
     def data_file(self, name: str) -> Path:
-        """Where this directory's own data of a kind goes: readable, and unlike any other's."""
+        """Return the path for this directory's data of one kind: readable and unique."""
         readable = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(self.workdir).name)[:40].strip("-.")
         return self.file.parent / "state" / f"{readable or 'root'}-{self._digest()}.{name}"
 
@@ -103,8 +103,8 @@ class SessionTracker:
 
     # -- the mapping -------------------------------------------------------------------------
 
-    def known(self) -> str | None:
-        """The session of this directory. Raises `OSError` when the file cannot be read."""
+    def lookup(self) -> str | None:
+        """Return the session of this directory. Raises `OSError` when the file cannot be read."""
         found = None
         for line in self._lines():
             directory, session = _split(line)
@@ -112,29 +112,30 @@ class SessionTracker:
                 found = session
         return found
 
-    def remember(self, session: str) -> str | None:
-        """Map the directory to this session, in one step; the session it had before, if another.
+    def save(self, session: str) -> str | None:
+        """Map the directory to this session, atomically; return the one it replaces, if any.
 
-        Call it only as the owner. Raises `OSError`, and `ValueError` for a directory that the
-        format cannot hold."""
+        Only the owner may call it. Raises `OSError`, and `ValueError` for a directory that the
+        format cannot represent."""
         if "\n" in self.workdir or "\r" in self.workdir:
             raise ValueError(f"a line break in the name of {self.workdir!r}")
         with self._writing():
-            before = self.known()
+            before = self.lookup()
             if before == session:
                 return None
             if before is not None:
-                self._keep_aside(before)
+                self._back_up(before)
             self._write([*self._others(), f"{self.workdir}|{session}"])
             return before
 
-    def forget(self) -> None:
-        """Map the directory to no session, in one step; the one it had is kept in the file of
-        those replaced. Call it only as the owner. Raises `OSError`."""
+    def clear(self) -> None:
+        """Remove the directory's mapping, atomically, after backing it up.
+
+        Only the owner may call it. Raises `OSError`."""
         with self._writing():
-            before = self.known()
+            before = self.lookup()
             if before is not None:
-                self._keep_aside(before)
+                self._back_up(before)
                 self._write(self._others())
 
     def _others(self) -> list[str]:
@@ -144,10 +145,10 @@ class SessionTracker:
         data = "".join(f"{line}\n" for line in lines)
         write_atomically(self.file, data.encode("utf-8", "surrogateescape"))
 
-    def _keep_aside(self, session: str) -> None:
-        kept = self.file.with_name(self.file.name + ".replaced")
+    def _back_up(self, session: str) -> None:
+        backup = self.file.with_name(self.file.name + ".replaced")
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        descriptor = open_private(kept, os.O_WRONLY | os.O_APPEND)
+        descriptor = open_private(backup, os.O_WRONLY | os.O_APPEND)
         try:
             line = f"{now} {self.workdir}|{session}\n"
             os.write(descriptor, line.encode("utf-8", "surrogateescape"))
@@ -168,7 +169,7 @@ class SessionTracker:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """One writer of the tracking file at a time, among all daemons of the machine."""
+        """Lock the tracking file against other daemons' writes."""
         make_private_folder(self.file.parent)
         lock = self.file.with_name(self.file.name + ".lock")
         descriptor = open_private(lock, os.O_RDWR)
@@ -180,8 +181,9 @@ class SessionTracker:
 
 
 def _split(line: str) -> tuple[str, str]:
-    """The directory and the session of a line; an empty session where there is no usable one.
-    The last `|` counts: a directory may have some, an id has none."""
+    """Split a line into directory and session; the session is empty where it is invalid.
+
+    The last `|` separates them: a directory may contain some."""
     directory, _, session = line.rpartition("|")
     session = session.strip()
     return directory, session if SESSION_ID.fullmatch(session) else ""

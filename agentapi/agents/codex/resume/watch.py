@@ -1,9 +1,8 @@
-"""Learn the session of a running Codex from the rollout that its own processes write.
+"""Detect the session of a running Codex from the rollout that its processes write.
 
-The kernel tells of every change below `$CODEX_HOME/sessions` (inotify); a rollout is this agent's
-when one of its processes has it open for writing. Nothing is guessed from names or times: other
-Codexes may write next to it. Rollouts of sub-agents and hidden threads are told by their first
-line.
+inotify reports every change below `$CODEX_HOME/sessions`; a rollout is this agent's when one of
+its processes has it open for writing. Names and times prove nothing: other Codex processes may
+write next to it. Rollouts of sub-agents and hidden threads are recognized by their first line.
 """
 
 from __future__ import annotations
@@ -26,16 +25,17 @@ from agentapi.processes.open_files import open_for_writing
 from agentapi.processes.tree import family
 
 _USER_MARKS = (b'"user_message"', b'"UserMessage"')
-_DOUBTS = 20
-"""Looks at a rollout that found it in nobody's hands of ours, after which it is another's: a
-process has a file a moment later than the kernel tells of it."""
+_MAX_CHECKS = 20
+"""Checks without a writer among our processes after which a rollout counts as another's: the
+kernel reports a file a moment before a process has it open."""
 _log = logging.getLogger(__name__)
 
 
 class SessionWatch:
-    """Watches one agent; `on_session` is called with each session that it turns to, once Codex
-    could resume it, a user message being recorded in it; and again when it goes on in another
-    file."""
+    """Watches one agent and calls `on_session` with each session that it switches to.
+
+    It is called once Codex could resume the session (it has a user message), and again when the
+    session continues in another file."""
 
     def __init__(self, codex_home: Path, on_session: Callable[[SessionMeta, Path], None]) -> None:
         self._home = codex_home
@@ -49,30 +49,30 @@ class SessionWatch:
 
     @property
     def running(self) -> bool:
-        """Whether it was started and not stopped."""
+        """Whether the watch is started and not stopped."""
         return self._task is not None
 
     def start(self) -> None:
-        """Begin to watch: before the agent starts, so that nothing is missed."""
+        """Start to watch; call it before the agent starts, so that nothing is missed."""
         self._task = asyncio.create_task(self._watch(), name="watch the sessions")
 
     def follow(self, pid: int) -> None:
-        """The agent's process: it and its descendants count."""
+        """Watch the rollouts of this process and its descendants."""
         self._agent = pid
         self._current = None
         self._foreign.clear()
 
     async def stop(self) -> None:
-        """End. Idempotent."""
+        """Stop watching. Idempotent."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
 
-    def look(self) -> None:
-        """Look at every rollout that the agent has open, now."""
+    def scan(self) -> None:
+        """Check every rollout now."""
         for path in all_rollouts(self._home):
-            self._consider(path)
+            self._check(path)
 
     async def _watch(self) -> None:
         from asyncinotify import Inotify, Mask
@@ -81,7 +81,7 @@ class SessionWatch:
         watched: set[Path] = set()
 
         def add(folder: Path) -> None:
-            """Watch a folder and what is below it; what came before the watch is looked at."""
+            """Watch a folder and those below it."""
             if folder in watched:
                 return
             with contextlib.suppress(OSError):
@@ -102,11 +102,11 @@ class SessionWatch:
                     if Mask.ISDIR in event.mask:
                         if path == self._root or self._root in path.parents:
                             add(path)
-                            self.look()
+                            self.scan()  # for files that came before the watch
                     elif parse_name(path) is not None:
                         if not event.mask & Mask.MODIFY:
                             self._foreign.clear()
-                        self._consider(path)
+                        self._check(path)
         except OSError as error:
             _log.warning(
                 "the sessions in %s cannot be watched: %s; the session is learned when Codex ends",
@@ -114,9 +114,9 @@ class SessionWatch:
                 error,
             )
 
-    def _consider(self, path: Path) -> None:
-        """Whether this rollout tells the agent's session, and a new one."""
-        if self._agent is None or path == self._current or self._foreign[path] > _DOUBTS:
+    def _check(self, path: Path) -> None:
+        """Report the session of this rollout if it is the agent's and new."""
+        if self._agent is None or path == self._current or self._foreign[path] > _MAX_CHECKS:
             return
         try:
             if not open_for_writing(path, family(self._agent)):
@@ -124,9 +124,9 @@ class SessionWatch:
                 return
             meta = read_meta(path)
             if meta is None:
-                return  # not complete yet: the next write tells
+                return  # not complete yet: the next write triggers another check
             if not meta.by_user:
-                self._foreign[path] = _DOUBTS + 1
+                self._foreign[path] = _MAX_CHECKS + 1
             elif meta.base is not None or self._has_user_message(path):
                 self._current = path
                 self._on_session(meta, path)
@@ -134,7 +134,7 @@ class SessionWatch:
             _log.debug("cannot look at %s: %s", path, error)
 
     def _has_user_message(self, path: Path) -> bool:
-        """Whether a user message stands in it, read on from where the last look ended."""
+        """Return whether it has a user message; continues where the last check ended."""
         with path.open("rb") as file:
             file.seek(self._offsets.get(path, 0))
             for line in file:

@@ -1,1 +1,1 @@
-"""Codex's record of a session, the rollout file, read."""
+"""Read rollouts, the files in which Codex records sessions."""

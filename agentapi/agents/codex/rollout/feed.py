@@ -1,7 +1,7 @@
-"""Feeds a transcript from the rollout that the agent writes now; see `TranscriptSource`.
+"""Feed a transcript from the rollout that the agent writes; see `TranscriptSource`.
 
-Whoever drives the agent is told, too: the turns of the record are evidence of its phase, and what
-it has of the agent's words is what the screen will show.
+The driver gets its turns and messages, too: turns are evidence of the agent's phase, and messages
+are what the screen will show.
 """
 
 from __future__ import annotations
@@ -14,93 +14,92 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
-from agentapi.agents.codex.resume.session_files import SessionMeta, unpacked
+from agentapi.agents.codex.resume.session_files import SessionMeta, uncompressed_path
 from agentapi.agents.codex.resume.watch import SessionWatch
-from agentapi.agents.codex.rollout.rollout import Batch, RolloutFollower
+from agentapi.agents.codex.rollout.follower import Batch, RolloutFollower
 from agentapi.model.items import AgentMessage, Entry, ItemSource, Turn
 from agentapi.transcript.feed import Feed
 from agentapi.transcript.transcript import Transcript
 
 _log = logging.getLogger(__name__)
 
-COPYING = timedelta(seconds=5)
-"""How long a fork may be busy repeating another session (two turns take 14 ms): with the time of
-the copy, so that nothing else tells an old turn, perhaps one that was cut, from one of now."""
+COPY_TIME = timedelta(seconds=5)
+"""How long a fork may take to copy its parent session (two turns take 14 ms). Copied lines have the
+time of the copy: only that tells an old turn, which may be incomplete, from a new one."""
 
 
-class Recorded(Protocol):
-    """Takes turns and the agent's messages in the order of a rollout; `anew`: what was told before
-    is void."""
+class RecordSink(Protocol):
+    """Receives turns and the agent's messages in rollout order; `anew` voids all earlier ones."""
 
     def __call__(self, entries: Sequence[Entry], anew: bool = False) -> None: ...
 
 
 class RolloutFeed:
-    """Follows one rollout at a time: whoever learns its path calls `found`."""
+    """Follows one rollout at a time; call `follow` with its path."""
 
-    def __init__(self, recorded: Recorded) -> None:
-        self._recorded = recorded
+    def __init__(self, sink: RecordSink) -> None:
+        self._sink = sink
         self.session_id: str | None = None
         self.agent_version: str | None = None
         self._transcript: Transcript | None = None
         self._feed: Feed | None = None
-        self._last: Feed | None = None  # what told of `session_id`
+        self._last: Feed | None = None  # the feed of `session_id`
         self._feeds: dict[Path, Feed] = {}
         self._path: Path | None = None
         self._follower: RolloutFollower | None = None
         self._ending: set[asyncio.Task[None]] = set()
 
     def bind(self, transcript: Transcript) -> None:
-        """Tell this transcript, also what the link says is recorded."""
+        """Feed this transcript, also from rollouts that the link announces to it."""
         self._transcript = transcript
-        transcript.on_record(self.found)
-        self._follow()
+        transcript.on_record(self.follow)
+        self._start_follower()
 
-    def found(self, path: Path) -> None:
-        """The agent's session is in this rollout now, or will be; the same path again changes
-        nothing."""
-        path = unpacked(path).resolve()  # Codex unpacks a session that it goes on with
+    def follow(self, path: Path) -> None:
+        """Follow the rollout that the agent's session is, or will be, in. Does nothing when it is
+        already followed."""
+        path = uncompressed_path(path).resolve()  # Codex decompresses a session that it resumes
         if path != self._path:
             self._path = path
-            self._follow()
+            self._start_follower()
 
-    def forget(self) -> None:
-        """The session is given up: tell nothing of it any more, and another from its beginning."""
+    def reset(self) -> None:
+        """Stop following the session; the next one is fed from its beginning."""
         self._path = self._feed = self._last = self.session_id = None
         self._feeds.clear()
-        self._end_follower()
+        self._stop_follower()
 
     async def stop(self) -> None:
-        """End. Idempotent."""
+        """Stop feeding. Idempotent."""
         if self._follower is not None:
             await self._follower.stop()
         await asyncio.gather(*self._ending)
 
-    def _follow(self) -> None:
+    def _start_follower(self) -> None:
         if self._transcript is None or self._path is None:
             return
-        self._end_follower()
+        self._stop_follower()
         _log.info("the transcript comes from %s", self._path)
         self._feed = None
-        follower = RolloutFollower(self._path, lambda batch: self._take(follower, batch))
+        follower = RolloutFollower(self._path, lambda batch: self._on_batch(follower, batch))
         self._follower = follower
-        self._recorded((), anew=True)
+        self._sink((), anew=True)
         follower.start()
 
-    def _end_follower(self) -> None:
+    def _stop_follower(self) -> None:
         follower, self._follower = self._follower, None
         if follower is not None:
             task = asyncio.create_task(follower.stop())
             self._ending.add(task)
             task.add_done_callback(self._ending.discard)
 
-    def _take(self, follower: RolloutFollower, batch: Batch) -> None:
+    def _on_batch(self, follower: RolloutFollower, batch: Batch) -> None:
         if self._transcript is None or follower is not self._follower:
             return
         parser = follower.parser
         moved = False
-        if self._feed is None:  # not before there is something to put in the screen's place
-            before = self._going_on(follower.session_id)
+        if self._feed is None:  # until there is something to replace the screen's text with
+            before = self._continued(follower.session_id)
             moved = before is not None
             self._feed = before or self._open(self._transcript, follower.path)
             self._last = self._feeds[follower.path] = self._feed
@@ -110,47 +109,48 @@ class RolloutFeed:
             self._feed.put(batch.entries)
         self.session_id, self.agent_version = follower.session_id, parser.version
         entries = () if batch.inherited else batch.entries
-        news = [entry for entry in entries if _is_news(entry, parser.copied)]
-        if news or batch.restarted:
-            self._recorded(news, anew=batch.restarted)
+        new = [entry for entry in entries if _is_new(entry, parser.copied_at)]
+        if new or batch.restarted:
+            self._sink(new, anew=batch.restarted)
         self._feed.set_usage(parser.usage.snapshot())
 
-    def _going_on(self, session: str | None) -> Feed | None:
-        """What told of this session, when that goes on in another file, as after a rewind. A feed
-        that left out what another had told cannot tell that this was taken back."""
+    def _continued(self, session: str | None) -> Feed | None:
+        """Return the session's feed when it continues in another file, as after a rewind.
+
+        A feed that skipped what another had fed cannot roll that back."""
         same = session is not None and session == self.session_id
         return self._last if same and self._last is not None and not self._last.known else None
 
     def _open(self, transcript: Transcript, path: Path) -> Feed:
-        again = self._feeds.get(path)  # as by `/resume`, back from another session
-        return transcript.open(ItemSource.ROLLOUT, again)
+        earlier = self._feeds.get(path)  # as after `/resume` back from another session
+        return transcript.open(ItemSource.ROLLOUT, earlier)
 
 
 class WatchedRolloutFeed(RolloutFeed):
-    """The same, learning by itself which rollout our own descendants write: Codex on its terminal,
-    or the app-server beside it."""
+    """A feed that detects which rollout our own descendants write: Codex on its terminal, or the
+    app-server beside it."""
 
-    def __init__(self, codex_home: Path, recorded: Recorded) -> None:
-        super().__init__(recorded)
+    def __init__(self, codex_home: Path, sink: RecordSink) -> None:
+        super().__init__(sink)
         self._watch = SessionWatch(codex_home, self._on_session)
 
     def bind(self, transcript: Transcript) -> None:
-        """Tell this transcript, and begin to watch."""
+        """Feed this transcript, and start to watch."""
         super().bind(transcript)
         self._watch.start()
         self._watch.follow(os.getpid())
 
     async def stop(self) -> None:
-        """End. Idempotent."""
+        """Stop feeding. Idempotent."""
         await self._watch.stop()
         await super().stop()
 
     def _on_session(self, meta: SessionMeta, rollout: Path) -> None:
-        self.found(rollout)
+        self.follow(rollout)
 
 
-def _is_news(entry: Entry, copied: datetime | None) -> bool:
-    """Whether an entry tells of a turn, and is not one that was copied at that time."""
+def _is_new(entry: Entry, copied_at: datetime | None) -> bool:
+    """Return whether an entry is a turn or message that was not copied by a fork."""
     if not isinstance(entry.item, Turn | AgentMessage) or entry.time is None:
         return False
-    return copied is None or entry.time >= copied + COPYING
+    return copied_at is None or entry.time >= copied_at + COPY_TIME

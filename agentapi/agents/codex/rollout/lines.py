@@ -1,7 +1,7 @@
-"""From the bytes of a rollout to its records: one for each line that may say something.
+"""Split the bytes of a rollout into records, one for each relevant line.
 
-Most lines of a file are of no use: they repeat what another line says, or what they said before.
-They are known by their first bytes and not parsed, which is what makes reading quick.
+Most lines only repeat another line or an earlier state. They are recognized by their first bytes
+and not parsed, which makes reading fast.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from agentapi.agents.codex.rollout.quick_json import loads
 Payload = Mapping[str, Any]
 
 UNREADABLE = "unreadable"
-"""The name of a record that stands for a line that is no JSON object; `line` says why."""
+"""The name of a record for a line that is not a JSON object; `line` has the reason."""
 
-# `useless` lines are long, many, and say nothing that is not said elsewhere. A `compacted` one
-# holds the whole history again, megabytes of it. A `state` says what holds from now on; it is often
-# written again as it was, but for the time.
+# `ignored` lines are long and frequent, and have nothing that other lines do not have. A
+# `compacted` line repeats the whole history, which takes megabytes. A `state` line sets what holds
+# from now on; it is often repeated unchanged but for the time.
 _HEAD = re.compile(
     rb'\{"timestamp":"(?P<time>[^"]*)",(?:"ordinal":\d+,)?"type":"(?:'
-    rb'(?P<useless>(?:world_state|token_usage_record)"'
+    rb'(?P<ignored>(?:world_state|token_usage_record)"'
     rb'|response_item","payload":\{"type":"(?:message|reasoning|ghost_snapshot)")'
     rb'|(?P<compacted>compacted")'
     rb'|(?P<state>turn_context|event_msg","payload":\{"type":"token_count)")'
 )
-_USELESS = frozenset(
+_IGNORED = frozenset(
     {
         "event_msg.thread_settings_applied",
         "event_msg.thread_name_updated",
@@ -48,43 +48,44 @@ _USELESS = frozenset(
 
 
 class Record(NamedTuple):
-    """What a line says."""
+    """A parsed line."""
 
     name: str
     """The line's type: `turn_context`, `event_msg.error`, `item.AgentMessage`, …"""
     time: object
-    """Its time, as it has it."""
+    """Its time, unparsed."""
     payload: Payload
-    """Its members, without the wrapping."""
+    """Its members, without the envelope."""
     line: object
     """The whole line."""
 
 
 class RolloutLines:
-    """Takes a rollout apart, from its first byte on."""
+    """Splits one rollout, from its first byte on."""
 
     def __init__(self) -> None:
-        self._rest: list[bytes] = []  # the parts of a line without its end
+        self._rest: list[bytes] = []  # the parts of an incomplete line
         self._time: object = None
-        self._states: dict[bytes, bytes] = {}  # of each kind of state, the last one said
+        self._states: dict[bytes, bytes] = {}  # the last state of each kind
 
     def feed(self, data: bytes) -> Iterator[Record]:
-        """The records that these bytes complete; an incomplete line waits for its end. Take all of
-        them before the next call. Never raises for what the bytes are."""
+        """Yield the records that these bytes complete; an incomplete line is buffered.
+
+        Exhaust it before the next call. Never raises, whatever the bytes."""
         *lines, rest = data.split(b"\n")
         if lines:
             lines[0] = b"".join((*self._rest, lines[0]))
             self._rest.clear()
         self._rest.append(rest)
         for line in lines:
-            if (record := self.record(line)) is not None:
+            if (record := self.parse_line(line)) is not None:
                 yield record
 
-    def record(self, line: bytes) -> Record | None:
-        """What a whole line says; None when it says nothing that is of use."""
+    def parse_line(self, line: bytes) -> Record | None:
+        """Parse a complete line; None when it is irrelevant."""
         if head := _HEAD.match(line):
             kind = head.lastgroup
-            if kind == "useless":
+            if kind == "ignored":
                 return None
             if kind == "compacted":
                 self._time = head["time"].decode("ascii", "replace")
@@ -93,10 +94,10 @@ class RolloutLines:
                 return None
         return self._parsed(line)
 
-    def _is_repeated(self, kind: bytes, said: bytes) -> bool:
-        if self._states.get(kind) == said:
+    def _is_repeated(self, kind: bytes, state: bytes) -> bool:
+        if self._states.get(kind) == state:
             return True
-        self._states[kind] = said
+        self._states[kind] = state
         return False
 
     def _parsed(self, line: bytes) -> Record | None:
@@ -111,8 +112,8 @@ class RolloutLines:
         self._time = value.get("timestamp")
         return _unwrapped(value, self._time)
 
-    def _unreadable(self, why: object) -> Record:
-        return Record(UNREADABLE, self._time, {}, why)
+    def _unreadable(self, reason: object) -> Record:
+        return Record(UNREADABLE, self._time, {}, reason)
 
 
 def _unwrapped(line: Payload, time: object) -> Record | None:
@@ -126,4 +127,4 @@ def _unwrapped(line: Payload, time: object) -> Record | None:
         item = payload.get("item")
         payload = item if isinstance(item, dict) else {}
         name = f"item.{payload.get('type')}"
-    return None if name in _USELESS else Record(name, time, payload, line)
+    return None if name in _IGNORED else Record(name, time, payload, line)

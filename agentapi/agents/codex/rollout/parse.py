@@ -1,14 +1,14 @@
-"""From the lines of a rollout, of any version, to entries. Pure: bytes in, entries out.
+"""Parse the rollouts of any Codex version into entries. Pure: bytes in, entries out.
 
-Codex writes most of what happens twice: as `response_item`, what the model is given and gave (with
-context that nobody typed and summaries that nobody was shown), and as `event_msg`, what the user
-sees. Texts are taken from the events alone; tool calls from both, because no version tells all of
-them in one of the two. What is neither known nor known to be of no use becomes `Other`.
+Codex writes most events twice: as `response_item`, the model's input and output (with context that
+nobody typed and summaries that nobody saw), and as `event_msg`, what the user sees. Texts are taken
+from the events only; tool calls from both, since no version writes all of them in one of the two.
+Unknown lines become `Other`.
 
 | what | 0.80 | 0.107 to 0.142 | 0.158 and later |
 |---|---|---|---|
 | texts | `user_message`, `agent_message`, `agent_reasoning` | the same | `item_completed` |
-| turns | none: a user message begins one | `task_started`, `task_complete` | the same |
+| turns | none: a user message starts one | `task_started`, `task_complete` | the same |
 """
 
 from __future__ import annotations
@@ -43,34 +43,34 @@ _log = logging.getLogger(__name__)
 
 
 class RolloutParser:
-    """Reads one rollout, from its first byte on."""
+    """Parses one rollout, from its first byte on."""
 
     def __init__(self) -> None:
         self.session_id: str | None = None
         self.version: str | None = None
-        self.copied: datetime | None = None
-        """When a fork began to repeat the lines of the session that it came from, dated anew."""
+        self.copied_at: datetime | None = None
+        """When a fork copied the lines of its parent session, which have the time of the copy."""
         self.usage = UsageMeter()
         self._lines = RolloutLines()
-        self._entries: list[Entry] = []  # what the bytes of this feed changed
+        self._entries: list[Entry] = []  # added or changed by the current feed
         self._count = 0
         self._turn = 0
-        self._open = False  # whether a turn has begun and not ended, where the version says so
-        self._time: object = None  # as the line has it
-        self._asks = False  # whether commands outside the sandbox need an approval
+        self._open = False  # whether a turn is running, where the version records that
+        self._time: object = None  # of the current line, unparsed
+        self._asks_approval = False  # whether commands outside the sandbox need an approval
         self._calls: dict[str, _Call] = {}
         self._compacted = False
         self._unknown: set[str] = set()
 
     def feed(self, data: bytes) -> list[Entry]:
-        """The entries that these bytes add or change, in order; an incomplete line waits for its
-        end. Never raises for what the bytes are."""
+        """Return the entries that these bytes add or change, in order; an incomplete line is
+        buffered. Never raises, whatever the bytes."""
         for record in self._lines.feed(data):
-            self._take(record)
+            self._handle(record)
         entries, self._entries = self._entries, []
         return entries
 
-    def _take(self, record: Record) -> None:
+    def _handle(self, record: Record) -> None:
         self._time = record.time
         handler = _HANDLERS.get(record.name)
         if handler is not None:
@@ -102,9 +102,9 @@ class RolloutParser:
     # -- the session and its turns -----------------------------------------------------------
 
     def _on_meta(self, payload: Payload) -> None:
-        before, goes_on = self.session_id, bool(payload.get("history_base"))
-        if before is not None and not goes_on:
-            self.copied = _time(self._time)
+        before, continues = self.session_id, bool(payload.get("history_base"))
+        if before is not None and not continues:
+            self.copied_at = _time(self._time)
             return
         self.session_id = str(payload.get("id") or payload.get("session_id") or "") or None
         self.version = str(payload.get("cli_version") or "") or None
@@ -114,14 +114,14 @@ class RolloutParser:
     def _on_context(self, payload: Payload) -> None:
         if isinstance(model := payload.get("model"), str):
             self.usage.model = model
-        self._asks = payload.get("approval_policy") not in (None, "never")
+        self._asks_approval = payload.get("approval_policy") not in (None, "never")
 
     def _on_turn_started(self, payload: Payload) -> None:
         self._begin_turn(payload.get("model_context_window"), payload.get("turn_id"))
         self._open = True
 
     def _begin_turn(self, window: object = None, key: object = None) -> None:
-        self._settle_calls("aborted")
+        self._end_calls("aborted")
         self._turn += 1
         self._compacted = False
         self.usage.turn_started(window)
@@ -137,7 +137,7 @@ class RolloutParser:
         self._end_turn("aborted", str(payload.get("reason") or ""), payload)
 
     def _end_turn(self, event: str, reason: str, payload: Payload) -> None:
-        self._settle_calls("aborted" if event == "aborted" else "")
+        self._end_calls("aborted" if event == "aborted" else "")
         self._open = False
         duration = payload.get("duration_ms")
         self._add(Turn(event, reason, duration if isinstance(duration, int) else None))
@@ -185,7 +185,7 @@ class RolloutParser:
         if name == "update_plan":
             self._plan(arguments)
             return
-        self._call(str(payload.get("call_id")), tools.called(name, arguments), arguments)
+        self._call(str(payload.get("call_id")), tools.parse_call(name, arguments), arguments)
 
     def _on_local_shell(self, payload: Payload) -> None:
         action = payload.get("action")
@@ -194,21 +194,21 @@ class RolloutParser:
         self._call(str(payload.get("call_id") or payload.get("id")), call)
 
     def _call(self, call_id: str, call: ToolCall, arguments: str = "") -> _Call:
-        reason = tools.escalation(arguments) if self._asks else None
+        reason = tools.escalation(arguments) if self._asks_approval else None
         approval = None
         if reason is not None:
             approval = self._add(Approval(call.command, reason), partial=True)
         entry = self._add(call, partial=call.status == "running", key=call_id)
-        made = _Call(entry, call, approval)
-        if made.entry.partial:
-            self._calls[call_id] = made
-        return made
+        tracked = _Call(entry, call, approval)
+        if tracked.entry.partial:
+            self._calls[call_id] = tracked
+        return tracked
 
     def _plan(self, arguments: str) -> None:
         try:
             value = json.loads(arguments)
             steps = tuple(
-                {"step": str(one["step"]), "status": str(one["status"])} for one in value["plan"]
+                {"step": str(step["step"]), "status": str(step["status"])} for step in value["plan"]
             )
             self._add(Plan(str(value.get("explanation") or ""), steps))
         except (ValueError, LookupError, TypeError, AttributeError):
@@ -219,47 +219,46 @@ class RolloutParser:
         if call is None:
             return
         call.answered = True
-        answer = tools.answered(call.item, payload.get("output"))
-        self._update(call, tools.completed_by(call.item, answer) if call.told else answer)
+        answer = tools.with_output(call.item, payload.get("output"))
+        self._update(call, tools.fill_missing(call.item, answer) if call.reported else answer)
 
     def _on_executed(self, payload: Payload) -> None:
-        call = self._told(payload, ToolCall(tools.SHELL, _command(payload)))
-        self._update(call, tools.executed(call.item, payload))
+        call = self._reported_call(payload, ToolCall(tools.SHELL, _command(payload)))
+        self._update(call, tools.with_command_end(call.item, payload))
 
     def _on_patched(self, payload: Payload) -> None:
-        call = self._told(payload, ToolCall(tools.PATCH))
-        self._update(call, tools.patched(call.item, payload))
+        call = self._reported_call(payload, ToolCall(tools.PATCH))
+        self._update(call, tools.with_patch_end(call.item, payload))
 
-    def _told(self, payload: Payload, otherwise: ToolCall) -> _Call:
-        """The call that Codex gives its account of; a user's own command (`!ls`) had none."""
+    def _reported_call(self, payload: Payload, default: ToolCall) -> _Call:
+        """Return the call that Codex reports the end of; a user's command (`!ls`) has none yet."""
         call_id = str(payload.get("call_id") or payload.get("id"))
-        call = self._calls.get(call_id) or self._call(call_id, otherwise)
-        call.told = True
+        call = self._calls.get(call_id) or self._call(call_id, default)
+        call.reported = True
         return call
 
     def _on_mcp(self, payload: Payload) -> None:
-        item = tools.mcp_called(payload)
+        item = tools.parse_mcp_call(payload)
         call_id = str(payload.get("call_id") or payload.get("id"))
         call = self._calls.get(call_id)
         if call is None:
             self._call(call_id, item)
         else:
-            call.told = True
+            call.reported = True
             self._update(call, item)
 
     def _update(self, call: _Call, item: ToolCall) -> None:
         call.item = item
         call.entry = self._change(call.entry, item, partial=item.status == "running")
-        if call.approval is not None and isinstance(asked := call.approval.item, Approval):
+        if call.approval is not None and isinstance(approval := call.approval.item, Approval):
             refused = item.status in ("declined", "aborted") and item.exit_code is None
             decision = "declined" if refused else "approved"
             call.approval = self._change(
-                call.approval, replace(asked, decision=decision), partial=False
+                call.approval, replace(approval, decision=decision), partial=False
             )
 
-    def _settle_calls(self, status: str) -> None:
-        """The turn is over: what the model never heard of again ended with it (`status`), but a
-        command in the background goes on."""
+    def _end_calls(self, status: str) -> None:
+        """End the turn's calls without an output with this status; background commands go on."""
         for call in self._calls.values():
             if call.entry.partial and status and not call.answered:
                 self._update(call, replace(call.item, status=status))
@@ -268,7 +267,7 @@ class RolloutParser:
     # -- the rest ----------------------------------------------------------------------------
 
     def _on_tokens(self, payload: Payload) -> None:
-        if self.usage.token_count(payload) and (usage := self.usage.snapshot()):
+        if self.usage.update(payload) and (usage := self.usage.snapshot()):
             self._add(Usage(usage))
 
     def _on_error(self, payload: Payload) -> None:
@@ -290,16 +289,16 @@ class RolloutParser:
 class _Call:
     """A tool call that may still change."""
 
-    __slots__ = ("answered", "approval", "entry", "item", "told")
+    __slots__ = ("answered", "approval", "entry", "item", "reported")
 
     def __init__(self, entry: Entry, item: ToolCall, approval: Entry | None) -> None:
         self.entry = entry
         self.item = item
         self.approval = approval
         self.answered = False
-        """Whether the model got something back."""
-        self.told = False
-        """Whether Codex gave its own account, which is more exact than what the model got."""
+        """Whether the model has received an output."""
+        self.reported = False
+        """Whether Codex has reported the end, which is more precise than the model's output."""
 
 
 _HANDLERS: dict[str, Callable[[RolloutParser, Payload], None]] = {
@@ -340,7 +339,7 @@ _HANDLERS: dict[str, Callable[[RolloutParser, Payload], None]] = {
 
 
 def _content(payload: Payload) -> str:
-    """The texts of an item's content, joined; pictures have none."""
+    """Join the texts of an item's content; images have none."""
     content = payload.get("content")
     parts = content if isinstance(content, list) else []
     return "".join(str(part.get("text", "")) for part in parts if isinstance(part, dict))
@@ -351,7 +350,7 @@ def _command(payload: Payload) -> str:
 
 
 def error_text(failure: Payload) -> str:
-    """What went wrong, in words: a provider's JSON holds them as `error.message`."""
+    """Return an error's message; a provider's JSON has it as `error.message`."""
     text = str(failure.get("message", ""))
     try:
         return str(json.loads(text)["error"]["message"])

@@ -1,8 +1,8 @@
-"""JSON read twice as fast as the standard library reads it, to the same values.
+"""Parse JSON twice as fast as the standard library, with the same results.
 
-Where msgspec takes a text, its value is json's to the last bit, integers of any length included (a
-test compares them). What it refuses, such as NaN, lone surrogates and bytes that are no UTF-8,
-json is asked about, so that what counts as JSON is what json takes.
+msgspec returns the same values as `json`, including integers of any length (a test compares them).
+What it refuses, such as NaN, lone surrogates and invalid UTF-8, is passed to `json`, which thus
+defines what is accepted.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ _decode = Decoder().decode
 
 
 def loads(data: bytes | str) -> Any:
-    """The value; bytes that are no UTF-8 become replacement characters.
+    """Parse JSON; invalid UTF-8 becomes replacement characters.
 
-    Raises `ValueError` or `RecursionError` where there is none."""
+    Raises `ValueError` or `RecursionError` for invalid JSON."""
     try:
         return _decode(data)
     except (ValueError, RecursionError):

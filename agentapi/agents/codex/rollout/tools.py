@@ -1,9 +1,9 @@
-"""From the call and the results of a tool, as Codex writes them, to one `ToolCall`.
+"""Combine a tool's call and its results in a rollout into one `ToolCall`.
 
-A rollout tells of one call in up to three lines: the model's call (`function_call`, its arguments
-as JSON text), the end of the command as Codex saw it (`exec_command_end`, in newer versions
-`item_completed` with a `CommandExecution` or `FileChange`; some versions leave it out) and the
-text that went back to the model (`function_call_output`), with a head of Codex's own.
+A rollout has up to three lines for one call: the model's call (`function_call`, with its arguments
+as JSON text), the end of the command (`exec_command_end`, in newer versions `item_completed` with
+a `CommandExecution` or `FileChange`; some versions omit it) and the output returned to the model
+(`function_call_output`), with a header that Codex adds.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ SHELLS = ("exec_command", "shell_command", "shell", "local_shell", "container.ex
 SHELL = "shell"
 PATCH = "apply_patch"
 
-# What Codex puts before a command's output for the model; each line is there or not.
-_HEAD = re.compile(
+# Codex's header before a command's output for the model; each line is optional.
+_HEADER = re.compile(
     r"(?:Chunk ID: \S*\n)?"
     r"(?:Exit code: (?P<exit>-?\d+)\n)?"
     r"Wall time: (?P<seconds>[\d.]+) seconds\n"
@@ -33,14 +33,14 @@ _HEAD = re.compile(
     r"(?:Total output lines: \d+\n)?"
     r"(?:Output:\n)?"
 )
-# A patch that came through the shell, as Codex takes it too.
+# A patch applied through the shell, which Codex accepts too.
 _PATCH_COMMAND = re.compile(r"\s*apply_patch <<\s*(['\"]?\w+['\"]?)\n(.*)\n\w+\s*", re.DOTALL)
 _DECLINED = re.compile(r"(?:\w+ )*rejected by user|\w+ denied by user", re.IGNORECASE)
 _ABORTED = re.compile(r"aborted(?: by user)?\b|interrupted\b", re.IGNORECASE)
 
 
-def called(name: str, arguments: str) -> ToolCall:
-    """The call, from a tool's name and its arguments (JSON text, or a custom tool's input)."""
+def parse_call(name: str, arguments: str) -> ToolCall:
+    """Parse a call from a tool's name and its arguments (JSON text, or a custom tool's input)."""
     if name == PATCH:
         return ToolCall(PATCH, command=str(_object(arguments).get("input", arguments)))
     if name not in SHELLS:
@@ -53,7 +53,7 @@ def called(name: str, arguments: str) -> ToolCall:
 
 
 def escalation(arguments: str) -> str | None:
-    """Why a command wants to leave the sandbox; None when it does not."""
+    """Return the justification for running a command outside the sandbox; None inside it."""
     if "escalat" not in arguments:
         return None
     values = _object(arguments)
@@ -64,23 +64,23 @@ def escalation(arguments: str) -> str | None:
 
 
 def command_line(command: object) -> str:
-    """A command, in whichever of its forms, as somebody would type it."""
+    """Format a command (a string or a list of arguments) as it would be typed in a shell."""
     if not isinstance(command, list):
         return str(command)
     return shell.command_line([str(word) for word in command])
 
 
-def answered(call: ToolCall, output: object) -> ToolCall:
-    """The call with what went back to the model."""
+def with_output(call: ToolCall, output: object) -> ToolCall:
+    """Add the output that was returned to the model."""
     text = _text(output)
     if call.tool in (SHELL, PATCH):
-        return _shell_answered(call, text)
+        return _with_shell_output(call, text)
     failed = text.startswith(("unsupported call", "tool call error"))
     return replace(call, output=text, status="failed" if failed else "completed")
 
 
-def completed_by(call: ToolCall, answer: ToolCall) -> ToolCall:
-    """The call with what only the answer to the model tells of it."""
+def fill_missing(call: ToolCall, answer: ToolCall) -> ToolCall:
+    """Add the exit code and duration from the model's output where they are missing."""
     return replace(
         call,
         exit_code=answer.exit_code if call.exit_code is None else call.exit_code,
@@ -88,8 +88,8 @@ def completed_by(call: ToolCall, answer: ToolCall) -> ToolCall:
     )
 
 
-def executed(call: ToolCall, end: Mapping[str, Any]) -> ToolCall:
-    """The call with Codex's own account of a command's end (`exec_command_end` and alike)."""
+def with_command_end(call: ToolCall, end: Mapping[str, Any]) -> ToolCall:
+    """Add the end of a command (`exec_command_end` and the like)."""
     output = end.get("aggregated_output")
     if not isinstance(output, str):
         output = f"{end.get('stdout') or ''}{end.get('stderr') or ''}"
@@ -104,23 +104,23 @@ def executed(call: ToolCall, end: Mapping[str, Any]) -> ToolCall:
     )
 
 
-def patched(call: ToolCall, end: Mapping[str, Any]) -> ToolCall:
-    """The call with Codex's own account of a patch (`patch_apply_end`, `FileChange`)."""
+def with_patch_end(call: ToolCall, end: Mapping[str, Any]) -> ToolCall:
+    """Add the end of a patch (`patch_apply_end`, `FileChange`)."""
     failed = end.get("success") is False or end.get("status") not in (None, "completed")
-    done = replace(executed(call, end), tool=PATCH)
+    done = replace(with_command_end(call, end), tool=PATCH)
     return replace(done, status="failed") if failed and done.status == "completed" else done
 
 
-def mcp_called(item: Mapping[str, Any]) -> ToolCall:
-    """A call of an MCP server's tool (`mcp_tool_call_end`, `McpToolCall`)."""
-    asked = item.get("invocation")
-    asked = asked if isinstance(asked, dict) else item
-    arguments = asked.get("arguments")
+def parse_mcp_call(item: Mapping[str, Any]) -> ToolCall:
+    """Parse a call of an MCP server's tool (`mcp_tool_call_end`, `McpToolCall`)."""
+    invocation = item.get("invocation")
+    invocation = invocation if isinstance(invocation, dict) else item
+    arguments = invocation.get("arguments")
     failure, result = item.get("error"), item.get("result")
     if isinstance(result, dict) and ("Ok" in result or "Err" in result):
         failure, result = result.get("Err"), result.get("Ok")
     return ToolCall(
-        f"mcp__{asked.get('server')}__{asked.get('tool')}",
+        f"mcp__{invocation.get('server')}__{invocation.get('tool')}",
         arguments="" if arguments is None else json.dumps(arguments, ensure_ascii=False),
         output=_text(failure if failure else result),
         duration_ms=_milliseconds(item.get("duration")),
@@ -128,31 +128,31 @@ def mcp_called(item: Mapping[str, Any]) -> ToolCall:
     )
 
 
-def _shell_answered(call: ToolCall, text: str) -> ToolCall:
+def _with_shell_output(call: ToolCall, text: str) -> ToolCall:
     wrapped = _object(text)
     if isinstance(metadata := wrapped.get("metadata"), dict):  # 0.80
-        taken = metadata.get("duration_seconds")
+        duration = metadata.get("duration_seconds")
         call = replace(call, output=str(wrapped.get("output", "")))
-        return _ended(call, metadata.get("exit_code"), taken)
-    heads = 2 if call.tool == PATCH else 1
+        return _ended(call, metadata.get("exit_code"), duration)
+    headers = 2 if call.tool == PATCH else 1
     code: int | None = None
     seconds: float | None = None
     running = False
-    for _ in range(heads):  # a patch that came through the shell has one head in the other
-        if not (head := _HEAD.match(text)):
+    for _ in range(headers):  # a patch through the shell has two nested headers
+        if not (header := _HEADER.match(text)):
             break
-        number = head["exit"] or head["code"]
+        number = header["exit"] or header["code"]
         code = int(number) if number else code
-        seconds = float(head["seconds"]) if seconds is None else seconds
-        running = running or head["running"] is not None
-        text = text[head.end() :]
+        seconds = float(header["seconds"]) if seconds is None else seconds
+        running = running or header["running"] is not None
+        text = text[header.end() :]
     call = replace(call, output=text)
-    if code is None and (ending := _ending(text)):
-        return replace(call, status=ending)
+    if code is None and (refusal := _refusal(text)):
+        return replace(call, status=refusal)
     return replace(call, status="running") if running else _ended(call, code, seconds)
 
 
-def _ending(text: str) -> str:
+def _refusal(text: str) -> str:
     if _DECLINED.match(text):
         return "declined"
     return "aborted" if _ABORTED.match(text) else ""
@@ -188,7 +188,7 @@ def _is_error(result: object) -> bool:
 
 
 def _text(value: object) -> str:
-    """The text of a tool's output: a string, its content items, or else its JSON."""
+    """Return a tool's output as text: a string, its content items, or else its JSON."""
     if isinstance(value, str):
         return value
     if isinstance(value, dict) and "content" in value:

@@ -1,6 +1,6 @@
-"""Tokens, context window and rate limits, as Codex's rollout tells them.
+"""Collect token counts, context window and rate limits from a rollout.
 
-The shape, of `GET /session` and of a transcript's usage items; what is not known is null:
+The shape in `GET /session` and in a transcript's usage items; unknown values are null:
 
     {model,
      turn:    {input_tokens, cached_input_tokens, output_tokens, reasoning_output_tokens,
@@ -29,45 +29,45 @@ Counts = dict[str, int]
 
 
 class UsageMeter:
-    """Adds up what a rollout tells, line by line."""
+    """Accumulates the usage lines of a rollout."""
 
     def __init__(self) -> None:
         self.model: str | None = None
         self._window: int | None = None
-        self._told: object = None  # the total as the last line had it
+        self._last: object = None  # the total of the last line
         self._total: Counts | None = None
         self._before: Counts = dict.fromkeys(COUNTS, 0)  # the total when the turn began
         self._used: int | None = None  # the context, by the last answer
         self._limits: dict[str, object] | None = None
 
     def turn_started(self, window: object = None) -> None:
-        """A turn begins; `window` is the size of the model's context, where the line tells it."""
+        """Start a turn; `window` is the size of the model's context, if known."""
         if self._total is not None:
             self._before = self._total
         self._window = _count(window) or self._window
 
-    def token_count(self, payload: Mapping[str, Any]) -> bool:
-        """Take a `token_count` line; whether the total changed."""
+    def update(self, payload: Mapping[str, Any]) -> bool:
+        """Apply a `token_count` line; return whether the total changed."""
         limits = payload.get("rate_limits")
         if isinstance(limits, dict) and (limits.get("primary") or limits.get("secondary")):
             self._limits = _limits(limits) or self._limits
         info = payload.get("info")
         if not isinstance(info, dict):
             return False
-        told = info.get("total_token_usage")
-        if told == self._told:  # many lines say it again
+        reported = info.get("total_token_usage")
+        if reported == self._last:  # repeated on many lines
             return False
-        total = _counts(told)
+        total = _counts(reported)
         if total is None:
             return False
-        self._told, self._total = told, total
+        self._last, self._total = reported, total
         if isinstance(last := info.get("last_token_usage"), dict):
             self._used = _count(last.get("total_tokens")) or 0
         self._window = _count(info.get("model_context_window")) or self._window
         return True
 
     def snapshot(self) -> dict[str, object] | None:
-        """What is known; None before anything is."""
+        """Return the current usage; None before the first count."""
         if self._total is None:
             return None
         before = self._before

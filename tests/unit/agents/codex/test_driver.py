@@ -1,5 +1,5 @@
-"""What becomes of Codex when its link ends while it starts, or a new start fails. The program is a
-small one, and the link does what a test says."""
+"""Codex when its link is lost during the start, or when a restart fails. The program is a small
+script, and the tests script the link."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from agentapi.agents.codex.driver import CodexDriver
 from agentapi.agents.codex.link.command import CodexCommand
-from agentapi.agents.codex.link.events import LinkEvent, Lost
+from agentapi.agents.codex.link.events import LinkEvent, LinkLost
 from agentapi.agents.registry import profile_for
 from agentapi.model.events import DriverEvent, Exited, SessionKnown
 
@@ -26,7 +26,7 @@ exec sleep 600
 
 
 class Link:
-    """A link without a server: each one that starts says what the test has for it."""
+    """A link without a server; each one runs the test's script when it starts."""
 
     script: Callable[[Link], None]
     version = "1"
@@ -41,24 +41,24 @@ class Link:
     async def start(
         self, command: CodexCommand, *, cwd: Path | None, env: Mapping[str, str]
     ) -> Path:
-        """The socket for the TUI."""
+        """Return the socket for the TUI."""
         type(self).script(self)
         return Path("/nowhere")
 
     async def end(self) -> None:
-        """End."""
+        """Do nothing."""
         self.ended = True
 
 
 class Place:
-    """A driver of the small program, and what it told."""
+    """A driver of the small program, and its events."""
 
     def __init__(self, folder: Path, link: str = "auto") -> None:
         self._program = folder / "codex"
         self._program.write_text(PROGRAM)
         self._program.chmod(0o755)
         self.pids = folder / "started"
-        self.told: list[DriverEvent] = []
+        self.events: list[DriverEvent] = []
         self.restarted: Callable[[int], None] = lambda pid: None
         self._changed = asyncio.Event()
         self.driver = CodexDriver(
@@ -71,17 +71,17 @@ class Place:
         )
 
     def take(self, event: DriverEvent) -> None:
-        """The driver's sink."""
-        self.told.append(event)
+        """Record an event of the driver."""
+        self.events.append(event)
         self._changed.set()
 
     @property
     def ends(self) -> list[Exited]:
-        """The ends that were told."""
-        return [event for event in self.told if isinstance(event, Exited)]
+        """The reported exits."""
+        return [event for event in self.events if isinstance(event, Exited)]
 
     async def ended(self) -> Exited:
-        """Wait for the end."""
+        """Wait for the exit."""
         async with asyncio.timeout(LIMIT):
             while not self.ends:
                 self._changed.clear()
@@ -91,7 +91,7 @@ class Place:
 
 @pytest.fixture
 def links(monkeypatch: pytest.MonkeyPatch) -> list[Link]:
-    """The links that were made."""
+    """The links created."""
     made: list[Link] = []
 
     class Noted(Link):
@@ -104,14 +104,14 @@ def links(monkeypatch: pytest.MonkeyPatch) -> list[Link]:
     return made
 
 
-async def test_what_the_link_tells_before_there_is_a_tui_is_told_behind_its_start(
+async def test_events_of_the_link_before_the_tui_come_after_its_start(
     links: list[Link], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Link, "script", lambda link: link.sink(SessionKnown("session")))
     place = Place(tmp_path)
     await place.driver.start(place.take)
     links[0].sink(SessionKnown("other"))
-    known = [event.id for event in place.told if isinstance(event, SessionKnown)]
+    known = [event.id for event in place.events if isinstance(event, SessionKnown)]
     assert known == ["session", "other"]
     assert place.driver.link == "on"
     await place.driver.stop(1)
@@ -120,7 +120,7 @@ async def test_what_the_link_tells_before_there_is_a_tui_is_told_behind_its_star
 async def test_a_link_that_is_lost_before_there_is_a_tui_is_none(
     links: list[Link], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Link, "script", lambda link: link.sink(Lost("it died")))
+    monkeypatch.setattr(Link, "script", lambda link: link.sink(LinkLost("it died")))
     place = Place(tmp_path)
     await place.driver.start(place.take)
     assert links[0].ended
@@ -132,7 +132,7 @@ async def test_a_link_that_is_lost_before_there_is_a_tui_is_none(
 async def test_nothing_is_left_of_a_start_whose_link_must_be_and_is_lost(
     links: list[Link], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Link, "script", lambda link: link.sink(Lost("it died")))
+    monkeypatch.setattr(Link, "script", lambda link: link.sink(LinkLost("it died")))
     place = Place(tmp_path, link="on")
     with pytest.raises(OSError, match="--codex-link on: it died"):
         await place.driver.start(place.take)
@@ -156,7 +156,7 @@ async def test_a_mistake_while_it_starts_again_is_an_end_with_its_traceback(
         raise KeyError("nobody thought of this")
 
     monkeypatch.setattr(Link, "script", fail)
-    links[0].sink(Lost("it died"))
+    links[0].sink(LinkLost("it died"))
     ending = await place.ended()
     assert ending.failed
     assert "nobody thought of this" in ending.screen

@@ -1,4 +1,4 @@
-"""What is of another type than wanted is empty, and breaks nothing."""
+"""A value of another type becomes an empty one."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ async def test_each_version_is_asked_once(codexes: Codexes) -> None:
     assert codexes.asked == 2
 
 
-async def test_npms_launcher_is_told_apart_by_its_package(codexes: Codexes) -> None:
+async def test_npms_launcher_is_identified_by_its_package(codexes: Codexes) -> None:
     """npm's `codex` is a small script that stays the same from version to version."""
     package = codexes.folder / "package"
     (package / "bin").mkdir(parents=True)

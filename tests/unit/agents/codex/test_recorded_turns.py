@@ -1,4 +1,4 @@
-"""The driver and the agent's own record of its turns, in virtual time."""
+"""The driver and the turns in the agent's rollout, in virtual time."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class Recorded(Stage):
         self._turns = 0
 
     def drive(self, profile: AgentProfile) -> StagedDriver:
-        """The driver with the loop's clock."""
+        """Make the driver with the loop's clock."""
         loop = asyncio.get_running_loop()
         return StagedDriver(
             profile, self.console, clock=lambda: BEGIN + timedelta(seconds=loop.time())
         )
 
     def line(self, event: str) -> None:
-        """A line of the rollout, read as soon as it is written."""
+        """Read a line of the rollout as soon as it is written."""
         self._turns += event == "started"
         now = BEGIN + timedelta(seconds=asyncio.get_running_loop().time())
         self.driver.recorded([Entry(0, self._turns, now, Turn(event))])
@@ -54,7 +54,7 @@ class Recorded(Stage):
         await asyncio.sleep(1)
 
     async def first_turn(self) -> None:
-        """A turn after which the rollout is known to tell ends."""
+        """Run a turn after which the rollout is known to record ends."""
         self.submit("one")
         self.line("started")
         self.paint("  banner", "› one", "", "• First.")
@@ -248,24 +248,24 @@ def test_the_evidence_shows_the_record_and_its_age() -> None:
         on.submit("one")
         on.line("started")
         await asyncio.sleep(2)
-        said = on.driver.evidence()[0]
-        assert (said.source, said.phase.value, said.detail) == (
+        evidence = on.driver.evidence()[0]
+        assert (evidence.source, evidence.phase.value, evidence.detail) == (
             *("rollout", "working"),
             "turn 1 started",
         )
-        assert said.age == pytest.approx(2)
-        assert not said.counts  # nobody knows yet whether this version writes ends
+        assert evidence.age == pytest.approx(2)
+        assert not evidence.counts  # nobody knows yet whether this version writes ends
 
     run_virtual(script())
 
 
-def test_another_record_ends_what_the_one_before_said() -> None:
+def test_another_rollout_resets_the_evidence() -> None:
     async def script() -> None:
         on = await stage()
         await on.first_turn()
         assert isinstance(on.driver, TakesRecord)
         on.driver.recorded((), anew=True)
         assert on.phases()[-1] == "idle"
-        assert [said.counts for said in on.driver.evidence()] == [False]
+        assert [evidence.counts for evidence in on.driver.evidence()] == [False]
 
     run_virtual(script())

@@ -1,4 +1,4 @@
-"""Which folders Codex was told about; what it asks was seen with 0.142 and 0.169."""
+"""Where Codex's permissions are configured, as seen with 0.142 and 0.169."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agentapi.agents.codex.link.command import CodexCommand
-from agentapi.agents.codex.trust import undecided
+from agentapi.agents.codex.trust import is_undecided
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def asked(folder: Path, config: str | bytes | None, *arguments: str) -> bool:
         (home / "config.toml").write_bytes(content)
     command = CodexCommand.parse(["codex", *arguments])
     assert command is not None
-    return undecided(command, folder, {"CODEX_HOME": str(home)})
+    return is_undecided(command, folder, {"CODEX_HOME": str(home)})
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def asked(folder: Path, config: str | bytes | None, *arguments: str) -> bool:
         (None, ("--", "-s")),
     ],
 )
-def test_nobody_said_what_codex_may_do(
+def test_permissions_that_are_not_configured(
     folder: Path, config: str | None, arguments: tuple[str, ...]
 ) -> None:
     assert asked(folder, config, *arguments)
@@ -64,7 +64,7 @@ def test_somebody_did(folder: Path, config: str | bytes | None, arguments: tuple
 
 
 @pytest.mark.parametrize("level", ["trusted", "untrusted"])
-def test_a_trust_that_was_said_counts_for_the_folder(folder: Path, level: str) -> None:
+def test_a_trust_level_counts_for_the_folder(folder: Path, level: str) -> None:
     assert not asked(folder, f'[projects."{folder}"]\ntrust_level = "{level}"')
 
 

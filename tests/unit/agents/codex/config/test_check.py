@@ -117,7 +117,7 @@ def test_a_home_that_cannot_be_written_is_checked_elsewhere(
 def test_a_codex_that_does_not_answer_condemns_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agentapi.agents.codex.ask.TIMEOUT", 0.05)
+    monkeypatch.setattr("agentapi.agents.codex.probe.TIMEOUT", 0.05)
     codex = _stand_in(tmp_path, "exec sleep 60")
     (fault,) = check_files(codex, tmp_path / "home", {"config.toml": ""})
     assert not fault.fatal

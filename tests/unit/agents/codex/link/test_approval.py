@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentapi.agents.codex.link.approval import KNOWN, permission_rule, question
+from agentapi.agents.codex.link.approval import KNOWN, parse_request, permission_rule
 from agentapi.agents.codex.link.question import LinkQuestion, OpenQuestions
 
 FOLDER = Path(__file__).parent / "requests"
@@ -30,7 +30,9 @@ def version(request: pytest.FixtureRequest) -> str:
 
 def captured(version: str, name: str) -> LinkQuestion | None:
     request = json.loads((FOLDER / f"{version}.json").read_text())[name]
-    return question(request["id"], request["method"], request["params"], request.get("item", {}))
+    return parse_request(
+        request["id"], request["method"], request["params"], request.get("item", {})
+    )
 
 
 def sure(asked: object) -> LinkQuestion:
@@ -75,7 +77,7 @@ def test_a_rule_is_offered_as_on_the_screen(rule: list[str], shown: list[str]) -
     amendment = {"acceptWithExecpolicyAmendment": {"execpolicy_amendment": rule}}
     decisions = ["accept", amendment, "cancel"]
     params = {"command": "x", "availableDecisions": decisions}
-    asked = sure(question(1, "item/commandExecution/requestApproval", params, {}))
+    asked = sure(parse_request(1, "item/commandExecution/requestApproval", params, {}))
     assert [one.label for one in asked.dialog.choices] == ["Yes, proceed", *labels, REFUSE]
     assert asked.choose(asked.dialog.choices[-1].id) == {"decision": "cancel"}
 
@@ -92,7 +94,7 @@ def test_a_patch_carries_its_diff(version: str) -> None:
     assert asked.choose("2") == {"decision": "acceptForSession"}
 
 
-def test_permissions_are_granted_as_they_were_asked_for(version: str) -> None:
+def test_permissions_are_granted_as_requested(version: str) -> None:
     asked = sure(captured(version, "permission"))
     assert asked.dialog.kind == "permission"
     assert asked.dialog.command == "network; write `/srv/out`"
@@ -106,7 +108,7 @@ def test_permissions_are_granted_as_they_were_asked_for(version: str) -> None:
     ]
 
 
-def test_a_command_tells_what_it_wants_besides(version: str) -> None:
+def test_a_command_shows_its_additional_permissions(version: str) -> None:
     asked = sure(captured(version, "command-widened"))
     assert asked.dialog.kind == "command"
     assert asked.dialog.reason == "May I use the network?\nPermission rule: network"
@@ -173,8 +175,8 @@ def test_a_servers_form_is_filled_in_by_choices(version: str) -> None:
 def test_a_form_that_wants_words_is_left_to_the_screen(version: str) -> None:
     assert captured(version, "mcp-words") is None
     free = {"questions": [{"id": "q", "question": "Who?", "options": None}]}
-    assert question(1, "item/tool/requestUserInput", free, {}) is None
-    assert question(1, "item/tool/requestUserInput", {}, {}) is None
+    assert parse_request(1, "item/tool/requestUserInput", free, {}) is None
+    assert parse_request(1, "item/tool/requestUserInput", {}, {}) is None
 
 
 def test_a_page_to_open(version: str) -> None:
@@ -184,14 +186,14 @@ def test_a_page_to_open(version: str) -> None:
     assert asked.choose("back") == {"action": "decline"}
 
 
-def test_a_choice_that_there_is_not_is_told_with_those_that_there_are(version: str) -> None:
+def test_an_unknown_choice_is_refused_with_the_known_ones(version: str) -> None:
     with pytest.raises(LookupError, match=r"no choice '9'; it has '1' \(Allow\), '2' \(Deny\)"):
         sure(captured(version, "mcp-plain")).choose("9")
 
 
 def test_input_to_a_terminal() -> None:
     params = {"kind": "writeStdin", "command": "write_stdin --session-id 64958 'hello\n'"}
-    asked = sure(question(1, "item/commandExecution/requestApproval", params, {}))
+    asked = sure(parse_request(1, "item/commandExecution/requestApproval", params, {}))
     assert asked.dialog.title == "Would you like to send input to terminal 64958?"
     assert asked.dialog.command == params["command"]
 
@@ -204,7 +206,7 @@ def test_a_host_on_the_network() -> None:
         "networkApprovalContext": {"host": "example.com", "protocol": "https"},
         "availableDecisions": ["accept", "acceptForSession", allow, block, "cancel"],
     }
-    asked = sure(question(1, "item/commandExecution/requestApproval", params, {}))
+    asked = sure(parse_request(1, "item/commandExecution/requestApproval", params, {}))
     assert asked.dialog.kind == "permission"
     assert asked.dialog.title == 'Do you want to approve network access to "example.com"?'
     assert [label for _, label in labels(asked)] == [
@@ -250,8 +252,8 @@ def test_permissions_in_words(wanted: object, words: str) -> None:
         "execCommandApproval",
     ],
 )
-def test_what_is_not_the_users_to_decide_is_no_question(method: str) -> None:
-    assert question(1, method, {}, {}) is None
+def test_other_requests_are_not_questions(method: str) -> None:
+    assert parse_request(1, method, {}, {}) is None
     assert method not in KNOWN
 
 
@@ -275,7 +277,7 @@ SHAPED = st.recursive(
 
 @given(st.sampled_from(sorted(KNOWN)), st.dictionaries(MEMBERS, SHAPED, max_size=6))
 def test_no_parameters_break_it(method: str, params: dict[str, Any]) -> None:
-    asked = question(1, method, params, {})
+    asked = parse_request(1, method, params, {})
     for choice in asked.dialog.choices if asked is not None else ():
         assert asked is not None
         assert isinstance(asked.choose(choice.id), dict | LinkQuestion)
@@ -284,62 +286,62 @@ def test_no_parameters_break_it(method: str, params: dict[str, Any]) -> None:
 # -- several at once -------------------------------------------------------------------------------
 
 
-def asks(request: int) -> LinkQuestion:
+def ask(request: int) -> LinkQuestion:
     params = {"command": f"touch {request}"}
-    return sure(question(request, "item/commandExecution/requestApproval", params, {}))
+    return sure(parse_request(request, "item/commandExecution/requestApproval", params, {}))
 
 
-def test_the_first_is_shown_and_behind_it_the_newest() -> None:
+def test_the_first_is_current_and_then_the_newest() -> None:
     waiting = OpenQuestions()
     for number in range(3):
-        waiting.put(asks(number))
+        waiting.add(ask(number))
     order = []
-    while waiting.shown is not None:
-        order.append(waiting.shown.request)
-        assert waiting.decided(waiting.shown.request)
+    while waiting.current is not None:
+        order.append(waiting.current.request)
+        assert waiting.resolve(waiting.current.request)
     assert order == [0, 2, 1]
 
 
-def test_one_that_is_answered_elsewhere_leaves_the_shown_one() -> None:
+def test_a_question_answered_elsewhere_keeps_the_current_one() -> None:
     waiting = OpenQuestions(iter("ab"))
-    waiting.put(asks(0))
-    waiting.put(asks(1))
-    assert waiting.decided(1)
-    assert not waiting.decided(1)
-    assert sure(waiting.shown).request == 0
-    assert waiting.find("a") is waiting.shown
+    waiting.add(ask(0))
+    waiting.add(ask(1))
+    assert waiting.resolve(1)
+    assert not waiting.resolve(1)
+    assert sure(waiting.current).request == 0
+    assert waiting.find("a") is waiting.current
     assert waiting.find("b") is None
-    assert waiting.drop()
-    assert not waiting.drop()
-    assert waiting.shown is None
+    assert waiting.clear()
+    assert not waiting.clear()
+    assert waiting.current is None
 
 
-def shown_id(waiting: OpenQuestions) -> str:
-    return sure(waiting.shown).dialog.id
+def current_id(waiting: OpenQuestions) -> str:
+    return sure(waiting.current).dialog.id
 
 
-def test_an_id_is_never_that_of_another_question() -> None:
+def test_ids_are_never_reused() -> None:
     """Every app-server numbers its requests from 0."""
     ids = []
     for _ in range(2):
         waiting = OpenQuestions()
         for _ in range(2):
-            waiting.put(asks(0))
-            ids.append(shown_id(waiting))
-            waiting.decided(0)
+            waiting.add(ask(0))
+            ids.append(current_id(waiting))
+            waiting.resolve(0)
     assert len({*ids}) == 4
-    waiting.put(asks(0))
+    waiting.add(ask(0))
     assert all(waiting.find(number) is None for number in ids)
 
 
-def test_a_question_that_is_told_again_keeps_its_id_and_a_form_that_goes_on_does_not(
+def test_a_repeated_question_keeps_its_id_and_a_forms_next_one_does_not(
     version: str,
 ) -> None:
     waiting = OpenQuestions(iter("ab"))
     form = sure(captured(version, "question-form"))
-    waiting.put(form)
-    waiting.put(form)
-    assert shown_id(waiting) == "a"
-    waiting.put(sure(sure(waiting.shown).choose("1")))
-    assert shown_id(waiting) == "b"
+    waiting.add(form)
+    waiting.add(form)
+    assert current_id(waiting) == "a"
+    waiting.add(sure(sure(waiting.current).choose("1")))
+    assert current_id(waiting) == "b"
     assert waiting.find("a") is None

@@ -1,5 +1,5 @@
-"""A TUI with a link beside it, in virtual time: when a sent message's turn is told, when its end,
-and what is done by a call or by a key. The link does what a test says."""
+"""A TUI with a link, in virtual time: when a turn's start and end are published, and what is done
+by a call or by a key. The tests script the link."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from agentapi.agents.codex.link.companion import (
     OPEN_LIMIT,
     LinkCompanion,
 )
-from agentapi.agents.codex.link.events import Asked, LinkEvent, Lost, Standing
+from agentapi.agents.codex.link.events import DialogChanged, LinkEvent, LinkLost, PhaseReported
 from agentapi.agents.codex.link.link import CodexLink
-from agentapi.agents.codex.link.question import LinkQuestion, asking
+from agentapi.agents.codex.link.question import LinkQuestion, make_question
 from agentapi.agents.codex.link.rpc import RpcError, RpcLost
 from agentapi.agents.generic.reporter import DRAIN
 from agentapi.agents.generic.stopper import INTERRUPT_LIMIT
@@ -33,8 +33,8 @@ from agentapi.model.items import AgentMessage, Entry, Turn, UserMessage
 from tests.support.replay import run_virtual
 from tests.support.stage import DONE, WORKING, Stage, StagedDriver
 
-ACTIVE, AT_REST = Standing(Phase.WORKING, "active"), Standing(Phase.IDLE, "idle")
-ASKED = asking(
+ACTIVE, AT_REST = PhaseReported(Phase.WORKING, "active"), PhaseReported(Phase.IDLE, "idle")
+ASKED = make_question(
     7,
     [("Yes, proceed", {"decision": "accept"}), ("No", {"decision": "cancel"})],
     kind="command",
@@ -45,7 +45,7 @@ QUESTION = replace(ASKED, dialog=replace(ASKED.dialog, id="dialog-1"))
 
 
 class FixedLink:
-    """A link whose calls end as a test says."""
+    """A link with the outcomes that a test sets."""
 
     def __init__(self) -> None:
         self.thread: str | None = "thread"
@@ -72,15 +72,15 @@ class FixedLink:
             raise self.outcome
         return self.turn_known
 
-    def asks(self, dialog_id: str) -> LinkQuestion | None:
+    def find_question(self, dialog_id: str) -> LinkQuestion | None:
         """The open question."""
-        asked = self.question
-        return asked if asked is not None and asked.dialog.id == dialog_id else None
+        question = self.question
+        return question if question is not None and question.dialog.id == dialog_id else None
 
-    async def answer(self, asked: LinkQuestion, choice: str) -> None:
+    async def answer(self, question: LinkQuestion, choice: str) -> None:
         """Answer a request."""
         self.calls.append(f"answer {choice}")
-        asked.choose(choice)
+        question.choose(choice)
         if self.outcome is not None:
             raise self.outcome
 
@@ -98,39 +98,39 @@ class LinkedStage(Stage):
         """The driver with its companion."""
         return StagedDriver(profile, self.console, companion=self.companion)
 
-    def tell(self, *events: LinkEvent) -> None:
-        """What the link tells."""
+    def emit(self, *events: LinkEvent) -> None:
+        """Handle events of the link."""
         for event in events:
-            self.companion.linked(event)
+            self.companion.handle(event)
 
     def record(self, turn: str) -> None:
-        """The rollout tells now that a turn began."""
+        """Record the start of a turn, as the rollout does."""
         self.driver.recorded([Entry(0, 1, datetime.now(UTC), Turn("started"), key=turn)])
 
     async def started(self) -> None:
-        """Ready for a prompt, as the link says, too."""
-        self.tell(SessionKnown("thread"), AT_REST)
+        """Become ready for a prompt, on the link, too."""
+        self.emit(SessionKnown("thread"), AT_REST)
         await self.ready()
 
     async def working(self, text: str = "hi") -> None:
-        """In a turn of ours."""
+        """Start a turn with a message."""
         await self.started()
         sending = asyncio.create_task(self.driver.send(text))
         await asyncio.sleep(0)
-        self.tell(ACTIVE, TurnChanged("t", "started"))
+        self.emit(ACTIVE, TurnChanged("t", "started"))
         await sending
         self.paint(f"› {text}", "", "• Working (0s • esc to interrupt)")
 
-    def ends(self, *said: str) -> None:
-        """The turn is over on the link, whatever the screen shows."""
-        self.tell(ItemChanged("t", "u", UserMessage("hi"), partial=False))
-        for number, text in enumerate(said):
-            self.tell(ItemChanged("t", str(number), AgentMessage(text), partial=False))
-        self.tell(AT_REST, TurnChanged("t", "completed"))
+    def ends(self, *texts: str) -> None:
+        """End the turn on the link, whatever the screen shows."""
+        self.emit(ItemChanged("t", "u", UserMessage("hi"), partial=False))
+        for number, text in enumerate(texts):
+            self.emit(ItemChanged("t", str(number), AgentMessage(text), partial=False))
+        self.emit(AT_REST, TurnChanged("t", "completed"))
 
     @property
     def phase(self) -> str:
-        """The phase last told."""
+        """The last published phase."""
         return self.phases()[-1]
 
 
@@ -163,17 +163,17 @@ def seconds() -> float:
 @pytest.mark.parametrize(
     "begins",
     [
-        lambda stage: stage.tell(ACTIVE),
-        lambda stage: stage.tell(TurnChanged("t", "started")),
-        lambda stage: stage.tell(Standing(Phase.BLOCKED, "waitingOnApproval")),
+        lambda stage: stage.emit(ACTIVE),
+        lambda stage: stage.emit(TurnChanged("t", "started")),
+        lambda stage: stage.emit(PhaseReported(Phase.BLOCKED, "waitingOnApproval")),
         lambda stage: stage.driver.feed(WORKING),
         lambda stage: stage.record("t"),
-        lambda stage: stage.tell(ACTIVE, AT_REST),
+        lambda stage: stage.emit(ACTIVE, AT_REST),
     ],
     ids=["active", "turn started", "blocked", "the TUI's own word", "the rollout", "over already"],
 )
 @pytest.mark.parametrize("answered_first", [True, False])
-def test_a_message_is_sent_when_it_was_taken_and_its_turn_began(
+def test_a_message_is_sent_when_it_is_accepted_and_its_turn_started(
     begins: Callable[[LinkedStage], None], answered_first: bool
 ) -> None:
     async def script(stage: LinkedStage) -> None:
@@ -196,7 +196,7 @@ def test_a_message_is_sent_when_it_was_taken_and_its_turn_began(
     assert (stage.link.calls, stage.driver.written) == (["hi"], [])
 
 
-def test_another_turn_of_the_rollout_begins_nothing() -> None:
+def test_another_turn_of_the_rollout_is_ignored() -> None:
     async def script(stage: LinkedStage) -> None:
         await stage.started()
         sending = await soon(stage.driver.send("hi"))
@@ -218,7 +218,7 @@ def test_a_message_that_codex_refuses_was_never_sent() -> None:
         assert refused.value.step == "begin"
         stage.link.outcome = None
         sending = await soon(stage.driver.send("again"))
-        stage.tell(ACTIVE)
+        stage.emit(ACTIVE)
         await sending
 
     told = perform(script).told()
@@ -226,13 +226,13 @@ def test_a_message_that_codex_refuses_was_never_sent() -> None:
     assert told[-2:] == ["again", "working"]
 
 
-def test_a_turn_of_somebody_else_is_told_when_ours_was_refused() -> None:
+def test_another_clients_turn_is_published_when_ours_was_refused() -> None:
     async def script(stage: LinkedStage) -> None:
         await stage.started()
         stage.link.taken.clear()
         stage.link.outcome = RpcError("turn/start", -1, "busy")
         sending = await soon(stage.driver.send("hi"))
-        stage.tell(ACTIVE)
+        stage.emit(ACTIVE)
         assert stage.phase == "idle"
         stage.link.taken.set()
         with pytest.raises(SendError):
@@ -249,7 +249,7 @@ def test_a_link_that_is_lost_on_the_way_fails_the_message(taken: bool) -> None:
             stage.link.taken.clear()
             stage.link.outcome = RpcLost("the app-server closed the connection")
         sending = await soon(stage.driver.send("hi"))
-        stage.tell(Lost("the app-server closed the connection"))
+        stage.emit(LinkLost("the app-server closed the connection"))
         stage.link.taken.set()
         with pytest.raises(SendError, match="closed the connection"):
             await sending
@@ -259,7 +259,7 @@ def test_a_link_that_is_lost_on_the_way_fails_the_message(taken: bool) -> None:
     assert stage.lost == ["the app-server closed the connection"]
 
 
-def test_a_message_that_begins_no_turn_fails_after_the_limit() -> None:
+def test_a_message_that_starts_no_turn_fails_after_the_limit() -> None:
     async def script(stage: LinkedStage) -> None:
         await stage.started()
         start = seconds()
@@ -270,24 +270,26 @@ def test_a_message_that_begins_no_turn_fails_after_the_limit() -> None:
     assert "hi" not in perform(script).told()
 
 
-def test_a_cancelled_message_is_taken_back() -> None:
+def test_a_cancelled_message_is_withdrawn() -> None:
     async def script(stage: LinkedStage) -> None:
         await stage.started()
         stage.link.taken.clear()
         sending = await soon(stage.driver.send("hi"))
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
-        stage.tell(ACTIVE)
+        stage.emit(ACTIVE)
 
     assert perform(script).told()[-1] == "working"
 
 
-def test_nothing_is_asked_for_in_a_turn_or_a_dialog() -> None:
+def test_nothing_is_sent_in_a_turn_or_a_dialog() -> None:
     async def script(stage: LinkedStage) -> None:
         await stage.working()
         with pytest.raises(Busy):
             await stage.driver.send("more")
-        stage.tell(Standing(Phase.BLOCKED, "waitingOnApproval"), Asked(QUESTION.dialog))
+        stage.emit(
+            PhaseReported(Phase.BLOCKED, "waitingOnApproval"), DialogChanged(QUESTION.dialog)
+        )
         with pytest.raises(DialogOpen):
             await stage.driver.send("1")
 
@@ -325,7 +327,7 @@ def test_a_turn_ends_as_soon_as_the_screen_shows_every_word() -> None:
     assert perform(script).said()[-1] == "• All is well.\n\n  Really."
 
 
-def test_the_word_of_the_tui_that_it_works_is_waited_for() -> None:
+def test_a_turn_does_not_end_while_the_tui_shows_work() -> None:
     async def script(stage: LinkedStage) -> None:
         await stage.working()
         stage.driver.feed(WORKING)
@@ -359,7 +361,7 @@ def test_the_mark_of_the_end_is_enough() -> None:
     ],
     ids=["a line is drawn differently", "the end is missing", "the TUI has stopped"],
 )
-def test_what_is_not_painted_is_not_waited_for_for_ever(
+def test_waiting_for_missing_text_times_out(
     said: str, lines: tuple[str, ...], limit: float
 ) -> None:
     async def script(stage: LinkedStage) -> None:
@@ -389,14 +391,16 @@ def test_a_slow_screen_is_waited_for_while_it_paints() -> None:
     perform(script)
 
 
-def test_a_question_is_told_when_the_screen_shows_it_too() -> None:
-    """Else a key would go to the composer."""
+def test_a_question_is_published_when_the_screen_shows_it_too() -> None:
+    """Otherwise a key would go to the composer."""
 
     async def script(stage: LinkedStage) -> None:
         await stage.working()
-        stage.tell(ItemChanged("t", "m", AgentMessage("I will look."), partial=False))
+        stage.emit(ItemChanged("t", "m", AgentMessage("I will look."), partial=False))
         stage.paint("› hi", "", "• I will look.")
-        stage.tell(Asked(QUESTION.dialog), Standing(Phase.BLOCKED, "waitingOnApproval"))
+        stage.emit(
+            DialogChanged(QUESTION.dialog), PhaseReported(Phase.BLOCKED, "waitingOnApproval")
+        )
         assert stage.phase == "working"
         stage.paint("› hi", "", "• I will look.", "", *SHOWN, composer=None)
         assert stage.phase == "blocked"
@@ -405,7 +409,7 @@ def test_a_question_is_told_when_the_screen_shows_it_too() -> None:
 
 
 def test_a_question_that_the_screen_shows_first_keeps_its_id() -> None:
-    """On a busy machine the link tells it later; whoever saw it answers it by call all the same."""
+    """On a busy machine the link reports it later; it is still answered by a call."""
 
     async def script(stage: LinkedStage) -> None:
         await stage.working()
@@ -414,33 +418,35 @@ def test_a_question_that_the_screen_shows_first_keeps_its_id() -> None:
         first = stage.driver.tracker.state.dialog
         assert first is not None
         for _ in range(2):  # the link may tell it again
-            stage.tell(Standing(Phase.BLOCKED, "waitingOnApproval"), Asked(QUESTION.dialog))
+            stage.emit(
+                PhaseReported(Phase.BLOCKED, "waitingOnApproval"), DialogChanged(QUESTION.dialog)
+            )
             told = stage.driver.tracker.state.dialog
             assert told is not None
             assert (told.id, told.command) == (first.id, QUESTION.dialog.command)
         stage.link.question = QUESTION
         answering = await soon(stage.driver.answer(first.id, "1"))
         stage.link.question = None
-        stage.tell(Asked(None), Standing(Phase.WORKING, "active"))
+        stage.emit(DialogChanged(None), PhaseReported(Phase.WORKING, "active"))
         await answering
         again = replace(QUESTION.dialog, id="dialog-2")
-        stage.tell(Asked(again))
+        stage.emit(DialogChanged(again))
         assert stage.driver.tracker.state.dialog is not None
         assert stage.driver.tracker.state.dialog.id == "dialog-2"
 
     assert perform(script).link.calls == ["hi", "answer 1"]
 
 
-def test_a_key_is_pressed_although_the_link_tells_more_of_the_question_meanwhile() -> None:
+def test_a_key_is_pressed_although_the_link_updates_the_question_meanwhile() -> None:
     async def script(stage: LinkedStage) -> None:
         await stage.working()
         stage.paint("› hi", "", *SHOWN, composer=None)
         first = stage.driver.tracker.state.dialog
         assert first is not None
         answering = await soon(stage.driver.answer(first.id, "1"))
-        stage.tell(Asked(replace(QUESTION.dialog, reason="To know the day.")))
+        stage.emit(DialogChanged(replace(QUESTION.dialog, reason="To know the day.")))
         await asyncio.sleep(DIALOG_REST)
-        stage.tell(Asked(None), Standing(Phase.WORKING, "active"))
+        stage.emit(DialogChanged(None), PhaseReported(Phase.WORKING, "active"))
         await answering
 
     assert b"y" in perform(script).driver.written
@@ -466,7 +472,7 @@ def test_an_interrupt_is_a_call_and_sees_the_turn_end() -> None:
         await stage.working()
         stopping = await soon(stage.driver.interrupt())
         assert not stopping.done()
-        stage.tell(AT_REST)
+        stage.emit(AT_REST)
         stage.paint("› hi", "", "■ Conversation interrupted - tell the model what to do")
         await stopping
         await stage.driver.interrupt()
@@ -511,12 +517,12 @@ def test_a_question_of_the_link_is_answered_by_a_call() -> None:
     async def script(stage: LinkedStage) -> None:
         await stage.working()
         stage.link.question = QUESTION
-        stage.tell(Asked(QUESTION.dialog))
+        stage.emit(DialogChanged(QUESTION.dialog))
         stage.paint("› hi", "", *SHOWN, composer=None)
         answering = await soon(stage.driver.answer(QUESTION.dialog.id, "1"))
         assert not answering.done()
         stage.link.question = None
-        stage.tell(Asked(None))
+        stage.emit(DialogChanged(None))
         await answering
 
     stage = perform(script)

@@ -44,7 +44,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     place = tmp_path / "t"
     place.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(place))
-    monkeypatch.setattr(link_folder, "_SHORT", str(place))
+    monkeypatch.setattr(link_folder, "_FALLBACK", str(place))
     return place
 
 

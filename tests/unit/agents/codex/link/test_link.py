@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentapi.agents.codex.link.command import CodexCommand
-from agentapi.agents.codex.link.events import LinkEvent, Standing
-from agentapi.agents.codex.link.items import GrowingItem, thread_item
+from agentapi.agents.codex.link.events import LinkEvent, PhaseReported
+from agentapi.agents.codex.link.items import PartialItem, thread_item
 from agentapi.agents.codex.link.link import CodexLink
 from agentapi.agents.codex.link.rpc import RpcError
 from agentapi.agents.codex.link.thread import FollowedThread
@@ -63,7 +63,7 @@ def test_resuming_keeps_the_options_and_drops_prompt_and_session() -> None:
         (["codex", "-p", "work"], "-p does not reach an app-server"),
     ],
 )
-def test_what_cannot_be_linked(words: list[str], obstacle: str) -> None:
+def test_commands_that_cannot_be_linked(words: list[str], obstacle: str) -> None:
     assert parsed(*words).obstacle() == obstacle
 
 
@@ -84,13 +84,13 @@ def test_items() -> None:
     assert thread_item({"type": "new", "x": 1}) == Other("new", {"type": "new", "x": 1})
 
 
-def test_an_item_grows() -> None:
-    growing = GrowingItem("t", AgentMessage("a"))
-    growing.grow("b")
-    growing.grow("c")
-    assert growing.current() == AgentMessage("abc")
-    output = GrowingItem("t", ToolCall("shell", output="x"))
-    output.grow("y")
+def test_deltas_extend_an_item() -> None:
+    partial = PartialItem("t", AgentMessage("a"))
+    partial.append("b")
+    partial.append("c")
+    assert partial.current() == AgentMessage("abc")
+    output = PartialItem("t", ToolCall("shell", output="x"))
+    output.append("y")
     assert output.current() == ToolCall("shell", output="xy")
 
 
@@ -102,21 +102,21 @@ def test_usage_has_the_rollouts_shape() -> None:
     tokens = {"total": counts, "last": counts, "modelContextWindow": 100}
     usage.tokens({"turnId": "t", "tokenUsage": tokens})
     usage.limits({"rateLimits": {"primary": {"usedPercent": 5, "windowDurationMins": 300}}})
-    told = usage.snapshot()
-    assert told is not None
-    assert told["model"] == "m"
-    assert told["context"] == {"window": 100, "used": 30, "left": 70, "left_percent": 70}
-    assert told["rate_limits"] == {"primary": {"used_percent": 5, "window_minutes": 300}}
+    found = usage.snapshot()
+    assert found is not None
+    assert found["model"] == "m"
+    assert found["context"] == {"window": 100, "used": 30, "left": 70, "left_percent": 70}
+    assert found["rate_limits"] == {"primary": {"used_percent": 5, "window_minutes": 300}}
 
 
-async def test_what_was_missed_of_a_first_turn_is_in_the_answer_to_the_subscription() -> None:
-    """The first turn has begun, or is over, when Codex takes the subscription."""
+async def test_items_missed_of_a_first_turn_come_with_the_subscription() -> None:
+    """The first turn may have started or ended when Codex accepts the subscription."""
     items = [
         {"id": "1", "type": "userMessage", "content": [{"type": "text", "text": "hi"}]},
         {"id": "2", "type": "agentMessage", "text": "Hel"},
     ]
     asked: list[dict[str, Any]] = []
-    told: list[LinkEvent] = []
+    events: list[LinkEvent] = []
     for status, new in (("inProgress", True), ("completed", True), ("completed", False)):
         turn = {"id": "t", "status": status, "items": items}
 
@@ -126,21 +126,21 @@ async def test_what_was_missed_of_a_first_turn_is_in_the_answer_to_the_subscript
             asked.append(params)
             return {"thread": {"turns": [turn]}}
 
-        link = CodexLink(told.append)
-        thread = FollowedThread(ask, lambda thread: None, link._subscribed)
+        link = CodexLink(events.append)
+        thread = FollowedThread(ask, lambda thread: None, link._on_subscribed)
         thread.opened({"id": "thread"})
         thread.subscribe(once=not new)
         assert thread._subscribing is not None
         await thread._subscribing
     said, whole = UserMessage("hi"), AgentMessage("Hel")
-    assert told == [
+    assert events == [
         ItemChanged("t", "1", said, partial=False),
         *(ItemChanged("t", "1", said, partial=False), ItemChanged("t", "2", whole, partial=False)),
     ]
     assert [params["excludeTurns"] for params in asked] == [False, False, True]
 
 
-async def test_a_turn_that_begins_while_the_subscription_is_asked_for_is_not_missed() -> None:
+async def test_a_turn_that_starts_during_the_subscription_is_not_missed() -> None:
     asked: list[bool] = []
     subscribed: list[bool] = []
 
@@ -158,7 +158,7 @@ async def test_a_turn_that_begins_while_the_subscription_is_asked_for_is_not_mis
     assert (asked, subscribed) == ([True, False], [True])
 
 
-async def test_a_thread_that_is_opened_while_another_one_is_asked_for_is_asked_for_too() -> None:
+async def test_a_thread_opened_during_another_subscription_is_subscribed_too() -> None:
     asked: list[tuple[str, bool]] = []
     subscribed: list[bool] = []
 
@@ -187,33 +187,37 @@ def test_only_a_thread_with_a_turn_can_be_resumed_and_only_the_tuis_own_are_foll
     followed: list[object] = []
     thread = FollowedThread(ask, lambda one: followed.append(one["id"]), lambda _, new: None)
     thread.opened({"id": "one"})
-    thread.begin()
+    thread.turn_started()
     thread.opened({"id": "title", "ephemeral": True})
     thread.opened({"id": "two"})
     assert not thread.resumable
-    for used in ("two", "title", "unknown", None, "one"):
-        thread.used(used)
+    for name in ("two", "title", "unknown", None, "one"):
+        thread.reopened(name)
     assert thread.resumable
     assert followed == ["one", "two", "one"]
 
 
 async def test_a_thread_that_the_tui_left_and_opens_again_is_followed_again() -> None:
-    told: list[LinkEvent] = []
-    link = CodexLink(told.append)
+    events: list[LinkEvent] = []
+    link = CodexLink(events.append)
 
     def status(thread: str, kind: str) -> None:
-        link._notified("thread/status/changed", {"threadId": thread, "status": {"type": kind}})
+        link._on_notification(
+            "thread/status/changed", {"threadId": thread, "status": {"type": kind}}
+        )
 
     def followed() -> list[str]:
-        return [event.id for event in told if isinstance(event, SessionKnown)]
+        return [event.id for event in events if isinstance(event, SessionKnown)]
 
     for thread in ("one", "two"):
-        link._notified("thread/started", {"thread": {"id": thread, "status": {"type": "idle"}}})
+        link._on_notification(
+            "thread/started", {"thread": {"id": thread, "status": {"type": "idle"}}}
+        )
     status("one", "idle")  # the end of what was under way there
     assert followed() == ["one", "two"]
     status("one", "active")
-    assert (link.thread, told[-1]) == ("one", Standing(Phase.WORKING, "active"))
-    link._notified("thread/goal/cleared", {"threadId": "two"})
+    assert (link.thread, events[-1]) == ("one", PhaseReported(Phase.WORKING, "active"))
+    link._on_notification("thread/goal/cleared", {"threadId": "two"})
     assert followed() == ["one", "two", "one", "two"]
-    assert told[-1] == Standing(Phase.IDLE, "idle")
+    assert events[-1] == PhaseReported(Phase.IDLE, "idle")
     await link.end()

@@ -1,4 +1,4 @@
-"""JSON-RPC over a real WebSocket on a real Unix socket; the server does what a test says."""
+"""JSON-RPC over a real WebSocket on a real Unix socket; the test scripts the server."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ Serve = Callable[[web.WebSocketResponse], Awaitable[None]]
 
 
 class Heard:
-    """What a connection told."""
+    """The messages that a connection dispatched."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[Any, ...]] = []
+        self.messages: list[tuple[Any, ...]] = []
         self.thanked = asyncio.Event()
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     def notified(self, method: str, params: dict[str, Any]) -> None:
-        self.told.append((method, params))
+        self.messages.append((method, params))
         if method == "bad":
             raise KeyError("nobody thought of this")
         if method == "thanks":
@@ -53,7 +53,9 @@ async def connected(serve: Serve) -> AsyncIterator[tuple[RpcConnection, Heard]]:
         connection = await RpcConnection.connect(
             path,
             on_notification=heard.notified,
-            on_request=lambda number, method, params: heard.told.append((number, method, params)),
+            on_request=lambda number, method, params: heard.messages.append(
+                (number, method, params)
+            ),
             on_lost=heard.lost.set_result,
         )
         try:
@@ -63,7 +65,7 @@ async def connected(serve: Serve) -> AsyncIterator[tuple[RpcConnection, Heard]]:
             await runner.cleanup()
 
 
-async def test_answers_find_their_calls_and_all_else_is_passed_on() -> None:
+async def test_responses_reach_their_calls_and_other_messages_are_dispatched() -> None:
     async def serve(socket: web.WebSocketResponse) -> None:
         calls = [await socket.receive_json(), await socket.receive_json()]
         first, second = sorted(calls, key=lambda call: str(call["method"]))
@@ -83,12 +85,12 @@ async def test_answers_find_their_calls_and_all_else_is_passed_on() -> None:
         with pytest.raises(RpcError, match=r"^a: no$"):
             await first
         assert answer == {"text": "é\u2028"}
-        assert heard.told == [("noted", {"x": 1}), ("q", "ask", {})]
+        assert heard.messages == [("noted", {"x": 1}), ("q", "ask", {})]
         await connection.respond("q", {"yes": True})
         await asyncio.wait_for(heard.thanked.wait(), 5)
 
 
-async def test_a_mistake_with_one_message_does_not_lose_the_next(
+async def test_an_exception_for_one_message_does_not_lose_the_next(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def serve(socket: web.WebSocketResponse) -> None:
@@ -104,7 +106,7 @@ async def test_a_mistake_with_one_message_does_not_lose_the_next(
     assert record.exc_info is not None
 
 
-async def test_a_server_that_goes_away_fails_the_calls_and_is_told_once() -> None:
+async def test_a_server_that_goes_away_fails_the_calls_and_is_reported_once() -> None:
     async def serve(socket: web.WebSocketResponse) -> None:
         await socket.receive()
 
@@ -126,11 +128,11 @@ async def test_a_silent_server_fails_the_call(monkeypatch: pytest.MonkeyPatch) -
     async with connected(serve) as (connection, _):
         with pytest.raises(RpcLost, match=r"^a was not answered within 0\.05 s, nor thread/loaded"):
             await connection.call("a", {})
-    assert asked == ["a", rpc.ALIVE]
+    assert asked == ["a", rpc.PING]
 
 
 @pytest.mark.parametrize("answer", [{"result": {}}, {"error": {"code": -1, "message": "what?"}}])
-async def test_a_server_that_lives_may_take_long(
+async def test_a_live_server_may_take_long(
     monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any]
 ) -> None:
     monkeypatch.setattr(rpc, "CALL_LIMIT", 0.5)
@@ -146,7 +148,7 @@ async def test_a_server_that_lives_may_take_long(
         assert await connection.call("a", {}) == "done"
 
 
-async def test_an_answer_that_comes_before_the_sign_of_life_is_the_answer(
+async def test_a_response_before_the_pings_is_used(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(rpc, "CALL_LIMIT", 0.5)
@@ -160,7 +162,7 @@ async def test_an_answer_that_comes_before_the_sign_of_life_is_the_answer(
         assert await connection.call("a", {}) == "done"
 
 
-async def test_a_server_that_lives_and_never_answers_fails_the_call(
+async def test_a_live_server_that_never_responds_fails_the_call(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(rpc, "CALL_LIMIT", 0.5)

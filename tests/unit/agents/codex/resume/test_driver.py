@@ -28,7 +28,7 @@ GONE = "ERROR: No saved session found"
 
 
 class Run:
-    """One run, told by the test what happens."""
+    """A run whose events the test emits."""
 
     transport = "pty"
 
@@ -45,20 +45,20 @@ class Run:
     async def start(self, sink: Sink) -> None:
         self.sink, self.pid = sink, 42
 
-    def tell(self, event: DriverEvent) -> None:
+    def emit(self, event: DriverEvent) -> None:
         assert self.sink is not None
         self.sink(event)
 
     def show(self, screen: str) -> None:
         self.shown = screen
-        self.tell(ScreenChanged())
+        self.emit(ScreenChanged())
 
     def phase(self, phase: Phase) -> None:
-        self.tell(PhaseChanged(PhaseState(phase, "test")))
+        self.emit(PhaseChanged(PhaseState(phase, "test")))
 
     def end(self, code: int | None, screen: str = "", signal: int | None = None) -> None:
         self.phase(Phase.EXITED)
-        self.tell(Exited(code, signal, screen))
+        self.emit(Exited(code, signal, screen))
 
     async def send(self, text: str) -> None:
         self.typed.append(text)
@@ -99,7 +99,7 @@ class Run:
 
 
 class Story:
-    """A driver, its runs, and what was told."""
+    """A driver, its runs and its events."""
 
     def __init__(self, resume: bool) -> None:
         self.runs: list[Run] = []
@@ -110,17 +110,17 @@ class Story:
         self.release.set()
         self.started = asyncio.Event()
         plan = RunPlan(
-            make=self.make,
+            make_program=self.make,
             resume=resume,
-            free=self.free,
-            held_key=lambda screen: "r" if HELD in screen else "",
-            painted=lambda screen: "history" in screen,
-            gone=lambda screen: GONE in screen,
-            started=lambda pid: self.started.set(),
-            ready=self.ready.append,
-            ended=self.ended.append,
-            refused=lambda: self.events.append("refused"),
-            forgotten=lambda: self.events.append("forgotten"),
+            wait_until_free=self.free,
+            retry_key=lambda screen: "r" if HELD in screen else "",
+            is_rendered=lambda screen: "history" in screen,
+            is_missing=lambda screen: GONE in screen,
+            on_started=lambda pid: self.started.set(),
+            on_ready=self.ready.append,
+            on_exited=self.ended.append,
+            on_refused=lambda: self.events.append("refused"),
+            on_set_aside=lambda: self.events.append("set aside"),
         )
         self.driver = ResumingDriver(plan)
 
@@ -128,9 +128,9 @@ class Story:
         self.runs.append(Run(resume))
         return self.runs[-1]
 
-    async def free(self, tell: Callable[[str], None]) -> None:
+    async def free(self, report: Callable[[str], None]) -> None:
         while not self.release.is_set():
-            tell("process 7")
+            report("process 7")
             await self.release.wait()
 
     async def start(self) -> Run:
@@ -143,7 +143,7 @@ class Story:
         return self.runs[-1]
 
     async def idle(self, run: Run) -> None:
-        """The resumed run has painted its history and waits for the user."""
+        """Let the resumed run render its history and wait for the user."""
         run.phase(Phase.IDLE)
         assert self.ready == []
         run.show("the history")
@@ -163,16 +163,16 @@ class Story:
         return [event.state.phase for event in self.events if isinstance(event, PhaseChanged)]
 
 
-async def test_a_resume_that_succeeds_is_told_once_it_waits_for_the_user() -> None:
+async def test_a_successful_resume_is_reported_once_it_waits_for_the_user() -> None:
     story = Story(resume=True)
     run = await story.start()
     assert run.resume
-    run.tell(UserText("from the history"))
-    run.tell(AgentText("from the history"))
+    run.emit(UserText("from the history"))
+    run.emit(AgentText("from the history"))
     run.phase(Phase.WORKING)
     assert story.ready == []
     await story.idle(run)
-    run.tell(UserText("new"))
+    run.emit(UserText("new"))
     run.phase(Phase.IDLE)
     assert story.ready == [True]
     assert [e for e in story.events if isinstance(e, UserText | AgentText)] == [UserText("new")]
@@ -185,7 +185,7 @@ async def test_an_unknown_session_leads_to_a_fresh_start() -> None:
     run.end(1, f"{GONE} with ID x")
     fresh = await story.next_run()
     assert (fresh.resume, fresh.size, run.stopped) == (False, (100, 40), 1)
-    assert story.events[:3] == ["refused", story.forgot, "forgotten"]
+    assert story.events[:3] == ["refused", story.forgot, "set aside"]
     assert story.forgot is not None
     assert "a fresh one is started" in story.forgot.reason
     assert GONE in story.forgot.reason
@@ -195,7 +195,7 @@ async def test_an_unknown_session_leads_to_a_fresh_start() -> None:
     assert story.ready == [False]
 
 
-async def test_another_failure_is_tried_once_more() -> None:
+async def test_another_failure_is_retried_once() -> None:
     story = Story(resume=True)
     run = await story.start()
     run.end(1, "a hiccup")
@@ -217,7 +217,7 @@ async def test_a_killed_or_quit_agent_did_not_refuse(code: int | None, signal: i
     assert (len(story.runs), story.notices) == (1, [])
 
 
-async def test_the_end_of_a_fresh_run_and_of_a_ready_one_is_the_agents_own() -> None:
+async def test_the_end_of_a_fresh_or_ready_run_is_final() -> None:
     fresh = Story(resume=False)
     (await fresh.start()).end(1, GONE)
     assert isinstance(fresh.events[-1], Exited)
@@ -229,7 +229,7 @@ async def test_the_end_of_a_fresh_run_and_of_a_ready_one_is_the_agents_own() -> 
     assert len(ready.runs) == 1
 
 
-async def test_nothing_is_started_while_another_has_the_session() -> None:
+async def test_nothing_starts_while_another_program_has_the_session() -> None:
     story = Story(resume=True)
     story.release.clear()
     starting = asyncio.create_task(story.start())
@@ -242,7 +242,7 @@ async def test_nothing_is_started_while_another_has_the_session() -> None:
     assert (await starting).resume
 
 
-async def test_a_screen_that_says_held_is_tried_again_and_again(
+async def test_a_held_session_is_retried_repeatedly(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(resuming, "RETRY_INTERVAL", 0.001)
@@ -259,10 +259,10 @@ async def test_a_screen_that_says_held_is_tried_again_and_again(
     assert len(run.typed) == typed
 
 
-async def test_ready_is_not_told_before_the_history_is_painted(
+async def test_ready_is_not_reported_before_the_history_is_rendered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(resuming, "PAINTING_GAP", 0.001)
+    monkeypatch.setattr(resuming, "RENDER_QUIET", 0.001)
     story = Story(resume=True)
     run = await story.start()
     run.phase(Phase.IDLE)
@@ -274,7 +274,7 @@ async def test_ready_is_not_told_before_the_history_is_painted(
     assert story.phases == [Phase.BLOCKED, Phase.IDLE]
 
 
-async def test_no_message_is_handed_on_while_the_history_is_painted() -> None:
+async def test_no_message_is_sent_while_the_history_is_rendered() -> None:
     story = Story(resume=True)
     with pytest.raises(Busy):
         await story.driver.send("before the start")
@@ -289,11 +289,11 @@ async def test_no_message_is_handed_on_while_the_history_is_painted() -> None:
     assert run.typed == ["now"]
 
 
-async def test_a_history_that_never_shows_is_not_waited_for_for_ever(
+async def test_waiting_for_the_history_times_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(resuming, "PAINTING_GAP", 0.001)
-    monkeypatch.setattr(resuming, "PAINTING_LIMIT", 0.01)
+    monkeypatch.setattr(resuming, "RENDER_QUIET", 0.001)
+    monkeypatch.setattr(resuming, "RENDER_TIMEOUT", 0.01)
     story = Story(resume=True)
     run = await story.start()
     run.phase(Phase.IDLE)
@@ -323,7 +323,7 @@ async def test_a_stop_in_between_starts_nothing_more() -> None:
     assert len(story.runs) == 1
 
 
-async def test_what_the_record_says_goes_to_the_run() -> None:
+async def test_record_entries_are_passed_to_the_run() -> None:
     story = Story(resume=False)
     run = await story.start()
     assert isinstance(story.driver, TakesRecord)

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 from agentapi.agents.codex.resume import session_files
-from agentapi.agents.codex.resume.recall import known, recall
+from agentapi.agents.codex.resume.history import in_context, read_history
 from agentapi.agents.codex.resume.session_files import (
     DamagedRollout,
     all_rollouts,
-    begun,
+    descends_from,
+    find_parts,
     find_rollout,
-    parts_of,
     read_meta,
-    stems_from,
+    session_start,
 )
 from tests.support.rollout_files import BEGIN, cut, end_after, pack, write_rollout
 
@@ -27,17 +27,17 @@ def later(minutes: int) -> datetime:
 
 
 def conversation(rollout: Path) -> list[str]:
-    """What the model knows."""
-    return [one.text for one in known(recall(rollout))]
+    """The texts in the model's context."""
+    return [one.text for one in in_context(read_history(rollout))]
 
 
 def taken(rollout: Path) -> list[str]:
-    return [one.text for one in recall(rollout) if one.taken]
+    return [one.text for one in read_history(rollout) if one.rolled_back]
 
 
 def rewound(home: Path) -> Path:
-    """One, two and three; three taken back, four said; four taken back, five said; all but one
-    taken back, and six said."""
+    """Write one, two, three; roll back three, add four; roll back four, add five; roll back all
+    but one, add six."""
     write_rollout(home, ONE, ["one", "two", "three"])
     two = end_after(2)
     write_rollout(home, ONE, ["four"], segment=TWO, base=(ONE, two), begun=later(1))
@@ -57,7 +57,7 @@ def test_segments_are_based_on_segments(tmp_path: Path) -> None:
     rewound(tmp_path).unlink()
     last = find_rollout(tmp_path, ONE)
     assert last is not None
-    assert [part.end for part in parts_of(last)] == [end_after(2), end_after(2) + 1, None]
+    assert [part.end for part in find_parts(last)] == [end_after(2), end_after(2) + 1, None]
     assert conversation(last) == ["one", "ONE", "two", "TWO", "five", "FIVE"]
     assert taken(last) == ["three", "THREE", "four", "FOUR"]
 
@@ -72,13 +72,13 @@ def test_all_may_be_taken_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize("packed", [(0,), (0, 1, 2, 3), (3,)])
 def test_any_part_may_be_packed(tmp_path: Path, packed: tuple[int, ...]) -> None:
     plain = rewound(tmp_path)
-    expected = recall(plain)
+    expected = read_history(plain)
     files = all_rollouts(tmp_path)
     for number in packed:
         pack(files[number])
     last = find_rollout(tmp_path, ONE)
     assert last is not None
-    assert recall(last) == expected
+    assert read_history(last) == expected
     meta = read_meta(last)
     assert meta is not None
     assert meta.id == ONE
@@ -100,7 +100,7 @@ def test_a_packed_file_that_is_not_whole_is_damaged(tmp_path: Path, content: byt
     else:
         packed.write_bytes(content)
     with pytest.raises(DamagedRollout) as caught:
-        recall(packed)
+        read_history(packed)
     assert "damaged" in str(caught.value)
 
 
@@ -136,24 +136,24 @@ def test_a_fork_has_what_it_inherited(tmp_path: Path) -> None:
     fork = write_rollout(tmp_path, TWO, ["three"], base=base, begun=later(1))
     assert conversation(fork) == ["one", "ONE", "three", "THREE"]
     assert conversation(parent) == ["one", "ONE", "two", "TWO"]
-    assert begun(fork) == BEGIN
-    assert stems_from(fork, ONE)
-    assert not stems_from(parent, TWO)
+    assert session_start(fork) == BEGIN
+    assert descends_from(fork, ONE)
+    assert not descends_from(parent, TWO)
 
 
 def test_a_copied_fork_stems_from_its_second_line(tmp_path: Path) -> None:
     parent = write_rollout(tmp_path, ONE, ["one"])
     copy = write_rollout(tmp_path, TWO, [], begun=later(1))
     copy.write_text(copy.read_text() + parent.read_text())
-    assert stems_from(copy, ONE)
-    assert not stems_from(copy, THREE)
+    assert descends_from(copy, ONE)
+    assert not descends_from(copy, THREE)
 
 
 def test_a_missing_base_is_damage(tmp_path: Path) -> None:
     last = rewound(tmp_path)
     all_rollouts(tmp_path)[0].unlink()
     with pytest.raises(DamagedRollout) as caught:
-        recall(last)
+        read_history(last)
     assert ONE in str(caught.value)
 
 
@@ -161,7 +161,7 @@ def test_a_circle_is_damage(tmp_path: Path) -> None:
     write_rollout(tmp_path, ONE, ["one"], segment=TWO, base=(THREE, 4))
     last = write_rollout(tmp_path, ONE, ["two"], segment=THREE, base=(TWO, 4), begun=later(1))
     with pytest.raises(DamagedRollout):
-        recall(last)
+        read_history(last)
 
 
 @pytest.mark.parametrize("base", ["x", 7, {}, {"thread_id": ONE}, {"end_ordinal_exclusive": 3}])

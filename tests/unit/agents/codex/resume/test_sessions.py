@@ -30,12 +30,12 @@ def tracker(file: Path, folder: Path) -> SessionTracker:
 def test_any_directory_finds_its_own_session(file: Path, tmp_path: Path, name: str) -> None:
     folder = tmp_path / name
     other = tracker(file, tmp_path / "another")
-    other.remember(TWO)
+    other.save(TWO)
     ours = tracker(file, folder)
-    assert ours.known() is None
-    assert ours.remember(ONE) is None
-    assert tracker(file, folder).known() == ONE
-    assert other.known() == TWO
+    assert ours.lookup() is None
+    assert ours.save(ONE) is None
+    assert tracker(file, folder).lookup() == ONE
+    assert other.lookup() == TWO
     assert file.read_text().splitlines() == [f"{other.workdir}|{TWO}", f"{folder}|{ONE}"]
 
 
@@ -45,29 +45,29 @@ def test_links_and_slashes_lead_to_the_same_line(file: Path, tmp_path: Path) -> 
     link.symlink_to(folder)
     file.parent.mkdir()
     file.write_text(f"{link}/|{ONE}\n")
-    assert SessionTracker(file, folder).known() == ONE
-    SessionTracker(file, link).remember(TWO)
+    assert SessionTracker(file, folder).lookup() == ONE
+    SessionTracker(file, link).save(TWO)
     assert file.read_text() == f"{folder}|{TWO}\n"
 
 
-def test_a_replaced_mapping_is_kept_aside(file: Path, tmp_path: Path) -> None:
+def test_a_replaced_mapping_is_backed_up(file: Path, tmp_path: Path) -> None:
     ours = tracker(file, tmp_path / "x")
-    ours.remember(ONE)
-    assert ours.remember(ONE) is None
-    assert ours.remember(TWO) == ONE
-    assert ours.remember(THREE) == TWO
+    ours.save(ONE)
+    assert ours.save(ONE) is None
+    assert ours.save(TWO) == ONE
+    assert ours.save(THREE) == TWO
     kept = file.with_name(file.name + ".replaced").read_text().splitlines()
     assert [line.split(" ", 1)[1] for line in kept] == [f"{ours.workdir}|{s}" for s in (ONE, TWO)]
     assert oct(file.stat().st_mode & 0o777) == "0o600"
 
 
-def test_a_mapping_that_is_forgotten_is_kept_aside(file: Path, tmp_path: Path) -> None:
+def test_a_cleared_mapping_is_backed_up(file: Path, tmp_path: Path) -> None:
     ours, other = tracker(file, tmp_path / "x"), tracker(file, tmp_path / "y")
-    ours.forget()
-    other.remember(TWO)
-    ours.remember(ONE)
-    ours.forget()
-    assert ours.known() is None
+    ours.clear()
+    other.save(TWO)
+    ours.save(ONE)
+    ours.clear()
+    assert ours.lookup() is None
     assert file.read_text() == f"{other.workdir}|{TWO}\n"
     kept = file.with_name(file.name + ".replaced").read_text()
     assert kept.endswith(f" {ours.workdir}|{ONE}\n")
@@ -78,20 +78,20 @@ def test_lines_that_are_not_ours_stay_to_the_byte(file: Path, tmp_path: Path) ->
     strange = b"no separator\n/elsewhere|not-an-id\n/caf\xe9|" + ONE.encode() + b"\n|\n"
     file.write_bytes(strange)
     ours = tracker(file, tmp_path / "x")
-    assert ours.known() is None
-    ours.remember(TWO)
+    assert ours.lookup() is None
+    ours.save(TWO)
     assert file.read_bytes() == strange + f"{ours.workdir}|{TWO}\n".encode()
 
 
 def test_an_unusable_id_counts_as_none(file: Path, tmp_path: Path) -> None:
     file.parent.mkdir()
     file.write_text(f"{tmp_path}|; rm -rf /\n")
-    assert SessionTracker(file, tmp_path).known() is None
+    assert SessionTracker(file, tmp_path).lookup() is None
 
 
-def test_a_line_break_cannot_be_kept(file: Path, tmp_path: Path) -> None:
+def test_a_line_break_is_refused(file: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="line break"):
-        tracker(file, tmp_path / "a\nb").remember(ONE)
+        tracker(file, tmp_path / "a\nb").save(ONE)
     assert not file.exists()
 
 
@@ -99,8 +99,8 @@ def test_many_daemons_lose_no_line(file: Path, tmp_path: Path) -> None:
     work = (
         "import sys; from pathlib import Path;"
         "from agentapi.agents.codex.resume.sessions import SessionTracker;"
-        "t = SessionTracker(Path(sys.argv[1]), Path(sys.argv[2])); t.own() or sys.exit(1);"
-        "[t.remember(f'01a1fddc-2eb3-7532-99ae-a2decbc7{n:04x}') for n in range(40)]"
+        "t = SessionTracker(Path(sys.argv[1]), Path(sys.argv[2])); t.acquire() or sys.exit(1);"
+        "[t.save(f'01a1fddc-2eb3-7532-99ae-a2decbc7{n:04x}') for n in range(40)]"
     )
     folders = [tmp_path / f"f{n}" for n in range(4)]
     daemons = [
@@ -113,24 +113,24 @@ def test_many_daemons_lose_no_line(file: Path, tmp_path: Path) -> None:
 
 def test_one_daemon_owns_a_folder_until_it_ends(file: Path, tmp_path: Path) -> None:
     first, second = tracker(file, tmp_path / "x"), tracker(file, tmp_path / "x")
-    assert first.own()
-    assert first.own()
-    assert not second.own()
-    assert tracker(file, tmp_path / "y").own()
+    assert first.acquire()
+    assert first.acquire()
+    assert not second.acquire()
+    assert tracker(file, tmp_path / "y").acquire()
     first.release()
-    assert second.own()
+    assert second.acquire()
 
 
-def test_the_last_agent_is_known_while_it_lives(file: Path, tmp_path: Path) -> None:
+def test_the_previous_agent_is_returned_while_it_lives(file: Path, tmp_path: Path) -> None:
     ours = tracker(file, tmp_path / "x")
-    assert ours.last_agent() is None
-    assert ours.own()
+    assert ours.previous_agent() is None
+    assert ours.acquire()
     with subprocess.Popen(["sleep", "60"]) as agent:
-        ours.note_agent(agent.pid)
+        ours.record_agent(agent.pid)
         ours.release()
-        assert tracker(file, tmp_path / "x").last_agent() == agent.pid
+        assert tracker(file, tmp_path / "x").previous_agent() == agent.pid
         agent.kill()
-    assert tracker(file, tmp_path / "x").last_agent() is None
+    assert tracker(file, tmp_path / "x").previous_agent() is None
 
 
 def test_data_files_of_folders_differ(file: Path, tmp_path: Path) -> None:
@@ -150,8 +150,8 @@ def test_no_text_in_the_file_breaks_the_reading(
     file = folder / "sessions"
     file.write_text(f"{text}\n")
     ours = SessionTracker(file, folder)
-    ours.remember(ONE)
-    assert ours.known() == ONE
+    ours.save(ONE)
+    assert ours.lookup() == ONE
     assert file.read_text().startswith(f"{text}\n" if text else "")
 
 
@@ -164,7 +164,7 @@ def meta_line(**payload: object) -> str:
     return json.dumps({"type": "session_meta", "payload": {"id": ONE, "cwd": "/x", **payload}})
 
 
-def test_the_first_line_tells_the_session(tmp_path: Path) -> None:
+def test_the_first_line_has_the_session(tmp_path: Path) -> None:
     rollout = tmp_path / "rollout"
     rollout.write_text(meta_line(cli_version="0.169.0", source="cli", thread_source="user") + "\n")
     meta = read_meta(rollout)
@@ -175,7 +175,7 @@ def test_the_first_line_tells_the_session(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "hidden", [{"source": {"subagent": "review"}}, {"thread_source": "subagent"}]
 )
-def test_a_thread_that_is_not_the_users_is_told(tmp_path: Path, hidden: dict[str, object]) -> None:
+def test_hidden_threads_are_recognized(tmp_path: Path, hidden: dict[str, object]) -> None:
     rollout = tmp_path / "rollout"
     rollout.write_text(meta_line(**hidden) + "\n")
     meta = read_meta(rollout)
@@ -222,4 +222,4 @@ def test_a_place_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     in_the_way = tmp_path / "file"
     in_the_way.write_text("")
     with pytest.raises(OSError, match=re.escape(os.strerror(20))):
-        SessionTracker(in_the_way / "sessions", tmp_path).own()
+        SessionTracker(in_the_way / "sessions", tmp_path).acquire()

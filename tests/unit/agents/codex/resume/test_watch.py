@@ -17,14 +17,14 @@ ONE, TWO, THREE = (f"01a1fddc-2eb3-7532-99ae-a2decbc73a2{digit}" for digit in "a
 
 
 class Watched:
-    """A watch, and what it told."""
+    """A watch and the sessions that it reported."""
 
     def __init__(self, home: Path) -> None:
         self.found: list[tuple[str, str]] = []
         self._changed = asyncio.Event()
-        self.watch = SessionWatch(home, self._take)
+        self.watch = SessionWatch(home, self._record)
 
-    def _take(self, meta: SessionMeta, path: Path) -> None:
+    def _record(self, meta: SessionMeta, path: Path) -> None:
         self.found.append((meta.id, path.name))
         self._changed.set()
 
@@ -46,10 +46,10 @@ async def watched(tmp_path: Path) -> AsyncIterator[Watched]:
     await made.watch.stop()
 
 
-async def test_a_rewind_is_told_before_its_first_turn(watched: Watched, tmp_path: Path) -> None:
+async def test_a_rewind_is_reported_before_its_first_turn(watched: Watched, tmp_path: Path) -> None:
     first = write_rollout(tmp_path, ONE, ["one", "two"])
     with first.open("ab"):
-        watched.watch.look()
+        watched.watch.scan()
     assert watched.found == [(ONE, first.name)]
     second = write_rollout(tmp_path, ONE, [], segment=TWO, base=(ONE, end_after(1)))
     with second.open("ab") as file:
@@ -59,17 +59,17 @@ async def test_a_rewind_is_told_before_its_first_turn(watched: Watched, tmp_path
     assert watched.found[1] == (ONE, second.name)
 
 
-async def test_what_others_write_and_what_is_packed_is_not_told(
+async def test_others_files_and_compressed_ones_are_not_reported(
     watched: Watched, tmp_path: Path
 ) -> None:
     other = write_rollout(tmp_path, ONE, ["one"])
     packed = pack(write_rollout(tmp_path, TWO, ["two"]))
     empty = write_rollout(tmp_path, THREE, [])
     with empty.open("ab") as file:
-        watched.watch.look()
+        watched.watch.scan()
         assert watched.found == []
         with other.open("ab"):
-            watched.watch.look()
+            watched.watch.scan()
         file.write(b"{}\n")
     assert watched.found == [(ONE, other.name)]
     assert packed.exists()

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agentapi.agents.codex.rollout.follower import read_rollout
 from agentapi.agents.codex.rollout.parse import RolloutParser
-from agentapi.agents.codex.rollout.rollout import read_rollout
 from agentapi.agents.codex.versions import TRIED
 from agentapi.model.items import (
     AgentMessage,
@@ -55,7 +55,7 @@ def items(version: str, session: str, *kinds: type[Item]) -> list[Item]:
 
 
 def notes(version: str, session: str) -> dict[str, list[str]]:
-    """What was typed, and what the model said."""
+    """Read the texts that were typed, and those of the model."""
     text = path_of(version, session).with_suffix(".json").read_text(encoding="utf-8")
     found: dict[str, list[str]] = json.loads(text)
     return found
@@ -66,15 +66,15 @@ def test_all_versions_are_there() -> None:
 
 
 @pytest.mark.parametrize("session", ["turns", "approvals"])
-def test_texts_are_what_was_typed_and_said_to_the_letter(version: str, session: str) -> None:
+def test_texts_are_exact(version: str, session: str) -> None:
     wanted = notes(version, session)
     assert [i.text for i in items(version, session, UserMessage)] == wanted["typed"]  # type: ignore[union-attr]
     assert [i.text for i in items(version, session, AgentMessage)] == wanted["said"]  # type: ignore[union-attr]
 
 
-def test_every_version_tells_the_same_but_for_the_ends_of_turns(version: str) -> None:
+def test_all_versions_have_the_same_items_but_for_the_ends_of_turns(version: str) -> None:
     def shape(of: str) -> list[tuple[str, str]]:
-        told: list[tuple[str, str]] = []
+        found: list[tuple[str, str]] = []
         for item in items(of, "turns"):
             if isinstance(item, Turn) and item.event == "completed":
                 continue
@@ -82,8 +82,8 @@ def test_every_version_tells_the_same_but_for_the_ends_of_turns(version: str) ->
                 continue
             if isinstance(item, ToolCall) and item.tool.startswith("mcp"):
                 continue
-            told.append((item.kind, getattr(item, "text", getattr(item, "command", ""))))
-        return told
+            found.append((item.kind, getattr(item, "text", getattr(item, "command", ""))))
+        return found
 
     assert shape(version) == shape("0.169.0")
 
@@ -139,7 +139,7 @@ def test_a_compaction_is_one_notice_and_its_summary_is_no_message(version: str) 
     assert items(version, "endings", UserMessage)[-1] == UserMessage("hello again")
 
 
-def test_errors_are_told_where_the_version_writes_them(version: str) -> None:
+def test_errors_are_parsed_where_the_version_writes_them(version: str) -> None:
     wanted = [Error("The scripted model was asked to fail.")]
     written = "asked to fail" in path_of(version, "endings").read_text(encoding="utf-8")
     assert items(version, "endings", Error) == (wanted if written else [])
@@ -179,7 +179,7 @@ def test_usage_by_turn_and_in_all(version: str) -> None:
     assert 0 < usage["turn"]["total_tokens"] < usage["total"]["total_tokens"]
 
 
-def test_rate_limits_are_told_and_not_forgotten() -> None:
+def test_rate_limits_are_reported_and_kept() -> None:
     limits = {"primary": {"used_percent": 42.5, "window_minutes": 300, "resets_at": 7}, "x": 1}
     counts = {"input_tokens": 3, "output_tokens": 2, "total_tokens": 5}
     info = {"total_token_usage": counts, "last_token_usage": counts, "model_context_window": 10}
@@ -194,15 +194,15 @@ def test_rate_limits_are_told_and_not_forgotten() -> None:
 
 
 def counted(total: int) -> dict[str, Any]:
-    """What a `token_count` line tells."""
+    """Return the payload of a `token_count` line."""
     counts = {"input_tokens": total, "output_tokens": 0, "total_tokens": total}
     return {"total_token_usage": counts, "last_token_usage": counts, "model_context_window": 100}
 
 
-def test_a_count_that_is_written_again_is_told_once_and_a_new_one_is_told() -> None:
+def test_a_repeated_count_is_reported_once_and_a_new_one_again() -> None:
     lines = [event("token_count", info=counted(total)) for total in (3, 3, 5, 3, 3, 5)]
-    told = [item.usage["total"] for item in parsed(*lines) if isinstance(item, Usage)]
-    assert [total["total_tokens"] for total in told] == [3, 5, 3, 5]  # type: ignore[index]
+    totals = [item.usage["total"] for item in parsed(*lines) if isinstance(item, Usage)]
+    assert [total["total_tokens"] for total in totals] == [3, 5, 3, 5]  # type: ignore[index]
 
 
 def test_a_context_that_is_written_again_after_another_holds_again() -> None:
@@ -233,10 +233,10 @@ def test_any_split_of_the_bytes_gives_the_same_items(version: str) -> None:
     for seed in range(5):
         cuts = sorted(random.Random(seed).sample(range(len(data)), 200))
         parser = RolloutParser()
-        told: list[Entry] = []
+        found: list[Entry] = []
         for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True):
-            told += parser.feed(data[start:end])
-        assert last_versions(told) == whole
+            found += parser.feed(data[start:end])
+        assert last_versions(found) == whole
 
 
 def event(kind: str, **members: Any) -> bytes:

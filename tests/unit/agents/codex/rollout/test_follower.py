@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from agentapi.agents.codex.rollout.rollout import CHUNK, Batch, RolloutFollower
+from agentapi.agents.codex.rollout.follower import CHUNK, Batch, RolloutFollower
 from agentapi.model.items import AgentMessage
 
 PATIENCE = 10.0
@@ -25,7 +25,7 @@ def line(text: str) -> bytes:
 
 
 class Followed:
-    """A follower, and what it told so far."""
+    """A follower and its batches so far."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -34,9 +34,9 @@ class Followed:
         self.restarts = 0
         self._changed = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
-        self.follower = RolloutFollower(path, self._take)
+        self.follower = RolloutFollower(path, self._on_batch)
 
-    def _take(self, batch: Batch) -> None:
+    def _on_batch(self, batch: Batch) -> None:
         self.batches.append(batch)
         if batch.restarted:
             self.restarts += 1
@@ -54,7 +54,7 @@ class Followed:
             self._changed.notify_all()
 
     async def until(self, *texts: str) -> None:
-        """Wait until exactly these texts were told."""
+        """Wait until exactly these texts were read."""
         async with asyncio.timeout(PATIENCE), self._changed:
             await self._changed.wait_for(lambda: self.texts == list(texts))
 
@@ -64,7 +64,7 @@ class Followed:
             await self._changed.wait_for(lambda: any(b.caught_up for b in self.batches))
 
     def append(self, data: bytes) -> None:
-        """Write at the file's end."""
+        """Append to the file."""
         with self.path.open("ab") as file:
             file.write(data)
 
@@ -77,7 +77,7 @@ async def followed(tmp_path: Path) -> AsyncIterator[Followed]:
     await made.follower.stop()
 
 
-async def test_what_is_there_then_what_comes(followed: Followed) -> None:
+async def test_existing_content_comes_before_new_content(followed: Followed) -> None:
     followed.append(line("one"))
     followed.follower.start()
     await followed.until("one")
@@ -86,7 +86,7 @@ async def test_what_is_there_then_what_comes(followed: Followed) -> None:
     assert followed.restarts == 0
 
 
-async def test_a_half_written_line_waits_for_its_other_half(followed: Followed) -> None:
+async def test_an_incomplete_line_is_buffered(followed: Followed) -> None:
     whole = line("schön")
     followed.append(line("one") + whole[:40])
     followed.follower.start()
@@ -105,7 +105,7 @@ async def test_a_file_that_comes_later(followed: Followed) -> None:
     await followed.until("late", "later")
 
 
-async def test_a_shortened_file_is_read_anew(followed: Followed) -> None:
+async def test_a_shortened_file_is_read_again(followed: Followed) -> None:
     followed.append(line("one") + line("two"))
     followed.follower.start()
     await followed.until("one", "two")
@@ -116,7 +116,7 @@ async def test_a_shortened_file_is_read_anew(followed: Followed) -> None:
     await followed.until("new", "next")
 
 
-async def test_an_emptied_file_says_so(followed: Followed) -> None:
+async def test_an_emptied_file_is_reported(followed: Followed) -> None:
     followed.append(line("one"))
     followed.follower.start()
     await followed.until("one")
@@ -125,7 +125,7 @@ async def test_an_emptied_file_says_so(followed: Followed) -> None:
     assert followed.restarts == 1
 
 
-async def test_a_replaced_file_is_read_anew_and_followed(followed: Followed) -> None:
+async def test_a_replaced_file_is_read_again_and_followed(followed: Followed) -> None:
     followed.append(line("one"))
     followed.follower.start()
     await followed.until("one")
@@ -137,7 +137,7 @@ async def test_a_replaced_file_is_read_anew_and_followed(followed: Followed) -> 
     await followed.until("another, longer than before", "and more", "growing")
 
 
-async def test_a_removed_file_stays_said_until_another_comes(followed: Followed) -> None:
+async def test_a_removed_files_entries_stay_until_another_comes(followed: Followed) -> None:
     followed.append(line("one"))
     followed.follower.start()
     await followed.until("one")
@@ -159,7 +159,7 @@ async def test_a_long_file_comes_in_parts_and_ends_caught_up(followed: Followed)
     assert followed.batches[-1].caught_up
 
 
-async def test_what_a_long_file_became_is_not_looked_at_by_every_collection(
+async def test_a_long_files_entries_are_frozen_for_the_collector(
     followed: Followed,
 ) -> None:
     frozen = gc.get_freeze_count()
@@ -172,7 +172,7 @@ async def test_what_a_long_file_became_is_not_looked_at_by_every_collection(
     assert not {id(entry) for entry in entries} & {id(one) for one in gc.get_objects()}
 
 
-async def test_what_comes_in_days_of_work_is_not_kept_from_the_collector(
+async def test_later_entries_are_not_frozen(
     followed: Followed,
 ) -> None:
     followed.append(line("first"))
@@ -185,18 +185,18 @@ async def test_what_comes_in_days_of_work_is_not_kept_from_the_collector(
     assert gc.get_freeze_count() <= frozen
 
 
-async def test_another_session_that_grows_wakes_nobody(followed: Followed) -> None:
+async def test_another_sessions_growth_does_not_wake_the_follower(followed: Followed) -> None:
     followed.append(line("one"))
     followed.follower.start()
     await followed.until("one")
-    told = len(followed.batches)
+    read = len(followed.batches)
     followed.path.with_name("rollout-other.jsonl").write_bytes(line("not ours"))
     followed.append(line("two"))
     await followed.until("one", "two")
-    assert len(followed.batches) == told + 1
+    assert len(followed.batches) == read + 1
 
 
-async def test_a_folder_that_does_not_exist_yet_is_waited_for(followed: Followed) -> None:
+async def test_a_missing_folder_is_waited_for(followed: Followed) -> None:
     path = followed.path
     followed.follower.path = followed.path = path.parent / "2026/11/21" / path.name
     followed.follower.start()
@@ -208,7 +208,7 @@ async def test_a_folder_that_does_not_exist_yet_is_waited_for(followed: Followed
     await followed.until("one")
 
 
-async def test_what_cannot_be_watched_is_logged_and_ends(
+async def test_a_watch_that_fails_is_logged_and_ends(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     no_name = "x" * 300

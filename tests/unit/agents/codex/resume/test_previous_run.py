@@ -1,4 +1,4 @@
-"""What a run goes on with, for every way in which the one before may have ended."""
+"""What a run restores, for every way in which the previous one may have ended."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from agentapi.agents.codex.options import CodexSettings, codex_settings
-from agentapi.agents.codex.resume.past import Past
+from agentapi.agents.codex.resume.previous_run import PreviousRun
 from agentapi.model.conversation import Message, Role
 from agentapi.model.events import ConversationReset
 from agentapi.session.session import AgentSession
@@ -31,7 +31,7 @@ class Place:
 
     root: Path
     settings: CodexSettings
-    running: Past | None = None
+    running: PreviousRun | None = None
 
     @property
     def home(self) -> Path:
@@ -43,23 +43,23 @@ class Place:
         assert file is not None
         return file
 
-    def past(self) -> Past:
-        """A new run; the one before has ended."""
+    def start(self) -> PreviousRun:
+        """Start a new run after ending the previous one."""
         if self.running is not None:
             self.end(self.running)
-        self.running = Past(self.settings, self.home, lambda line: None)
+        self.running = PreviousRun(self.settings, self.home, lambda line: None)
         return self.running
 
-    def end(self, past: Past) -> None:
-        """The kernel gives back what a run held, however it ends."""
-        past.tracker.release()
-        if past.store is not None and past.store._held is not None:
-            past.store._held.release()
+    def end(self, run: PreviousRun) -> None:
+        """Release a run's locks, as the kernel does."""
+        run.tracker.release()
+        if run.store is not None and run.store._held is not None:
+            run.store._held.release()
 
-    def keep(self, *said: str, begun: datetime = BEGIN, folder: Path | None = None) -> None:
-        """The state that a run left: user messages, each answered in capitals."""
-        texts = [text for one in said for text in (one, one.upper())]
-        roles = [Role.AGENT, *([Role.USER, Role.AGENT] * len(said))]
+    def save(self, *words: str, begun: datetime = BEGIN, folder: Path | None = None) -> None:
+        """Save a state with user messages, each answered in capitals."""
+        texts = [text for one in words for text in (one, one.upper())]
+        roles = [Role.AGENT, *([Role.USER, Role.AGENT] * len(words))]
         messages = [
             Message(n, role, text, begun + timedelta(seconds=n))
             for n, (role, text) in enumerate(zip(roles, ["banner", *texts], strict=True))
@@ -72,8 +72,8 @@ class Place:
         return write_rollout(self.home, session, said, cwd=folder, **more)  # type: ignore[arg-type]
 
     def track(self, session: str) -> None:
-        past = self.past()
-        past.tracker.remember(session)
+        run = self.start()
+        run.tracker.save(session)
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     return Place(tmp_path, settings)
 
 
-def said(messages: Sequence[Message]) -> list[str]:
+def contents(messages: Sequence[Message]) -> list[str]:
     return [message.content for message in messages][1:]
 
 
@@ -93,45 +93,45 @@ def exchanges(*words: str) -> list[str]:
     return [text for one in words for text in (one, one.upper())]
 
 
-def kept_in(past: Past) -> list[str]:
-    """What the file holds that the only warning names."""
-    (warning,) = past.history.warnings
+def set_aside_by(run: PreviousRun) -> list[str]:
+    """Read the conversation in the file that the only warning names."""
+    (warning,) = run.history.warnings
     file = Path(warning.rpartition("is kept in ")[2])
     return [message["message"] for message in json.loads(file.read_text())["messages"]][1:]
 
 
-def test_the_session_goes_on(place: Place) -> None:
+def test_the_session_is_resumed(place: Place) -> None:
     rollout = place.rollout(ONE, "a", "b")
-    place.keep("a", "b", folder=place.settings.workdir)
+    place.save("a", "b", folder=place.settings.workdir)
     place.track(ONE)
-    past = place.past()
-    meta = past.decide()
+    run = place.start()
+    meta = run.choose_session()
     assert meta is not None
-    assert (meta.id, past.rollout) == (ONE, rollout)
-    assert said(past.history.messages) == exchanges("a", "b")
-    assert past.history.warnings == ()
+    assert (meta.id, run.rollout) == (ONE, rollout)
+    assert contents(run.history.messages) == exchanges("a", "b")
+    assert run.history.warnings == ()
 
 
-def test_what_was_taken_back_is_not_restored(place: Place) -> None:
+def test_rolled_back_messages_are_not_restored(place: Place) -> None:
     place.rollout(ONE, "a", "b")
     base = (ONE, end_after(1))
     last = place.rollout(ONE, "c", segment=TWO, base=base, begun=BEGIN + timedelta(minutes=1))
-    place.keep("a", "b", "c")
+    place.save("a", "b", "c")
     place.track(ONE)
-    past = place.past()
-    assert past.decide() is not None
-    assert past.rollout == last
-    assert said(past.history.messages) == exchanges("a", "c")
-    assert past.history.warnings == ()
+    run = place.start()
+    assert run.choose_session() is not None
+    assert run.rollout == last
+    assert contents(run.history.messages) == exchanges("a", "c")
+    assert run.history.warnings == ()
 
 
-def test_a_packed_session_goes_on(place: Place) -> None:
+def test_a_compressed_session_is_resumed(place: Place) -> None:
     packed = pack(place.rollout(ONE, "a"))
     place.track(ONE)
-    past = place.past()
-    assert past.decide() is not None
-    assert past.rollout == packed
-    assert said(past.history.messages) == exchanges("a")
+    run = place.start()
+    assert run.choose_session() is not None
+    assert run.rollout == packed
+    assert contents(run.history.messages) == exchanges("a")
 
 
 def stale(place: Place) -> str:
@@ -157,131 +157,129 @@ def without_its_base(place: Place) -> str:
 def test_a_session_that_cannot_be_resumed_is_set_aside(place: Place, break_it: object) -> None:
     assert callable(break_it)
     why = break_it(place)
-    place.keep("a", "b")
+    place.save("a", "b")
     place.track(ONE)
-    past = place.past()
-    assert past.decide() is None
-    assert past.history.messages == ()
-    assert why in past.history.warnings[0]
-    assert (
-        f"the session {ONE} cannot be resumed, a fresh one is started" in past.history.warnings[0]
-    )
-    assert kept_in(past) == exchanges("a", "b")
+    run = place.start()
+    assert run.choose_session() is None
+    assert run.history.messages == ()
+    assert why in run.history.warnings[0]
+    assert f"the session {ONE} cannot be resumed, a fresh one is started" in run.history.warnings[0]
+    assert set_aside_by(run) == exchanges("a", "b")
 
 
 def test_nothing_is_set_aside_twice(place: Place) -> None:
-    """A run that is killed before it saves anything leaves the state as it was."""
-    place.keep("a")
+    """A run that is killed before it saves anything does not change the state."""
+    place.save("a")
     place.track(ONE)
     for _ in range(3):
-        past = place.past()
-        assert past.decide() is None
-        assert kept_in(past) == exchanges("a")
+        run = place.start()
+        assert run.choose_session() is None
+        assert set_aside_by(run) == exchanges("a")
     assert len(list(place.state_file.parent.glob("*Z"))) == 1
 
 
-def test_without_a_conversation_only_the_session_is_told(place: Place) -> None:
+def test_without_a_conversation_only_the_session_is_reported(place: Place) -> None:
     place.track(ONE)
-    past = place.past()
-    assert past.decide() is None
-    assert "cannot be resumed" in past.history.warnings[0]
-    assert "kept in" not in past.history.warnings[0]
+    run = place.start()
+    assert run.choose_session() is None
+    assert "cannot be resumed" in run.history.warnings[0]
+    assert "kept in" not in run.history.warnings[0]
 
 
-def test_a_fresh_start_that_was_asked_for(place: Place) -> None:
+def test_a_requested_fresh_start(place: Place) -> None:
     place.rollout(ONE, "a")
-    place.keep("a")
+    place.save("a")
     place.track(ONE)
     place.settings = replace(place.settings, resume=False)
-    past = place.past()
-    assert past.decide() is None
-    assert past.history.messages == ()
-    assert kept_in(past) == exchanges("a")
+    run = place.start()
+    assert run.choose_session() is None
+    assert run.history.messages == ()
+    assert set_aside_by(run) == exchanges("a")
     place.state_file.unlink()
-    past = place.past()
-    assert past.decide() is None
-    assert past.history.warnings == ()
+    run = place.start()
+    assert run.choose_session() is None
+    assert run.history.warnings == ()
 
 
 def test_a_state_of_another_folder_is_set_aside(place: Place) -> None:
-    place.keep("a", folder=place.root / "elsewhere")
-    past = place.past()
-    assert past.decide() is None
-    assert past.history.messages == ()
-    assert kept_in(past) == exchanges("a")
-    assert past.history.extra["folder"] == str(place.settings.workdir)
+    place.save("a", folder=place.root / "elsewhere")
+    run = place.start()
+    assert run.choose_session() is None
+    assert run.history.messages == ()
+    assert set_aside_by(run) == exchanges("a")
+    assert run.history.extra["folder"] == str(place.settings.workdir)
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_what_codex_never_recorded_goes_on(place: Place, known: bool) -> None:
-    """Killed within milliseconds of the first message: clients were told of it."""
-    place.keep("a", "b", folder=place.settings.workdir if known else None)
-    past = place.past()
-    assert past.decide() is None
-    assert said(past.history.messages) == exchanges("a", "b")
-    assert "has no record of the conversation so far" in past.history.warnings[0]
+def test_an_unrecorded_conversation_continues(place: Place, known: bool) -> None:
+    """Killed within milliseconds of the first message, which clients have seen."""
+    place.save("a", "b", folder=place.settings.workdir if known else None)
+    run = place.start()
+    assert run.choose_session() is None
+    assert contents(run.history.messages) == exchanges("a", "b")
+    assert "has no record of the conversation so far" in run.history.warnings[0]
 
 
 def test_the_state_of_another_session_is_set_aside(place: Place) -> None:
     place.rollout(ONE, "x", begun=BEGIN - timedelta(days=1))
-    place.keep("a")
+    place.save("a")
     place.track(ONE)
-    past = place.past()
-    assert past.decide() is not None
-    assert said(past.history.messages) == exchanges("x")
-    assert kept_in(past) == exchanges("a")
+    run = place.start()
+    assert run.choose_session() is not None
+    assert contents(run.history.messages) == exchanges("x")
+    assert set_aside_by(run) == exchanges("a")
 
 
-def test_what_came_before_the_session_is_set_aside(place: Place) -> None:
+def test_messages_before_the_session_are_set_aside(place: Place) -> None:
     """`/new` in the terminal: one state, two sessions."""
     begun = BEGIN + timedelta(seconds=3)
     place.rollout(ONE, "a")
     place.rollout(TWO, "b", begun=begun)
-    place.keep("a", "b")
+    place.save("a", "b")
     place.track(TWO)
-    past = place.past()
-    assert past.decide() is not None
-    assert said(past.history.messages) == exchanges("b")
-    assert kept_in(past) == exchanges("a", "b")
+    run = place.start()
+    assert run.choose_session() is not None
+    assert contents(run.history.messages) == exchanges("b")
+    assert set_aside_by(run) == exchanges("a", "b")
 
 
-def test_killed_before_the_fresh_session_was_learned(place: Place) -> None:
-    """The tracking file has the session of before; the state is the new one's already."""
+def test_killed_before_the_fresh_session_was_tracked(place: Place) -> None:
+    """The tracking file has the previous session, the state already the new one's messages."""
     place.rollout(ONE, "a", begun=BEGIN - timedelta(days=1))
     place.rollout(TWO, "b")
-    place.keep("b")
+    place.save("b")
     place.track(ONE)
-    past = place.past()
-    meta = past.decide()
+    run = place.start()
+    meta = run.choose_session()
     assert meta is not None
     assert meta.id == TWO
-    assert said(past.history.messages) == exchanges("b")
-    assert past.history.warnings == ()
+    assert contents(run.history.messages) == exchanges("b")
+    assert run.history.warnings == ()
 
 
-def test_a_session_that_is_forgotten_is_not_resumed(place: Place) -> None:
+def test_an_untracked_session_is_not_resumed(place: Place) -> None:
     place.rollout(ONE, "a")
     place.track(ONE)
-    past = place.past()
-    assert past.decide() is not None
-    past.session.forget()
-    past = place.past()
-    assert past.decide() is None
-    assert past.history.warnings == ()
+    run = place.start()
+    assert run.choose_session() is not None
+    run.session.untrack()
+    run = place.start()
+    assert run.choose_session() is None
+    assert run.history.warnings == ()
 
 
 def test_another_daemons_folder_is_left_alone(place: Place) -> None:
     place.rollout(ONE, "a")
     place.track(ONE)
-    first, place.running = place.past(), None
-    second = place.past()
-    assert second.decide() is not None
-    second.session.forget()
-    assert first.tracker.known() == ONE
+    first, place.running = place.start(), None
+    second = place.start()
+    assert second.choose_session() is not None
+    second.session.untrack()
+    assert first.tracker.lookup() == ONE
 
 
 class Killed(BaseException):
-    """kill -9: nothing is done any more."""
+    """Stands for `kill -9`."""
 
 
 @pytest.mark.parametrize("step", range(5))
@@ -289,17 +287,17 @@ class Killed(BaseException):
 async def test_killed_while_the_conversation_is_set_aside(
     place: Place, monkeypatch: pytest.MonkeyPatch, step: int, saved: bool
 ) -> None:
-    """At any moment: either the next run tries all of it again, or the fresh one goes on; the old
-    conversation is in one of the two, whole."""
+    """Killed at any step, either the next run starts over or the fresh session continues; the old
+    conversation is complete in one of the two."""
     place.rollout(ONE, "a", "b")
     place.track(ONE)
     if saved:
-        place.keep("a", "b")
-    past = place.past()
-    assert past.decide() is not None
-    assert past.store is not None
+        place.save("a", "b")
+    run = place.start()
+    assert run.choose_session() is not None
+    assert run.store is not None
     driver = FixedDriver()
-    session = AgentSession(driver, agent_type="codex", store=past.store, history=past.history)
+    session = AgentSession(driver, agent_type="codex", store=run.store, history=run.history)
     await session.start()
     left = step
 
@@ -317,17 +315,17 @@ async def test_killed_while_the_conversation_is_set_aside(
         for owner, name in (
             (state_file._StateFile, "save"),
             (state_file, "_keep"),
-            (past.tracker, "forget"),
+            (run.tracker, "clear"),
         ):
             patched.setattr(owner, name, dies(getattr(owner, name)))
         driver.emit(ConversationReset("it is refused"))
-        past.session.forget()
+        run.session.untrack()
 
-    after = place.past()
-    meta = after.decide()
+    after = place.start()
+    meta = after.choose_session()
     asides = [file for file in place.state_file.parent.glob("*Z") if holds(file, "a", "b")]
     if meta is not None:
-        assert said(after.history.messages) == exchanges("a", "b")
+        assert contents(after.history.messages) == exchanges("a", "b")
     else:
         assert after.history.messages == ()
         assert asides

@@ -1,4 +1,4 @@
-"""Running a program for what it answers."""
+"""Run a program for its output."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 
 TIMEOUT = 30.0
 """Seconds; Codex needs about 0.15."""
-NO_ANSWER = 1000
-"""In place of an exit status, which is never that high."""
+FAILED_TO_RUN = 1000
+"""Stands for an exit status; a real one is never that high."""
 
 
-def ask(
+def probe(
     arguments: Sequence[str], environment: Mapping[str, str], cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program for its answer. One that cannot run, or not in time, has the status
-    `NO_ANSWER` and the reason on its standard error."""
+    """Run a program and return its output. If it cannot run, or not in time, the status is
+    `FAILED_TO_RUN` and standard error has the reason."""
     try:
         return subprocess.run(
             arguments,
@@ -30,4 +30,4 @@ def ask(
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        return subprocess.CompletedProcess(list(arguments), NO_ANSWER, "", str(error))
+        return subprocess.CompletedProcess(list(arguments), FAILED_TO_RUN, "", str(error))

@@ -9,21 +9,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentapi.agents.codex.resume.recall import INTERRUPTED, Utterance, known, merge, recall
+from agentapi.agents.codex.resume.history import Utterance, in_context, merge, read_history
 from agentapi.model.conversation import Message, Role
+from agentapi.model.items import INTERRUPTED
 from tests.support.codex import PROJECT
 
 THEN = datetime(2026, 11, 21, tzinfo=UTC)
 ROLLOUTS = PROJECT / "tests/recordings/rollouts"
 
 
-def kept(*texts: str) -> list[Message]:
-    """Message 0, then user and agent by turns."""
+def saved(*texts: str) -> list[Message]:
+    """Message 0, then user and agent alternating."""
     roles = [Role.AGENT, *([Role.USER, Role.AGENT] * len(texts))]
     return [Message(n, roles[n], text, THEN) for n, text in enumerate(("banner", *texts))]
 
 
-def said(*texts: str) -> list[Utterance]:
+def utterances(*texts: str) -> list[Utterance]:
     roles = [Role.USER, Role.AGENT] * len(texts)
     return [Utterance(roles[n], text, THEN) for n, text in enumerate(texts)]
 
@@ -53,48 +54,48 @@ def texts(messages: tuple[Message, ...]) -> list[str]:
         (["a\n b", "• A"], ["a  b", "A"], ["banner", "a\n b", "• A"]),
     ],
 )
-def test_the_conversation_goes_on(
+def test_the_conversation_continues(
     state: list[str], rollout: list[str], expected: list[str]
 ) -> None:
-    merged = merge(kept(*state), said(*rollout))
+    merged = merge(saved(*state), utterances(*rollout))
     assert texts(merged.messages) == expected
-    assert merged.belongs
+    assert merged.same_session
     assert merged.unrecorded == 0
 
 
 def test_without_a_state_message_0_is_empty() -> None:
-    assert texts(merge([], said("a", "A")).messages) == ["", "a", "A"]
+    assert texts(merge([], utterances("a", "A")).messages) == ["", "a", "A"]
 
 
-def test_a_state_of_another_session_does_not_belong() -> None:
-    merged = merge(kept("x", "• X"), said("a", "A"))
-    assert not merged.belongs
+def test_a_state_of_another_session_is_detected() -> None:
+    merged = merge(saved("x", "• X"), utterances("a", "A"))
+    assert not merged.same_session
     assert texts(merged.messages) == ["", "a", "A"]
 
 
 @pytest.mark.parametrize(
     ("state", "rollout", "expected"),
     [
-        # The state has what was taken back, and what was said instead.
+        # The state has what was rolled back, and its replacement.
         ("abd", "ab-cd", "abd"),
         ("abcd", "ab-cd", "abd"),
         ("abc", "ab-c", "ab"),
-        # Taken back, and the same said again.
+        # Rolled back, and repeated.
         ("abcc", "ab-cc", "abc"),
         # Several times, and all of it.
         ("abcdef", "a-b-c-d-ef", "af"),
         ("ab", "-a-b", ""),
-        # The state is older than what was taken back.
+        # The state is older than the rolled-back part.
         ("ab", "ab-cd", "abd"),
         # Behind it something was never recorded.
         ("abcx", "ab-c", "abx"),
     ],
 )
-def test_what_was_taken_back_goes(state: str, rollout: str, expected: str) -> None:
-    """A `-` takes back the exchange behind it."""
-    merged = merge(kept(*exchanges(state)), recorded(rollout))
+def test_rolled_back_messages_are_dropped(state: str, rollout: str, expected: str) -> None:
+    """A `-` rolls back the exchange after it."""
+    merged = merge(saved(*exchanges(state)), recorded(rollout))
     assert texts(merged.messages) == ["banner", *exchanges(expected)]
-    assert not merged.earlier
+    assert not merged.earlier_session
     assert merged.unrecorded == state.count("x")
 
 
@@ -104,33 +105,37 @@ def exchanges(letters: str) -> list[str]:
 
 def recorded(letters: str) -> list[Utterance]:
     found: list[Utterance] = []
-    taken = False
+    rolled_back = False
     for letter in letters:
         if letter != "-":
-            found += [replace(one, taken=taken) for one in said(letter, letter.upper())]
-        taken = letter == "-"
+            found += [
+                replace(one, rolled_back=rolled_back) for one in utterances(letter, letter.upper())
+            ]
+        rolled_back = letter == "-"
     return found
 
 
-def test_what_an_earlier_session_said_is_left_out() -> None:
+def test_messages_of_an_earlier_session_are_dropped() -> None:
     """As after `/new`: the session is younger than the state."""
     begun = THEN + timedelta(minutes=5)
-    state = kept("x", "X", "a", "A")
+    state = saved("x", "X", "a", "A")
     state[3:] = [replace(m, time=begun + timedelta(seconds=1)) for m in state[3:]]
-    merged = merge(state, said("a", "A"), begun)
+    merged = merge(state, utterances("a", "A"), begun)
     assert texts(merged.messages) == ["banner", "a", "A"]
-    assert merged.earlier
-    assert merged.belongs
+    assert merged.earlier_session
+    assert merged.same_session
 
 
-def test_what_a_copied_fork_repeats_is_not_earlier() -> None:
-    merged = merge(kept("x", "X", "a", "A"), said("x", "X", "a", "A"), THEN + timedelta(minutes=5))
+def test_messages_that_a_fork_copied_are_not_earlier() -> None:
+    merged = merge(
+        saved("x", "X", "a", "A"), utterances("x", "X", "a", "A"), THEN + timedelta(minutes=5)
+    )
     assert texts(merged.messages) == ["banner", "x", "X", "a", "A"]
-    assert not merged.earlier
+    assert not merged.earlier_session
 
 
-def test_what_codex_never_recorded_stays_and_is_counted() -> None:
-    merged = merge(kept("a", "• A", "b"), said("a", "A"))
+def test_unrecorded_messages_are_kept_and_counted() -> None:
+    merged = merge(saved("a", "• A", "b"), utterances("a", "A"))
     assert texts(merged.messages) == ["banner", "a", "• A", "b"]
     assert merged.unrecorded == 1
 
@@ -138,25 +143,25 @@ def test_what_codex_never_recorded_stays_and_is_counted() -> None:
 @given(st.lists(st.sampled_from("abc"), min_size=1, max_size=6), st.integers(1, 6))
 def test_a_state_that_is_a_beginning_becomes_the_whole(questions: list[str], count: int) -> None:
     whole = [text for question in questions for text in (question, question.upper())]
-    merged = merge(kept(*whole[: 2 * count]), said(*whole))
+    merged = merge(saved(*whole[: 2 * count]), utterances(*whole))
     assert texts(merged.messages) == ["banner", *whole]
     assert merged.unrecorded == 0
 
 
 @pytest.mark.parametrize("version", ["0.80.0", "0.107.0", "0.125.0", "0.158.0", "0.169.0"])
-def test_every_versions_rollout_is_understood(version: str) -> None:
-    found = recall(ROLLOUTS / version / "turns.jsonl")
+def test_every_versions_rollout_is_parsed(version: str) -> None:
+    found = read_history(ROLLOUTS / version / "turns.jsonl")
     assert found[0].role is Role.USER
     assert found[0].text.startswith("echo héllo wörld")
     assert found[1] == Utterance(Role.AGENT, found[0].text[5:], found[1].time) or (
         found[1].text == found[0].text
     )
-    users = [one.text for one in found if one.role is Role.USER]
+    users = [utterance.text for utterance in found if utterance.role is Role.USER]
     assert users[1] == "first line\nsecond line\n\n  indented after a blank line\nlast line"
     assert len(users) == len(set(users)) >= 8
 
 
-def test_broken_lines_are_passed_over_and_a_rollback_takes_back(tmp_path: Path) -> None:
+def test_broken_lines_are_skipped_and_a_rollback_is_applied(tmp_path: Path) -> None:
     def event(**payload: object) -> str:
         return json.dumps({"timestamp": THEN.isoformat(), "type": "event_msg", "payload": payload})
 
@@ -173,6 +178,6 @@ def test_broken_lines_are_passed_over_and_a_rollback_takes_back(tmp_path: Path) 
     ]
     file = tmp_path / "rollout"
     file.write_text("\n".join(lines) + "\n")
-    found = recall(file)
-    assert [one.text for one in known(found)] == ["a", "A", "c", INTERRUPTED]
-    assert [one.text for one in found if one.taken] == ["b", "B"]
+    found = read_history(file)
+    assert [utterance.text for utterance in in_context(found)] == ["a", "A", "c", INTERRUPTED]
+    assert [utterance.text for utterance in found if utterance.rolled_back] == ["b", "B"]
