@@ -14,7 +14,12 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from agentapi.conversation.question import exact_command, exact_patch, question_text, shows_all
+from agentapi.conversation.question import (
+    question_text,
+    recorded_command,
+    recorded_patch,
+    shows_all,
+)
 from agentapi.model.conversation import Dialog, Phase, PhaseState
 from agentapi.model.errors import SendError
 from agentapi.session.history import History
@@ -84,9 +89,9 @@ class OpenQuestion:
         """The dialog with what is recorded of its patch or command."""
         items = (told.item for told in self._transcript.newest_first())
         if dialog is not None and dialog.kind == "patch":
-            return replace(dialog, diff=exact_patch(items) or dialog.diff)
+            return replace(dialog, diff=recorded_patch(items) or dialog.diff)
         if dialog is not None and dialog.kind == "command":
-            return replace(dialog, command=exact_command(items, dialog.command))
+            return replace(dialog, command=recorded_command(items, dialog.command))
         return dialog
 
     def _text(self, dialog: Dialog) -> str:

@@ -25,7 +25,7 @@ from agentapi.agents.acp.permission import PermissionDesk, PermissionRequest
 from agentapi.agents.acp.process import Ending, StdioProcess
 from agentapi.agents.acp.wire import AgentRefused
 from agentapi.agents.driver import Sink
-from agentapi.agents.generic.evidence import ProtocolLog, SourceSaid
+from agentapi.agents.generic.evidence import ProtocolLog, SourceReport
 from agentapi.conversation.question import question_text
 from agentapi.conversation.turn_text import Chunk, Operation, PlanPart, Remark, ToolPart, TurnText
 from agentapi.model.conversation import Dialog, Level, Phase, PhaseState
@@ -152,9 +152,9 @@ class AcpDriver:
         """Answer the dialog on show. Raises `LookupError`."""
         self._desk.answer(dialog_id, choice_id)
 
-    def evidence(self) -> Sequence[SourceSaid]:
+    def evidence(self) -> Sequence[SourceReport]:
         """What the protocol said last of its permission requests, prompts, updates (the last one of
-        any kind) and session; see `TellsEvidence`."""
+        any kind) and session; see `ProvidesEvidence`."""
         return self._heard.told()
 
     async def resize(self, columns: int, rows: int) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from agentapi.agents.driver import Driver, Sink
-from agentapi.agents.generic.evidence import SourceSaid
+from agentapi.agents.generic.evidence import SourceReport
 from agentapi.model.errors import Busy
 from agentapi.model.items import Entry
 
@@ -29,7 +29,7 @@ class Program(Driver, Protocol):
     def reading(self) -> bool:
         """Whether its output still arrives."""
 
-    def evidence(self) -> Sequence[SourceSaid]:
+    def evidence(self) -> Sequence[SourceReport]:
         """What each source said last of the phase."""
 
     def recorded(self, entries: Sequence[Entry], anew: bool = False) -> None:
@@ -111,8 +111,8 @@ class Relay(Generic[P]):
         """Whether the program's output still arrives."""
         return self.program is None or self.program.reading()
 
-    def evidence(self) -> Sequence[SourceSaid]:
-        """What each source said last of the phase; see `TellsEvidence`."""
+    def evidence(self) -> Sequence[SourceReport]:
+        """What each source said last of the phase; see `ProvidesEvidence`."""
         return self.program.evidence() if self.program is not None else ()
 
     def recorded(self, entries: Sequence[Entry], anew: bool = False) -> None:

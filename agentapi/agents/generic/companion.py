@@ -34,7 +34,7 @@ class Driven(Protocol):
     def evaluate(self) -> None:
         """Act on what the tracker knows now."""
 
-    def open_turn(self, text: str, because: str) -> None:
+    def open_turn(self, text: str, reason: str) -> None:
         """Publish a sent message: its turn began."""
 
     def settle_anew(self) -> None:

@@ -45,10 +45,10 @@ class Deadlines:
         self._quiet_for = profile.quiet
         """Seconds for which the quiet time was set."""
         self._settling = Timer(profile.settle, self._settled)
-        self._blinked = False
-        self._quiet = Timer(profile.quiet, self._fell_quiet)
-        self._still = Timer(STILL, self._stood_still)
-        self._asking = Timer(ASKING, self._dialog_stood)
+        self._flickered = False
+        self._quiet = Timer(profile.quiet, self._on_quiet)
+        self._still = Timer(STILL, self._on_still)
+        self._asking = Timer(ASKING, self._on_dialog_still)
 
     def begin(self) -> None:
         """The program starts now."""
@@ -60,18 +60,18 @@ class Deadlines:
         screen, fusion = self._screen, self._tracker.fusion
         if screen.needs_quiet:
             self._quiet.start(self._patience())
-        if screen.dialog_waits:
-            self._asking.start(ASKING if screen.question_readable else UNREADABLE)
+        if screen.dialog_unconfirmed:
+            self._asking.start(ASKING if screen.dialog_readable else UNREADABLE)
         else:
             self._asking.cancel()
-        if fusion.blinked and not self._blinked:
-            self._blinked = True
+        if fusion.flickered and not self._flickered:
+            self._flickered = True
             self._settling.cancel()  # it need not last as long from now on
         if fusion.ready or fusion.at_work:
             self._settling.start(self._settling_time)
         else:
             self._settling.cancel()
-        if screen.lost:
+        if screen.unreadable:
             self._still.start()
         else:
             self._still.cancel()
@@ -106,7 +106,7 @@ class Deadlines:
         if known is not None:
             return known
         profile = self._profile
-        if self._blinked:
+        if self._flickered:
             return profile.settle
         return max(profile.settle, min((_now() - self._began) / 2, profile.settle_at_most))
 
@@ -127,20 +127,20 @@ class Deadlines:
         self._tracker.settle()
         self._evaluate()
 
-    def _fell_quiet(self) -> None:
+    def _on_quiet(self) -> None:
         if self._at_work_silently():
             self._quiet.again(BUSY_LOOK)
             return
         line = self._console.line_mode
-        self._screen.fell_quiet(self._quiet_for, keys=not (line.canonical and line.echo))
+        self._screen.handle_quiet(self._quiet_for, keys=not (line.canonical and line.echo))
         self._evaluate()
 
-    def _dialog_stood(self) -> None:
-        self._screen.dialog_stood()
+    def _on_dialog_still(self) -> None:
+        self._screen.confirm_dialog()
         self._evaluate()
 
-    def _stood_still(self) -> None:
-        self._screen.stood_still()
+    def _on_still(self) -> None:
+        self._screen.confirm_unknown()
         self._evaluate()
 
 

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class SourceSaid:
+class SourceReport:
     """What a source said last."""
 
     source: str
@@ -38,10 +38,10 @@ class SourceSaid:
 
 
 @runtime_checkable
-class TellsEvidence(Protocol):
+class ProvidesEvidence(Protocol):
     """A driver that can say what its phase rests on."""
 
-    def evidence(self) -> Sequence[SourceSaid]:
+    def evidence(self) -> Sequence[SourceReport]:
         """The last evidence of each source that ever spoke, the strongest first."""
 
 
@@ -65,11 +65,11 @@ class EvidenceLog:
         else:
             self._waiting.cancel()
 
-    def told(self) -> tuple[SourceSaid, ...]:
+    def told(self) -> tuple[SourceReport, ...]:
         """The last evidence of each source, the strongest first."""
         now = _now()
         return tuple(
-            SourceSaid(
+            SourceReport(
                 source.label, said.phase, said.detail, max(0.0, now - at), self._counts(said)
             )
             for source, (said, at) in sorted(self._said.items())
@@ -81,7 +81,7 @@ class EvidenceLog:
 
     def _counts(self, said: Evidence) -> bool:
         stands = self._fusion.evidence.get(said.source) is said
-        return stands and said.votes and self._fusion.heard(said.source)
+        return stands and said.votes and self._fusion.reported(said.source)
 
     def _disagreeing(self) -> list[tuple[Evidence, Evidence]]:
         """The pairs that say different things of the same turn and were not logged yet. What is
@@ -89,7 +89,7 @@ class EvidenceLog:
         votes = [
             said
             for source, said in sorted(self._fusion.evidence.items())
-            if said.phase is not Phase.BLOCKED and said.votes and self._fusion.heard(source)
+            if said.phase is not Phase.BLOCKED and said.votes and self._fusion.reported(source)
         ]
         return [
             (one, other)
@@ -102,7 +102,7 @@ class EvidenceLog:
             self._logged.add(_key(one, other))
             log.warning(
                 "sources disagree: %s says %s, %s says %s; the first one counts",
-                *(one.because, one.phase.value, other.because, other.phase.value),
+                *(one.reason, one.phase.value, other.reason, other.phase.value),
             )
 
 
@@ -123,12 +123,12 @@ class ProtocolLog:
         if topic in self._said:
             self._said[topic] = (*self._said[topic][:3], False)
 
-    def told(self) -> tuple[SourceSaid, ...]:
+    def told(self) -> tuple[SourceReport, ...]:
         """The last word on each topic, the strongest first."""
         now = _now()
         known = [(topic, self._said[topic]) for topic in self._topics if topic in self._said]
         return tuple(
-            SourceSaid(topic, phase, detail, max(0.0, now - at), holds)
+            SourceReport(topic, phase, detail, max(0.0, now - at), holds)
             for topic, (phase, detail, at, holds) in known
         )
 

@@ -235,7 +235,7 @@ class PlainTypist(Typist):
 
     def _begun(self) -> bool:
         """A turn that is over before it was seen to begin has begun, too."""
-        if self.submitted is not None and self._tracker.fusion.heard(Source.OSC):
+        if self.submitted is not None and self._tracker.fusion.reported(Source.OSC):
             self._driver.begin("osc 7501: a turn too short to be seen")
         return super()._begun()
 

@@ -75,7 +75,7 @@ class GenericProfile(AgentProfile):
         asked = whole_screen(frame, why)
         return Reading(asked.top, None, asked.dialog, asked.text)
 
-    def asks_when_quiet(self, frame: Frame, known: Collection[str]) -> bool:
+    def may_be_question(self, frame: Frame, known: Collection[str]) -> bool:
         """Whether what stands at the cursor wants an answer, if the screen goes no further."""
         return may_ask(frame, known)
 
@@ -84,7 +84,7 @@ class GenericProfile(AgentProfile):
         asked = asked_when_quiet(frame, known, keys)
         return Reading(asked.top, None, asked.dialog, asked.text) if asked else None
 
-    def still_asked(self, asked: Reading, then: Frame, now: Frame) -> Reading | None:
+    def follow_question(self, asked: Reading, then: Frame, now: Frame) -> Reading | None:
         """The same question with what was typed behind it; None when it is gone."""
         typed = answer_begun(then, now)
         if typed is None or asked.dialog is None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from agentapi.agents.driver import Sink
 from agentapi.agents.generic.companion import Companion
 from agentapi.agents.generic.console import Console
-from agentapi.conversation.spoken import Said
+from agentapi.conversation.message_reader import TextChange
 from agentapi.conversation.status import Evidence, Source
 from agentapi.conversation.tracker import Tracker
 from agentapi.model.conversation import Phase, PhaseState
@@ -63,7 +63,7 @@ class Reporter:
         """Whether no more frames are waited for."""
         self._reading = Timer(READ_INTERVAL, self.read)
         self._draining = Timer(DRAIN, self._no_more_frames, limit=DRAIN_CAP)
-        self._standing = Timer(DRAIN_CAP, tracker.spoken.stand)
+        self._standing = Timer(DRAIN_CAP, tracker.message.freeze)
 
     # -- the conversation ------------------------------------------------------------------------
 
@@ -78,9 +78,9 @@ class Reporter:
         if not self._silenced and (again or frame.version != self._read_version):
             self._read_version = frame.version
             open_turn = self._reported.phase is Phase.WORKING and not again
-            self._say(self._tracker.spoken.read(open_turn, ended))
+            self._say(self._tracker.message.read(open_turn, ended))
 
-    def _say(self, said: Sequence[Said]) -> None:
+    def _say(self, said: Sequence[TextChange]) -> None:
         for part in said:
             if part.by_user:
                 self.publish(UserText(self._companion.exact(part.text)))
@@ -93,14 +93,14 @@ class Reporter:
             self._question = self._tracker.question
             self.publish(QuestionPainted(self._question))
 
-    def open_turn(self, text: str, because: str) -> None:
+    def open_turn(self, text: str, reason: str) -> None:
         """Publish a sent message before anything that answers it."""
         self.publish(UserText(text))
         self._read_version = -1
         phase = self._tracker.state.phase
         if phase is not Phase.WORKING and self._reported.phase is not Phase.WORKING:
             # The turn was over before it was seen to begin.
-            self._publish_state(PhaseState(Phase.WORKING, because))
+            self._publish_state(PhaseState(Phase.WORKING, reason))
         elif self._tracker.screen.answers_at_once:
             self.publish_phase()
         self._reading.soon()
@@ -119,7 +119,7 @@ class Reporter:
         state, said = self._tracker.state, self._tracker.fusion.deciding
         ended, self._ending = self._ending, None
         if ended and said and _overtaken(ended, said):
-            self._end_turn(PhaseState(ended.phase, ended.because))  # painted behind the next one
+            self._end_turn(PhaseState(ended.phase, ended.reason))  # painted behind the next one
         if state == self._reported:
             self._draining.cancel()
             return
@@ -143,7 +143,7 @@ class Reporter:
     def _end_turn(self, state: PhaseState) -> None:
         """Publish the turn's last words, then that it is over."""
         self.read(again=True, ended=True)
-        self._say(self._tracker.spoken.finish())
+        self._say(self._tracker.message.finish())
         self._standing.restart()
         self._publish_state(state)
 
@@ -168,7 +168,7 @@ class Reporter:
     def _no_more_frames(self) -> None:
         """None came for a while: none is waited for, unless the screen lags behind what is known
         of the turn, or shows nothing whole."""
-        unfinished = self._console.painting or not self._tracker.spoken.text
+        unfinished = self._console.painting or not self._tracker.message.text
         self.read()  # words that were found only now may have more behind them
         still = asyncio.get_running_loop().time() - self._console.shown_at
         cap = PAINT_CAP if still < self._patience() else DRAIN_CAP if unfinished else 0.0

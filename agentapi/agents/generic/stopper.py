@@ -71,7 +71,7 @@ class Stopper:
                 await program.until(self._stopped, INTERRUPT_LIMIT)
         elif refused:
             await program.until(program.end_published, INTERRUPT_LIMIT)
-        elif asked is not None and program.tracker.screen.still_asks(asked):
+        elif asked is not None and program.tracker.screen.is_still_open(asked):
             raise SendError("interrupt", f"the question stays open: {asked.title}")
 
     def _stopped(self) -> bool:
@@ -80,7 +80,7 @@ class Stopper:
 
     def _stopped_or_asked_again(self) -> bool:
         """Some programs want the key twice, and say so for a second (`esc again to interrupt`)."""
-        return self._stopped() or self._program.tracker.screen.asks_again
+        return self._stopped() or self._program.tracker.screen.wants_second_key
 
     async def _refuse(self) -> bool:
         """Refuse the open question of a turn, and see what becomes of the turn. One of the start

@@ -20,7 +20,7 @@ from agentapi.agents.driver import Sink
 from agentapi.agents.generic.companion import Alone, Companion
 from agentapi.agents.generic.console import Console
 from agentapi.agents.generic.deadlines import Deadlines
-from agentapi.agents.generic.evidence import EvidenceLog, SourceSaid
+from agentapi.agents.generic.evidence import EvidenceLog, SourceReport
 from agentapi.agents.generic.lag import RecordLag
 from agentapi.agents.generic.plain_typist import PlainTypist
 from agentapi.agents.generic.reporter import Reporter
@@ -135,15 +135,15 @@ class TuiDriver:
         """Whether the program's output still arrives."""
         return self.console.reading()
 
-    def evidence(self) -> Sequence[SourceSaid]:
-        """What each source said last of the phase; see `TellsEvidence`."""
+    def evidence(self) -> Sequence[SourceReport]:
+        """What each source said last of the phase; see `ProvidesEvidence`."""
         return self._heard.told()
 
     def recorded(self, entries: Sequence[Entry], anew: bool = False) -> None:
         """Take what the agent's record says; see `TakesRecord`."""
         self._companion.recorded(entries)
         if anew:
-            self._turns.forget()
+            self._turns.reset()
         for entry in entries:
             self._record_lag.take(entry)
             self._turns.take(entry)
@@ -242,16 +242,16 @@ class TuiDriver:
         """Let those who wait (`until`) look again."""
         self._changed.set()
 
-    def begin(self, because: str) -> None:
+    def begin(self, reason: str) -> None:
         """The submitted message's turn began: publish it before anything that answers it."""
         text, self.typist.submitted = self.typist.submitted, None
         if text is not None:
-            self.open_turn(text, because)
+            self.open_turn(text, reason)
 
-    def open_turn(self, text: str, because: str) -> None:
+    def open_turn(self, text: str, reason: str) -> None:
         """Publish a sent message: its turn began."""
-        self.tracker.begin(because)
-        self._reporter.open_turn(text, because)
+        self.tracker.begin(reason)
+        self._reporter.open_turn(text, reason)
         self._deadlines.restart_quiet()
 
     def settle_anew(self) -> None:
@@ -279,7 +279,7 @@ class TuiDriver:
         self.tracker.take(self.frame)
         if screen.unknown != unknown:
             self._deadlines.moved()
-        if screen.newly_asked(asked):
+        if screen.dialog_appeared(asked):
             self._dialog_at = asyncio.get_running_loop().time()
         self._reporter.read_soon()
         screen.saw_output()

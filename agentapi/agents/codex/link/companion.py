@@ -18,7 +18,7 @@ from agentapi.agents.codex.link.rpc import RpcError, RpcLost
 from agentapi.agents.generic.companion import Driven
 from agentapi.agents.generic.stopper import INTERRUPT_AGAIN, INTERRUPT_LIMIT
 from agentapi.agents.generic.tui import ANSWER_LIMIT
-from agentapi.conversation.completeness import PAINT_LIMIT, STALL_LIMIT, Owed
+from agentapi.conversation.completeness import PAINT_LIMIT, STALL_LIMIT, ExpectedText
 from agentapi.conversation.question import same_question
 from agentapi.conversation.status import Source
 from agentapi.model.comparison import squeeze
@@ -63,7 +63,7 @@ class LinkCompanion:
         self._lost = lost
         self.usage: Mapping[str, object] | None = None
         self._recent: deque[str] = deque(maxlen=RECENT)
-        self._owed = Owed()
+        self._expected = ExpectedText()
         self._sending: Sending | None = None
         self._recorded_turn = ""
         """The id of the last turn that the rollout says began."""
@@ -203,20 +203,20 @@ class LinkCompanion:
             case Standing(phase, detail):
                 if phase is not Phase.IDLE:
                     self._saw_begin(f"link: {detail}")
-                driver.tracker.fusion.note(Source.LINK, phase, detail)
+                driver.tracker.fusion.record(Source.LINK, phase, detail)
                 driver.evaluate()
             case Asked(dialog):
-                driver.tracker.ask(dialog and self._with_known_id(dialog))
+                driver.tracker.set_question(dialog and self._with_known_id(dialog))
                 driver.evaluate()
             case ItemChanged(turn, _, item, partial):
                 if isinstance(item, UserMessage) and not partial:
                     self._recent.append(item.text)
                 elif isinstance(item, AgentMessage) and not partial:
-                    self._owed.add(turn, item.text)
+                    self._expected.add(turn, item.text)
                 driver.publish(event)
             case TurnChanged():
                 if event.event == "started":
-                    self._owed.clear()
+                    self._expected.clear()
                     self._saw_begin("link: turn started")
                     driver.evaluate()
                 driver.publish(event)
@@ -235,7 +235,7 @@ class LinkCompanion:
         it already, and its choices."""
         tracker = self._driver.tracker
         shown = tracker.state.dialog
-        first = shown is not None and not tracker.asks
+        first = shown is not None and not tracker.question_reported
         if shown and first and same_question(dialog, shown) and _labels(dialog) == _labels(shown):
             self._linked_ids[shown.id] = dialog.id
         told = next((id for id, linked in self._linked_ids.items() if linked == dialog.id), None)
@@ -245,10 +245,10 @@ class LinkCompanion:
 
     def end_shown(self) -> bool:
         """Whether the screen shows all that was said in the turn, once the TUI has seen its end."""
-        if not self._owed or self._driver.phase is not Phase.IDLE or self._tui_works():
+        if not self._expected or self._driver.phase is not Phase.IDLE or self._tui_works():
             return False
         self._driver.read()
-        return self._owed.whole(self._driver.tracker.spoken.text)
+        return self._expected.is_shown_in(self._driver.tracker.message.text)
 
     @property
     def patience(self) -> float | None:
@@ -256,12 +256,12 @@ class LinkCompanion:
         tracker = self._driver.tracker
         if self._driver.phase is Phase.BLOCKED:  # else a key would go to the composer
             return 0.0 if tracker.screen.complete else PAINT_LIMIT
-        whole = self._owed.whole(tracker.spoken.text)
+        whole = self._expected.is_shown_in(tracker.message.text)
         if self._tui_works():
-            return PAINT_LIMIT if self._owed and whole else STALL_LIMIT
+            return PAINT_LIMIT if self._expected and whole else STALL_LIMIT
         if whole:
             return None  # the record may have more than the link
-        return END_LIMIT if self._owed.ended(tracker.spoken.text) else PAINT_LIMIT
+        return END_LIMIT if self._expected.end_is_shown_in(tracker.message.text) else PAINT_LIMIT
 
     def _tui_works(self) -> bool:
         """What the TUI itself says, whatever the link knows already."""

@@ -20,11 +20,11 @@ class Stage:
     def __init__(self) -> None:
         self.fusion = PhaseFusion()
         self.log = EvidenceLog(self.fusion)
-        self.fusion.see(True, None)
+        self.fusion.update_screen(True, None)
         self.fusion.settle()
 
     def note(self, source: Source, phase: Phase, detail: str = "said") -> None:
-        self.fusion.note(source, phase, detail)
+        self.fusion.record(source, phase, detail)
         self.log.look()
 
     def told(self) -> list[tuple[str, str, float, bool]]:

@@ -48,7 +48,7 @@ def test_an_agent_that_works_once_more_after_its_first_paint_is_not_said_to_wait
     started: float, pause: float, work: float
 ) -> None:
     """The times of Codex 0.169 on an idle machine, and on busier ones: it is ready for the least
-    time once it has blinked."""
+    time once it has flickered."""
     took = 0.0
 
     async def script(stage: Stage) -> None:

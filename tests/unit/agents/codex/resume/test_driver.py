@@ -8,7 +8,7 @@ import pytest
 from agentapi.agents.codex.resume import driver as resuming
 from agentapi.agents.codex.resume.driver import ResumingDriver, RunPlan
 from agentapi.agents.driver import Sink, TakesRecord
-from agentapi.agents.generic.evidence import SourceSaid
+from agentapi.agents.generic.evidence import SourceReport
 from agentapi.model.conversation import Phase, PhaseState
 from agentapi.model.errors import Busy
 from agentapi.model.events import (
@@ -81,7 +81,7 @@ class Run:
     def reading(self) -> bool:
         return True
 
-    def evidence(self) -> Sequence[SourceSaid]:
+    def evidence(self) -> Sequence[SourceReport]:
         return ()
 
     def recorded(self, entries: Sequence[Entry], anew: bool = False) -> None:
