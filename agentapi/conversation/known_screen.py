@@ -19,7 +19,7 @@ class KnownScreen(ScreenReader):
     """Recognizes the input box, dialogs, the working line and the end of a turn."""
 
     marks_ends = True
-    answers_at_once = False
+    answers_immediately = False
     heeds_terminal_key = False
 
     def __init__(self, profile: AgentProfile, fusion: PhaseFusion, dialog: OpenDialog) -> None:

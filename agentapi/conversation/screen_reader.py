@@ -21,7 +21,7 @@ class ScreenReader(ABC):
 
     marks_ends: bool
     """Whether the end of a turn is visible, so that its message is known to be complete."""
-    answers_at_once: bool
+    answers_immediately: bool
     """Whether an answer may be displayed before its turn is known to have begun."""
     heeds_terminal_key: bool
     """Whether the terminal's own key (`^C`) interrupts, where the terminal has one."""

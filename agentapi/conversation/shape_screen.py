@@ -29,7 +29,7 @@ class ShapeScreen(ScreenReader):
     """Recognizes prompts, questions and work by shape, and readiness by a quiet screen."""
 
     marks_ends = False
-    answers_at_once = True
+    answers_immediately = True
     heeds_terminal_key = True
 
     def __init__(self, profile: AgentProfile, fusion: PhaseFusion, dialog: OpenDialog) -> None:

@@ -116,6 +116,6 @@ class Relay(Generic[P]):
         return self.program.evidence() if self.program is not None else ()
 
     def recorded(self, entries: Sequence[Entry], anew: bool = False) -> None:
-        """What the agent's record says of turns; see `TakesRecord`."""
+        """What the agent's record says of turns; see `AcceptsRecord`."""
         if self.program is not None:
             self.program.recorded(entries, anew)

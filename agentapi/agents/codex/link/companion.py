@@ -198,7 +198,7 @@ class LinkCompanion:
         driver = self._driver
         match event:
             case SessionKnown():
-                driver.settle_anew()  # as long as usual from now on
+                driver.restart_settling()  # as long as usual from now on
                 driver.publish(event)
             case Standing(phase, detail):
                 if phase is not Phase.IDLE:
@@ -243,7 +243,7 @@ class LinkCompanion:
 
     # -- what the screen has yet to show -----------------------------------------------------------
 
-    def end_shown(self) -> bool:
+    def end_displayed(self) -> bool:
         """Whether the screen shows all that was said in the turn, once the TUI has seen its end."""
         if not self._expected or self._driver.phase is not Phase.IDLE or self._tui_works():
             return False
@@ -270,7 +270,7 @@ class LinkCompanion:
         said = told.get(Source.OSC) or told.get(Source.TITLE)
         return bool(tracker.reading.working) or (said is not None and said.phase is Phase.WORKING)
 
-    def exact(self, text: str) -> str:
+    def original_text(self, text: str) -> str:
         """A person's words as they were typed, where the link has them: the screen wraps them."""
         shown = squeeze(text)
         return next((known for known in reversed(self._recent) if squeeze(known) == shown), text)

@@ -7,7 +7,7 @@ import pytest
 
 from agentapi.agents.codex.resume import driver as resuming
 from agentapi.agents.codex.resume.driver import ResumingDriver, RunPlan
-from agentapi.agents.driver import Sink, TakesRecord
+from agentapi.agents.driver import AcceptsRecord, Sink
 from agentapi.agents.generic.evidence import SourceReport
 from agentapi.model.conversation import Phase, PhaseState
 from agentapi.model.errors import Busy
@@ -326,6 +326,6 @@ async def test_a_stop_in_between_starts_nothing_more() -> None:
 async def test_what_the_record_says_goes_to_the_run() -> None:
     story = Story(resume=False)
     run = await story.start()
-    assert isinstance(story.driver, TakesRecord)
+    assert isinstance(story.driver, AcceptsRecord)
     story.driver.recorded((), anew=True)
     assert run.typed == ["0 entries, anew=True"]
