@@ -1,1 +1,1 @@
-"""The agents: how each is driven and what its terminal program looks like, one file an agent."""
+"""The agents: drivers and screen profiles, one file or folder per agent."""

@@ -1,7 +1,7 @@
-"""What an agent is to the rest of the package: one value, found by `agentapi.agents.registry`.
+"""The definition of an agent, found by `agentapi.agents.registry`.
 
-Everything that takes an import is behind a function, so that all agents together cost a start
-nothing: profiles, drivers and commands are imported only when they are used.
+Profiles, drivers and commands are behind functions that import them when used, so that defining
+many agents does not slow down the start.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from agentapi.settings.settings import Option, ServerSettings
 
 LAST = 100
-"""The place of an agent that asks for none."""
+"""The default place of an agent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subcommand:
-    """A serving subcommand as the overview shows it, without importing it."""
+    """A serving subcommand as listed in the help, without importing it."""
 
     name: str
     summary: str
@@ -37,30 +37,30 @@ class Agent:
     """One agent type."""
 
     name: str
-    """As `--type` and `GET /status` have it."""
+    """The name in `--type` and `GET /status`."""
     title: str = ""
-    """As people call it; empty where there is no better word than "agent"."""
+    """The display name; empty for just "agent"."""
     programs: tuple[str, ...]
-    """What its program may be called; `--type` takes these names too."""
+    """Names of its program; `--type` accepts these, too."""
     profile: Callable[[], AgentProfile]
-    """How its terminal program looks."""
+    """Returns the profile of its screen."""
     driver: Callable[[Agent, ServerSettings], Driven]
-    """What drives it, made for one run."""
+    """Creates the driver for one run."""
     place: int = LAST
-    """Its place among the others, in the help and in errors."""
+    """Its sort order in the help and in errors."""
 
     options: Callable[[], Sequence[Option]] = tuple
-    """Options of its own for `agentapi server`."""
+    """Its own options for `agentapi server`."""
     check: Callable[[Mapping[str, Any]], None] = lambda values: None
-    """Raises `SettingsError` for values of options, by their fields, that do not go together."""
+    """Raises `SettingsError` for inconsistent option values, given by field."""
     outlives: Callable[[int], bool] = lambda pid: False
-    """Whether a process is one that it starts and shares with other terminals: it is never ended
-    with what an agent leaves running."""
+    """Whether a process was started by it and is shared with other terminals. Such processes are
+    not ended with the agent."""
     link: str = ""
-    """What `link` in `GET /session` says of it, for the API's description."""
+    """Description of `link` in `GET /session`, for the API documentation."""
 
     subcommands: tuple[Subcommand, ...] = ()
     configure: Callable[[], click.Command] | None = None
-    """What `agentapi configure NAME` does."""
+    """The command `agentapi configure NAME`."""
     doctor: Callable[[], Doctor] | None = None
-    """What `agentapi doctor` looks at."""
+    """Its checks for `agentapi doctor`."""

@@ -1,14 +1,14 @@
-"""Any other program on a terminal: a shell, a REPL, an agent of which nothing is known."""
+"""Any other program on a terminal: a shell, a REPL, an unknown agent."""
 
 from __future__ import annotations
 
 from agentapi.agents.agent import LAST, Agent
-from agentapi.agents.generic.drive import drive, looks
+from agentapi.agents.generic.drive import drive, generic_profile
 
 AGENT = Agent(
     name="custom",
     programs=("custom",),
-    profile=looks("custom"),
+    profile=generic_profile("custom"),
     driver=drive,
     place=LAST + 1,
 )

@@ -1,8 +1,8 @@
-"""The face of a driver: start, send, keys, interrupt, answer, stop; typed events out.
+"""Interface of a driver: start, send, keys, interrupt, answer, stop; typed events out.
 
-A driver knows one way to drive an agent and nothing of ids, clients or files. It reports what
-happens through one synchronous callback, in order, from the event loop's thread; the session turns
-these events into messages with ids, keeps them and tells the clients.
+A driver controls one agent and knows nothing of ids, clients or files. It publishes events in order
+through one synchronous callback, in the event loop's thread. The session turns them into messages
+with ids, stores them and publishes them to clients.
 """
 
 from __future__ import annotations
@@ -23,47 +23,47 @@ class Driver(Protocol):
     """`pty` or `acp`."""
 
     async def start(self, sink: Sink) -> None:
-        """Start the agent. Raises `OSError` when the program cannot be started."""
+        """Start the agent. Raises `OSError` if the program cannot be started."""
 
     async def send(self, text: str) -> None:
-        """Send one user message, literally; return once its turn has begun.
+        """Send one user message literally; return once its turn has begun.
 
-        Whether the agent takes a message is decided here and nowhere else, right before it is sent.
-        Raises `Busy` when it does not, `DialogOpen` when it asks something first, and `SendError`
-        for what fails on the way; then nothing of it is left in the composer. The session never
-        calls it twice at once."""
+        Only this method decides whether the agent accepts a message, just before it is sent.
+        Raises `Busy` if it does not, `DialogOpen` if a dialog must be answered first, and
+        `SendError` if sending fails; then nothing is left in the composer. The session makes no
+        concurrent calls."""
 
     async def keys(self, data: str) -> None:
-        """Write keystrokes as they are, in any phase."""
+        """Write keystrokes unchanged, in any phase."""
 
     async def interrupt(self) -> None:
-        """Ask the agent to stop its turn; a no-op when it has none. Never ends the agent."""
+        """Ask the agent to stop its turn, if any. Never ends the agent."""
 
     async def answer(self, dialog_id: str, choice_id: str) -> None:
-        """Answer the open dialog. Raises `LookupError` when no such dialog (or choice) is open."""
+        """Answer the open dialog. Raises `LookupError` if no such dialog or choice is open."""
 
     async def resize(self, columns: int, rows: int) -> None:
-        """Resize the terminal (no-op without one)."""
+        """Resize the terminal, if any."""
 
     def screen(self) -> str:
-        """The screen as text, lines joined by newlines (empty without a terminal)."""
+        """Return the screen as text, lines joined by newlines (empty without a terminal)."""
 
     def repaint(self) -> bytes:
-        """Bytes that paint the whole screen with colours and cursor on a fresh terminal."""
+        """Return bytes that redraw the whole screen, with colours and cursor, on a new terminal."""
 
     def watch(self, listener: Callable[[bytes], None]) -> Callable[[], None]:
-        """Pass every byte the agent writes to `listener` from now on; returns the unsubscriber."""
+        """Subscribe to all output of the agent; returns a function that unsubscribes."""
 
     async def stop(self, grace: float) -> None:
-        """End the agent: SIGINT to its process group, SIGKILL after `grace` seconds. Returns once
+        """Stop the agent: SIGINT to its process group, SIGKILL after `grace` seconds. Returns once
         it is reaped. Idempotent."""
 
 
 @runtime_checkable
-class TakesRecord(Protocol):
-    """A driver that takes the agent's own record of its session for evidence of the phase."""
+class AcceptsRecord(Protocol):
+    """A driver that accepts the agent's session record as evidence of the phase."""
 
     def recorded(self, entries: Sequence[Entry], anew: bool = False) -> None:
-        """What was read of the record, in its order: turns, and what the agent said in them; late
-        perhaps, and the past too. `anew`: what was read before is void, another record begins or
-        the same from its first line."""
+        """Take recorded entries in order: turns and agent messages, possibly late or from the past.
+        `anew`: discard earlier entries, as the record was replaced or is read from its
+        beginning."""

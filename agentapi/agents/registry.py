@@ -1,6 +1,6 @@
-"""The agents that there are: every module or package of `agentapi.agents` with an `AGENT`.
+"""Find the agents: every module or package of `agentapi.agents` with an `AGENT`.
 
-No list names them: a file that is put there is found.
+There is no list; new files are found automatically.
 """
 
 from __future__ import annotations
@@ -19,15 +19,17 @@ if TYPE_CHECKING:
     from agentapi.settings.settings import AgentTypes, Option
 
 
-_FACES = ("agent", "driver")
-"""What all agents are made with: not looked into, as it takes its time to import."""
+_SHARED = ("agent", "driver")
+"""Shared modules, skipped because importing them is slow."""
 
 
 def find(within: ModuleType) -> tuple[Agent, ...]:
-    """The agents of a package, in their order."""
+    """Return the agents of a package in their order."""
     names = [module.name for module in pkgutil.iter_modules(within.__path__)]
     modules = [
-        importlib.import_module(f"{within.__name__}.{name}") for name in names if name not in _FACES
+        importlib.import_module(f"{within.__name__}.{name}")
+        for name in names
+        if name not in _SHARED
     ]
     found = [module.AGENT for module in modules if hasattr(module, "AGENT")]
     return tuple(sorted(found, key=lambda agent: (agent.place, agent.name)))
@@ -35,22 +37,22 @@ def find(within: ModuleType) -> tuple[Agent, ...]:
 
 @functools.cache
 def agents() -> tuple[Agent, ...]:
-    """All agents."""
+    """Return all agents."""
     return find(package)
 
 
 def agent_of(agent_type: str) -> Agent:
-    """The agent of a type. Raises `KeyError` for a type that does not exist."""
+    """Return the agent of a type. Raises `KeyError` if it does not exist."""
     return {agent.name: agent for agent in agents()}[agent_type]
 
 
 def profile_for(agent_type: str) -> AgentProfile:
-    """The profile of an agent type. Raises `KeyError` for a type that does not exist."""
+    """Return the profile of an agent type. Raises `KeyError` if it does not exist."""
     return agent_of(agent_type).profile()
 
 
 def agent_types() -> AgentTypes:
-    """What the settings must know of the agents."""
+    """Return what the settings need to know of the agents."""
     from agentapi.settings.settings import AgentTypes
 
     return AgentTypes(
@@ -61,17 +63,17 @@ def agent_types() -> AgentTypes:
 
 
 def server_table() -> tuple[Option, ...]:
-    """Every option of `agentapi server`, those of the agents among them."""
+    """Return all options of `agentapi server`, including those of the agents."""
     from agentapi.settings.settings import server_options
 
     return server_options(agent_types())
 
 
 def titles() -> tuple[tuple[str, str], ...]:
-    """What people call the agents, by their types."""
+    """Return the display names of the agents, by type."""
     return tuple((agent.name, agent.title) for agent in agents() if agent.title)
 
 
 def outlives(pid: int) -> bool:
-    """Whether a process is one that an agent shares with other terminals."""
+    """Return whether an agent shares a process with other terminals."""
     return any(agent.outlives(pid) for agent in agents())

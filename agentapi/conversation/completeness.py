@@ -1,13 +1,12 @@
-"""Whether a screen shows all that an agent said. Pure.
+"""Check whether the screen shows everything the agent said. Pure.
 
-The exact text is Markdown, and the screen draws it: marks vanish, lines wrap, bullets and rules
-change. What stays of a line are its letters, digits and signs beyond ASCII, in their order. So the
-lines are looked for one behind the other, with nothing else left of either text; equal lines are
-found one after the other, not twice the same.
+The recorded text is Markdown and the screen renders it: markup disappears, lines wrap, bullets and
+rules change. Only letters, digits and non-ASCII symbols survive, in order. Both texts are reduced
+to these, then the lines are searched for in order; equal lines must be found separately.
 
-Codex paints the line that grows before those that wait to be shown above it: that the last line is
-there proves nothing. Only a text with every line is sure; one without some may be complete all the
-same, because these are drawn differently (a wide table, the target of a link).
+Codex draws the line being streamed before the lines waiting above it, so the presence of the last
+line proves nothing. A text with every line is complete. One with missing lines may be complete too:
+some are rendered differently (a wide table, the target of a link).
 """
 
 from __future__ import annotations
@@ -15,19 +14,19 @@ from __future__ import annotations
 import re
 
 PAINT_LIMIT = 2.0
-"""Seconds without a new frame after which words that are still missing are not waited for."""
+"""Seconds without a new frame after which to stop waiting for missing words."""
 STALL_LIMIT = 10.0
-"""The same while the screen says that the agent works: it has not even seen the end of the turn."""
+"""The same while the screen still shows a working line: it has not reached the end of the turn."""
 
 _LAYOUT = re.compile(
     r"[\s!-/:-@\[-`{-\x9f\xad\ufeff•◦▪☐☑─━\u0300-\u036f\u200b-\u200f\u20d0-\u20ff\ufe00-\ufe0f]+"
 )
-"""What Markdown is written with and a terminal draws with, and what takes no room."""
+"""Markdown markup, characters that a terminal draws with, and zero-width characters."""
 _FENCE = re.compile(r"[ >]*(`{3,}|~{3,})")
 
 
-class Owed:
-    """What was said in a turn, and is to be seen on the screen."""
+class ExpectedText:
+    """The text of a turn that the screen should show."""
 
     def __init__(self) -> None:
         self._turn = ""
@@ -37,36 +36,36 @@ class Owed:
         return bool(self._lines)
 
     def add(self, turn: str, markdown: str) -> None:
-        """One more message of a turn, whole; what was said in another turn is of no interest."""
+        """Add a complete message; the first message of another turn clears the previous ones."""
         if turn != self._turn:
             self._turn = turn
             self._lines.clear()
         lines = (line for line in markdown.splitlines() if not _FENCE.match(line))
-        self._lines += filter(None, map(_kept, lines))
+        self._lines += filter(None, map(_significant, lines))
 
     def clear(self) -> None:
-        """Another turn begins."""
+        """Expect nothing, as a new turn begins."""
         self._lines.clear()
 
-    def whole(self, text: str) -> bool:
-        """Whether every line stands in the text, as the screen shows it."""
-        return None not in self._ends(_kept(text))
+    def is_shown_in(self, text: str) -> bool:
+        """Return whether the rendered text contains every line."""
+        return None not in self._ends(_significant(text))
 
-    def ended(self, text: str) -> bool:
-        """Whether the last line stands at the end of the text."""
-        kept = _kept(text)
-        return not self._lines or self._ends(kept)[-1] == len(kept)
+    def end_is_shown_in(self, text: str) -> bool:
+        """Return whether the rendered text ends with the last line."""
+        shown = _significant(text)
+        return not self._lines or self._ends(shown)[-1] == len(shown)
 
     def _ends(self, text: str) -> list[int | None]:
-        """Where each line ends in the text; None for one that is not found."""
+        """Return where each line ends in the text; None if it was not found."""
         ends: list[int | None] = []
-        behind = 0
+        position = 0
         for line in self._lines:
-            at = text.find(line, behind)
-            behind = at + len(line) if at >= 0 else behind
-            ends.append(behind if at >= 0 else None)
+            at = text.find(line, position)
+            position = at + len(line) if at >= 0 else position
+            ends.append(position if at >= 0 else None)
         return ends
 
 
-def _kept(text: str) -> str:
+def _significant(text: str) -> str:
     return _LAYOUT.sub("", text)

@@ -1,8 +1,8 @@
-"""The conversation as one long page: frames in, lines with lasting numbers out.
+"""The conversation as one long page: frames in, lines with stable numbers out.
 
-A terminal shows a window on the page. On the normal screen the lines that leave its top are told by
-the frame (`Frame.pushed`); on the alternate screen they are gone, and the page is stitched together
-from one window to the next where they overlap.
+The terminal shows a window of the page. On the normal screen, the frame lists the lines that
+scrolled off the top (`Frame.pushed`). On the alternate screen they are lost, so consecutive windows
+are stitched together where they overlap.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from operator import eq, ne
 from agentapi.model.frames import Frame
 
 GAP = "[…]"
-"""Stands for lines that scrolled by unseen on the alternate screen. Where a window begins with a
-blank row, none may be missing."""
+"""Placeholder for lines that scrolled by unseen on the alternate screen. Omitted where a window
+begins with a blank row, as none may be missing."""
 
 MARGIN = 4
-"""Rows that may stay blank below the last line of a window that is full (padding, a tip)."""
+"""Rows that may be blank below the last line of a full window (padding, a tip)."""
 MAX_COMPARED = 12
 MAX_SHIFTS = 48
-"""How many lines of a window are looked up in the one before it, and shifts tried at most."""
+"""Maximum number of lines looked up in the previous window, and of shifts tried."""
 MAX_LINES = 40_000
-"""Lines that a page keeps above the screen; older ones are forgotten. So many are read in 30 ms."""
+"""Lines kept above the screen; older ones are dropped. Reading this many takes 30 ms."""
 
 
 class Document:
-    """The page. A line's number never changes; `first` is the number of the oldest line kept."""
+    """The page. Line numbers never change; `first` is the number of the oldest line kept."""
 
     def __init__(
         self,
@@ -35,62 +35,61 @@ class Document:
         trim: Callable[[list[str]], list[str]] = lambda lines: lines,
     ) -> None:
         self._heading = heading
-        """What to keep of an alternate screen whose first row may be a pinned heading, as long as
-        the line that it would cover is not known; empty when it is none (Codex pins the prompt of
-        a long turn). None where nothing is pinned."""
+        """Returns what to keep of an alternate screen whose first row may be a pinned heading while
+        the line it covers is unknown; empty if it is not a heading (Codex pins the prompt of a
+        long turn). None if nothing is ever pinned."""
         self._trim = trim
-        """Drops what is not of the page from the end of a window (a status line)."""
+        """Drops rows at the end of a window that are not part of the page (a status line)."""
         self._above: list[str] = []
         self._screen: list[str] = []
         self._alternate = False
         self._size = (0, 0)
         self.resized = False
-        """Whether the last frame was the first of another size."""
+        """Whether the last frame was the first one after a resize."""
         self.first = 0
         self.torn = False
-        """Whether the last frame could not be joined to the page before it: the scrollback was
-        erased, the screens were switched, the terminal got another size, or more than a screenful
-        went by."""
+        """Whether the last frame could not be joined to the page: the scrollback was erased, the
+        screens were switched, the terminal was resized, or more than a screenful scrolled by."""
 
     @property
     def end(self) -> int:
-        """The number after the last line's."""
+        """The number after the last line."""
         return self.first + len(self._above) + len(self._screen)
 
     @property
     def top(self) -> int:
-        """The number of the line in the screen's first row."""
+        """The number of the line in the first row of the screen."""
         return self.first + len(self._above)
 
     def lines(self, start: int, end: int | None = None) -> list[str]:
-        """The lines from number `start` on, as far as they are still known."""
+        """Return the lines from number `start` on that are still kept."""
         skip = max(0, start - self.first)
         above = self._above[skip:]
         page = above + self._screen[max(0, skip - len(self._above)) :]
         return page if end is None else page[: max(0, end - max(start, self.first))]
 
-    def forget(self, before: int) -> None:
+    def discard(self, before: int) -> None:
         """Drop the lines above the screen whose number is lower than `before`."""
         count = min(max(0, before - self.first), len(self._above))
         del self._above[:count]
         self.first += count
 
-    def is_anew(self, frame: Frame) -> bool:
-        """Whether a frame cannot be joined to the page, whatever it shows."""
+    def is_discontinuous(self, frame: Frame) -> bool:
+        """Return whether a frame cannot be joined to the page, whatever it shows."""
         size = (frame.columns, frame.rows)
         return frame.cleared or (size, frame.alternate) != (self._size, self._alternate)
 
     def correct(self, shown: Sequence[str]) -> None:
-        """The last window, when it turns out that some of its rows are not of the page."""
+        """Replace the last window once some of its rows turn out not to belong to the page."""
         self._screen = list(shown)
 
     def update(self, frame: Frame, rows: int) -> None:
-        """Take the first `rows` rows of the next frame as the page's last window."""
+        """Append the next frame, whose first `rows` rows belong to the page."""
         shown = list(frame.lines[:rows])
         while shown and not shown[-1]:
             shown.pop()
         size = (frame.columns, frame.rows)
-        self.torn = self.is_anew(frame)
+        self.torn = self.is_discontinuous(frame)
         if self.torn:
             self._restart(frame.alternate)
         self.resized = self._size not in (size, (0, 0))
@@ -100,10 +99,10 @@ class Document:
         else:
             self._above.extend(frame.pushed)
             self._screen = shown
-        self.forget(self.first + len(self._above) - MAX_LINES)
+        self.discard(self.first + len(self._above) - MAX_LINES)
 
     def scroll(self, frame: Frame) -> None:
-        """Take only what left the top of the screen: the rest shows something else just now."""
+        """Take only the lines that scrolled off the top: the rest is not the conversation."""
         self.torn = frame.cleared
         if self.torn:
             self._restart(self._alternate)
@@ -118,7 +117,7 @@ class Document:
         self._alternate = alternate
 
     def _stitch(self, shown: list[str], full: bool) -> None:
-        """Join a window that is `full` of lines; one that is not has not moved."""
+        """Join the next window. One that is not `full` has not scrolled."""
         before = self._screen
         shift = scrolled_by(before, shown, 1 if self._heading else 0) if full else 0
         heading = self._heading(shown) if shown and self._heading else []
@@ -142,8 +141,8 @@ class Document:
         self._screen = shown
 
     def _move_up(self, count: int) -> str | None:
-        """Lines come back at the top: what stood at the bottom takes less room now. Returns the
-        first of them, if it is known."""
+        """Scroll back: something at the bottom became shorter. Return the first line that came
+        back, if known."""
         known = self._above[-count:]
         del self._above[-count:]
         self.first -= count - len(known)
@@ -151,35 +150,35 @@ class Document:
 
 
 def scrolled_by(before: Sequence[str], now: Sequence[str], skip: int = 1) -> int | None:
-    """By how many lines the window moved down the page (up when negative); None when the two do
+    """Return how many lines the window moved down the page (negative: up), or None if the two do
     not overlap.
 
-    The first `skip` rows are not compared (something may be pinned there), and the end may have
-    changed: of all shifts, the one under which most lines agree wins, the smallest first. That many
-    lines stand where they stood proves nothing: a page of equal answers moves onto itself. For the
-    same reason a move up is believed only where no move down explains the window as well, and one
-    by more than a line only where none comes near it; and no move where most lines contradict it.
+    The first `skip` rows are not compared, as something may be pinned there, and the end may have
+    changed. The shift with the most matching lines wins, then the smallest. Many unmoved lines
+    prove nothing: a page of equal answers matches itself when shifted. So a move up counts only if
+    no move down explains the window as well, and one of several lines only if none comes close. A
+    move that most lines contradict never counts.
     """
     changed = sum(map(ne, before[skip:], now[skip:])) + max(0, len(now) - len(before))
     if changed <= 1 or not any(before):  # a spinner, mostly
         return 0
-    # A blank line agrees with nothing.
+    # Blank lines match nothing.
     solid = [line or None for line in before]
     shifts = _possible_shifts(before, now, skip)
-    agreeing = {shift: _agreeing(solid, now, shift, skip) for shift in shifts}
-    best = max(agreeing, key=lambda shift: (agreeing[shift], -abs(shift), shift))
-    down = max((shift for shift in agreeing if shift >= 0), key=lambda s: (agreeing[s], -s))
+    matching = {shift: _matching(solid, now, shift, skip) for shift in shifts}
+    best = max(matching, key=lambda shift: (matching[shift], -abs(shift), shift))
+    down = max((shift for shift in matching if shift >= 0), key=lambda s: (matching[s], -s))
     if best < 0:
-        worse = _differing(solid, now, best, skip) > _differing(solid, now, down, skip)
-        if worse or (best < -1 and agreeing[best] < 2 * agreeing[down]):
+        worse = _mismatching(solid, now, best, skip) > _mismatching(solid, now, down, skip)
+        if worse or (best < -1 and matching[best] < 2 * matching[down]):
             best = down
-    if best and agreeing[best] < _differing(solid, now, best, skip):
+    if best and matching[best] < _mismatching(solid, now, best, skip):
         best = 0
-    return best if agreeing[best] else None
+    return best if matching[best] else None
 
 
 def _possible_shifts(before: Sequence[str], now: Sequence[str], skip: int) -> set[int]:
-    """0, and the shifts that bring the rarest lines back to where they were."""
+    """Return 0 and the shifts that align the rarest lines with their previous rows."""
     places: dict[str, list[int]] = {}
     for row, line in enumerate(before):
         if line:
@@ -192,12 +191,12 @@ def _possible_shifts(before: Sequence[str], now: Sequence[str], skip: int) -> se
     return {0, *islice(shifts, MAX_SHIFTS)}
 
 
-def _agreeing(before: Sequence[str | None], now: Sequence[str], shift: int, skip: int) -> int:
+def _matching(before: Sequence[str | None], now: Sequence[str], shift: int, skip: int) -> int:
     old, new = before[skip + max(0, shift) :], now[skip + max(0, -shift) :]
-    agreeing: int = sum(map(eq, old, new))
-    return agreeing
+    matching: int = sum(map(eq, old, new))
+    return matching
 
 
-def _differing(before: Sequence[str | None], now: Sequence[str], shift: int, skip: int) -> int:
+def _mismatching(before: Sequence[str | None], now: Sequence[str], shift: int, skip: int) -> int:
     old, new = before[skip + max(0, shift) :], now[skip + max(0, -shift) :]
-    return sum(map(bool, old[: len(new)])) - _agreeing(before, now, shift, skip)
+    return sum(map(bool, old[: len(new)])) - _matching(before, now, shift, skip)

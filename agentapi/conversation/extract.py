@@ -1,7 +1,6 @@
-"""From the page to what the agent said, for agents that mark the user's words.
+"""Extract the agent's message from the page, for agents that mark user messages.
 
-For programs of which nothing is known, `plain.py` answers the same calls, so that the tracker need
-not know which one it has.
+`plain.py` implements the same interface for unknown programs.
 """
 
 from __future__ import annotations
@@ -21,56 +20,56 @@ from agentapi.model.frames import Frame
 
 @dataclass(frozen=True, slots=True)
 class Extract:
-    """A piece of the conversation as a frame shows it: either of the two."""
+    """A piece of the conversation: exactly one of the two is set."""
 
     text: str | None = None
     """The agent's message after the last user message."""
     typed: str | None = None
-    """A user message that appeared without our sending it (somebody typed at the terminal)."""
+    """A user message that was not sent through the API (somebody typed at the terminal)."""
 
 
 class Extractor(Protocol):
-    """Reads the agent's words off the page."""
+    """Extracts the agent's message from the page."""
 
     @property
     def painting(self) -> bool:
-        """Whether the screen will surely show more."""
+        """Whether the screen is certain to show more."""
 
     def take(self, frame: Frame, reading: Reading) -> None:
-        """The next frame: every one, so that no line is missed."""
+        """Take the next frame. Every frame must be passed, or lines are missed."""
 
     def startup(self) -> str:
-        """The start-up screen, as it stands before the first user message."""
+        """Return the start-up screen, as shown before the first user message."""
 
     def adopt_last(self) -> bool:
-        """Take the last user message of the start-up screen for one whose answer is under way;
-        False when there is none."""
+        """Treat the last user message of the start-up screen as being answered; return False if
+        there is none."""
 
     def prepare(self) -> None:
-        """A user message is about to be typed."""
+        """Prepare for a user message that is about to be typed."""
 
     def expect(self, text: str) -> None:
-        """A user message is about to be submitted: what comes next answers it."""
+        """Expect a user message that is about to be submitted; what follows is its answer."""
 
     def abandon(self) -> None:
-        """The message was not taken: go on as before `prepare`."""
+        """Restore the state before `prepare`, as the message was not accepted."""
 
     def read(self, working: bool, turn_over: bool = False) -> list[Extract]:
-        """What stands on the page now, in order; nothing while that cannot be known. `turn_over`:
-        a turn has just ended, and the next one may be `working` already."""
+        """Return what the page shows now, in order; nothing while that is uncertain. `turn_over`: a
+        turn has just ended, and the next one may already be `working`."""
 
     @property
     def expecting(self) -> bool:
-        """Whether the message last expected has not shown yet."""
+        """Whether the expected message has not appeared yet."""
 
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 SURE_END = 200
-"""Characters of a message's end that nothing else on the screen ends with."""
+"""Length at which the end of a message identifies it on the screen."""
 
 
 def joined(lines: Sequence[str]) -> str:
-    """Lines as text, without blank lines at either end."""
+    """Join lines, without blank lines at either end."""
     start, end = 0, len(lines)
     while start < end and not lines[start]:
         start += 1
@@ -80,20 +79,18 @@ def joined(lines: Sequence[str]) -> str:
 
 
 def bright_lines(frame: Frame, end: int, count: int = 16) -> dict[str, str]:
-    """The last `count` lines above `end`, by their text, without their faint characters.
+    """Map the last `count` lines above `end` to their text without faint characters.
 
-    Blank rows do not count: between a turn's end and what stands above the composer there may be
-    a whole screen of them."""
+    Blank rows do not count: there may be a screenful of them above the composer."""
     filled = (row for row in range(end - 1, -1, -1) if frame.lines[row])
     return {frame.lines[row]: frame.bright[row] for row in islice(filled, count)}
 
 
 class MarkedExtractor:
-    """For agents that echo a user's message with a mark that nothing else bears.
+    """For agents that echo user messages with a unique mark.
 
-    A new mark below the last one is a new user message. Only when the page was torn (the agent
-    erased the scrollback and painted its history again: Codex 0.158 does so in mid-turn) are the
-    messages known by their words.
+    A new mark below the last one is a new user message. Messages are matched by their text only
+    when the page was torn: Codex 0.158 erases the scrollback and redraws its history in mid-turn.
     """
 
     painting = False
@@ -107,36 +104,36 @@ class MarkedExtractor:
         self._frame = Frame(0, 0, 0, (), (), (0, 0), False)
         """The last frame that showed the conversation."""
         self._anchor: int | None = None
-        """The number of the line that begins the last user message."""
+        """The line number where the last user message begins."""
         self._floor = 0
         """Marks above this line are old."""
         self._expected: str | None = None
         self._sent = ""
-        """The message last expected, without blanks."""
+        """The last expected message, without whitespace."""
         self._above = ""
-        """The first line of the user message that stood last when it was expected."""
+        """The first line of the previous user message at the time of `expect`."""
         self._begun = False
-        """Whether the agent was seen to work on the message that is expected."""
+        """Whether the agent was seen working on the expected message."""
         self._torn = False
         """Whether the page was torn since the last user message."""
         self._resized = False
-        """Whether the terminal got another size since then."""
+        """Whether the terminal was resized since then."""
         self._turn_over = True
         """Whether the agent was idle since then."""
-        self._begun_to_say = False
-        """Whether something was read of the answer to it."""
+        self._answer_begun = False
+        """Whether part of its answer was read."""
         self._closed = False
-        """Whether what the agent said to it was read at the end of the turn."""
+        """Whether its answer was read at the end of the turn."""
         self._seen = Counter[str]()
-        """The echoes so far, without blanks."""
+        """The echoes so far, without whitespace."""
         self._echoed = ""
-        """The echo of the last user message, without blanks."""
+        """The echo of the last user message, without whitespace."""
 
     def take(self, frame: Frame, reading: Reading) -> None:
-        """Only a screen with a composer or a dialog shows the conversation."""
+        """Take the next frame. Only one with a composer or a dialog shows the conversation."""
         shown = reading.composer is not None or reading.dialog is not None
         if shown:
-            self._page.update(frame, reading.transcript)  # trims with what was bright before
+            self._page.update(frame, reading.transcript)  # trims with the previous bright lines
             self._bright = bright_lines(frame, reading.transcript)
             self._frame = frame
         else:
@@ -147,7 +144,7 @@ class MarkedExtractor:
             self._adopt_expected()
 
     def startup(self) -> str:
-        """The screen without composer and footer."""
+        """Return the screen without composer and footer."""
         start = self._page.first
         lines = self._page.lines(start)
         marks = [n for n, line in enumerate(lines) if self._profile.starts_echo(line)]
@@ -158,8 +155,8 @@ class MarkedExtractor:
         return self._startup_text()
 
     def adopt_last(self) -> bool:
-        """Go back to the last mark on the screen. Behind the mark of a composer that was left
-        standing there are only the faint characters of its placeholder."""
+        """Go back to the last mark on the screen. The mark of a leftover composer is followed only
+        by the faint characters of its placeholder."""
         mark = self._last_mark(self._page.top)
         if mark < 0 or len(self._frame.bright[mark - self._page.top]) <= len("› "):
             return False
@@ -167,14 +164,14 @@ class MarkedExtractor:
         return True
 
     def prepare(self) -> None:
-        """The composer is not part of the page: nothing to do."""
+        """Do nothing: the composer is not part of the page."""
 
     def abandon(self) -> None:
-        """The next mark is somebody else's."""
+        """Stop expecting the message: the next mark belongs to another one."""
         self._expected = None
 
     def expect(self, text: str) -> None:
-        """Adopt the next mark as this message's: those that show now are old."""
+        """Expect the next mark to be this message's; the present ones are old."""
         self._expected, self._sent, self._begun = text, squeeze(text), False
         self._floor = self._last_mark(self._page.first) + 1
         self._above = self._line(self._floor - 1)
@@ -182,12 +179,12 @@ class MarkedExtractor:
 
     @property
     def expecting(self) -> bool:
-        """Whether the next mark has not shown yet."""
+        """Whether the expected mark has not appeared yet."""
         return self._expected is not None
 
     def read(self, working: bool, turn_over: bool = False) -> list[Extract]:
-        """The text below the last mark. A finished message stays as it is when the terminal gets
-        another size, which may show less of it."""
+        """Return the text below the last mark. A resize does not change a finished message, as less
+        of it may be visible."""
         self._begun = self._begun or working
         if self._expected is not None and self._begun and not working:
             self._adopt_screen()
@@ -195,42 +192,42 @@ class MarkedExtractor:
             return []
         unknown = turn_over and self._turn_over  # the turn's user message was not read yet
         self._turn_over = self._turn_over or turn_over or not working
-        if self._torn and not self._mended():
+        if self._torn and not self._rejoined():
             return self._read_torn(working)
         found: list[Extract] = []
         marks = self._new_marks()
-        while marks and (unknown or (working and not turn_over)) and self._ends(marks[0]):
+        while marks and (unknown or (working and not turn_over)) and self._echo_ended(marks[0]):
             found += self._adopt_typed(marks.pop(0))
             unknown = False
         if not marks or ((turn_over or not working) and marks[0] > self._page.top):
-            found += self._told(self._below(working, marks), working)
+            found += self._answer(self._below(working, marks), working)
         self._closed = self._closed or turn_over
         return found
 
     def _heading(self, shown: Sequence[str]) -> list[str]:
-        """The first row as an echo, where it may be one or the pinned prompt; what that covers is
-        not known."""
+        """Return the first row as an echo if it may be one or a pinned prompt, with a gap for the
+        line that a pinned prompt covers."""
         line = self._profile.heading(shown[0])
         if self._pinned(shown):
             return [line, GAP]
         return [line] if line and line == shown[0] else []
 
     def _pinned(self, shown: Sequence[str]) -> bool:
-        """Whether the first row surely has the last user message pinned to it: all of its words in
-        one line, without a mark or without the blank line that an echo has below it."""
+        """Return whether the first row is certainly the pinned last user message: all its words in
+        one line, without a mark or without the blank line below an echo."""
         line = self._profile.heading(shown[0])
         like_echo = line == shown[0] and not any(shown[1:2])
         return bool(line) and not like_echo and self._is_whole(self._profile.echo_text([line]))
 
     def _is_whole(self, shown: str) -> bool:
-        """Whether these are all words of the last user message, or its first ones, cut."""
+        """Return whether this is the whole last user message, or its truncated beginning."""
         words = squeeze(shown)
         start = words.removesuffix("…")
         messages = filter(None, (self._echoed, self._sent))
         return any(m == words or (start != words and m.startswith(start)) for m in messages)
 
-    def _mended(self) -> bool:
-        """Whether the page shows the last user message again, and no other one is the same."""
+    def _rejoined(self) -> bool:
+        """Return whether the page shows the last user message again, exactly once."""
         same = [m for m in self._marks(self._page.first) if squeeze(self._echo(m)) == self._echoed]
         if self._seen[self._echoed] != 1 or len(same) != 1:
             return False
@@ -239,7 +236,7 @@ class MarkedExtractor:
         return True
 
     def _read_torn(self, working: bool) -> list[Extract]:
-        """Only the last mark counts: above it the history may be painted again."""
+        """Read a torn page. Only the last mark counts: the history above it may be redrawn."""
         mark = self._last_mark(self._page.first)
         if mark < 0 and self._pinned(self._frame.lines):
             self._adopt_without_mark(self._page.first)
@@ -250,15 +247,15 @@ class MarkedExtractor:
         if self._is_last(echo):
             self._adopt(mark, echo)
         elif squeeze(echo) in self._seen:
-            return []  # an older part of the history: the rest is still being painted
-        elif working and self._ends(mark):
+            return []  # an older part of the history: the rest is still being drawn
+        elif working and self._echo_ended(mark):
             return [*self._adopt_typed(mark), self._below(working, [])]
         elif working:
             return []
         return [self._below(working, [])]
 
     def _adopt_typed(self, mark: int) -> list[Extract]:
-        """The next user message, behind what the agent said last before it."""
+        """Return the next user message, after the last text of the agent before it."""
         echo = self._echo(mark)
         moved = not self._turn_over and squeeze(echo) == self._echoed and not self._anchored
         shown = self._anchor is not None and not self._torn and mark > self._page.top
@@ -268,17 +265,17 @@ class MarkedExtractor:
 
     @property
     def _anchored(self) -> bool:
-        """Whether the last user message stands where it stood."""
+        """Whether the last user message has not moved."""
         return self._anchor is not None and self._profile.starts_echo(self._line(self._anchor))
 
     def _line(self, number: int) -> str:
-        """The line of this number; empty where it is none, or not known any more."""
+        """Return the line with this number; empty if it does not exist or is no longer kept."""
         known = number >= self._page.first
         return "".join(self._page.lines(number, number + 1)) if known else ""
 
     def _below(self, working: bool, marks: Sequence[int]) -> Extract:
-        """What the agent says: all below the last user message, up to words that were typed but
-        whose turn is not known yet."""
+        """Return the agent's text: everything below the last user message, up to typed words whose
+        turn is not known yet."""
         if self._anchor is None:
             return Extract(self._startup_text())
         return Extract(self._text(working or bool(marks), marks[0] if marks else None))
@@ -290,15 +287,15 @@ class MarkedExtractor:
         if not marks:
             self._adopt_end()
             return
-        # Of a history that is painted again the last one counts, else the first that fits.
+        # In a redrawn history the last mark counts, else the first that matches.
         candidates = marks[-1:] if self._torn else marks
-        fitting = [mark for mark in candidates if self._fits(self._echo(mark))]
-        if fitting:
-            self._adopt_as_expected(fitting[0])
+        matching = [mark for mark in candidates if self._matches_expected(self._echo(mark))]
+        if matching:
+            self._adopt_as_expected(matching[0])
 
-    def _fits(self, echo: str) -> bool:
-        """Whether an echo may be the expected message's: Codex may show its Markdown as such, and
-        what control characters make of it nobody knows."""
+    def _matches_expected(self, echo: str) -> bool:
+        """Return whether an echo may be the expected message. Codex may render its Markdown, and
+        the effect of control characters is unpredictable."""
         expected = self._expected or ""
         if squeeze(echo)[:40] == squeeze(expected)[:40]:
             return True
@@ -312,7 +309,7 @@ class MarkedExtractor:
         self._adopt(mark, self._echo(mark))
 
     def _adopt_end(self) -> None:
-        """Of a message that is higher than the alternate screen only the end may ever show."""
+        """Adopt a message taller than the alternate screen by its end, as no more may ever show."""
         top, expected = self._page.top, self._expected or ""
         lines = self._page.lines(top)
         length = self._profile.echo_length(lines)
@@ -321,8 +318,8 @@ class MarkedExtractor:
             self._adopt_without_mark(top + length)
 
     def _adopt_screen(self) -> None:
-        """Its answer is over and was higher than the screen, too: what shows is the answer's; or it
-        is shown as nobody would think."""
+        """Adopt the screen as the answer once the turn is over. Either the answer was taller than
+        the screen, too, or the message is displayed in an unexpected way."""
         if self._torn:
             self._adopt_without_mark(self._page.top)
         elif marks := self._marks(self._floor):
@@ -334,8 +331,8 @@ class MarkedExtractor:
         self._torn = False
 
     def _is_last(self, echo: str) -> bool:
-        """Whether an echo is the last message's; its end may be hidden, or the answer's beginning
-        still unmarked."""
+        """Return whether an echo is the last message. Its end may be hidden, or the beginning of
+        the answer still unmarked."""
         shown = squeeze(echo)
         return bool(self._echoed) and (
             shown.startswith(self._echoed) or self._echoed.startswith(shown)
@@ -343,20 +340,20 @@ class MarkedExtractor:
 
     def _adopt(self, mark: int, echo: str) -> None:
         self._anchor, self._floor = mark, mark + 1
-        self._turn_over = self._closed = self._begun_to_say = False
+        self._turn_over = self._closed = self._answer_begun = False
         if not (self._torn and self._is_last(echo)):
             self._echoed = squeeze(echo)
             self._seen[self._echoed] += 1
-        self._page.forget(mark)
+        self._page.discard(mark)
 
     def _new_marks(self) -> list[int]:
-        """The user messages that were not sent by us. More than two at once are a history that
-        was painted late: only the last of them is new."""
+        """Return the user messages not sent through the API. More than two at once are a history
+        that was drawn late: only the last of them is new."""
         marks = self._marks(self._floor)
         return marks if len(marks) <= 2 else marks[-1:]
 
     def _marks(self, start: int) -> list[int]:
-        """The lines from number `start` on that begin a user message."""
+        """Return the line numbers, from `start` on, that begin a user message."""
         start = max(start, self._page.first)
         lines = self._page.lines(start)
         return [start + n for n, line in enumerate(lines) if self._profile.starts_echo(line)]
@@ -375,9 +372,9 @@ class MarkedExtractor:
     def _echo_of(self, lines: Sequence[str]) -> str:
         return self._profile.echo_text(lines[: self._profile.echo_length(lines)])
 
-    def _ends(self, mark: int) -> bool:
-        """Whether the end of an echo is known: the first words of an answer stand below it
-        without a mark of their own for a moment."""
+    def _echo_ended(self, mark: int) -> bool:
+        """Return whether the end of an echo is known: for a moment the first words of an answer
+        follow it without their mark."""
         lines = self._page.lines(mark)
         return self._profile.echo_length(lines) < len(lines)
 
@@ -385,17 +382,17 @@ class MarkedExtractor:
         lines = self._profile.clean(self._page.lines(self._page.first), self._bright, working=True)
         return joined(self._profile.clean_startup(lines))
 
-    def _told(self, said: Extract, working: bool) -> list[Extract]:
-        """Nothing while an answer that was read already lacks its mark, so that it seems to be the
-        echo's: Codex paints such a frame when the first line wraps."""
-        open_echo = self._anchored and not self._ends(self._anchor or 0)
-        if working and open_echo and self._begun_to_say:
+    def _answer(self, extract: Extract, working: bool) -> list[Extract]:
+        """Return the answer, but nothing while it lacks its mark and looks like part of the echo:
+        Codex draws such a frame when the first line wraps."""
+        open_echo = self._anchored and not self._echo_ended(self._anchor or 0)
+        if working and open_echo and self._answer_begun:
             return []
-        self._begun_to_say = bool(said.text)
-        return [said]
+        self._answer_begun = bool(extract.text)
+        return [extract]
 
     def _text(self, working: bool, end: int | None = None) -> str:
-        """What the agent says below the last user message, up to line number `end`."""
+        """Return the agent's text below the last user message, up to line number `end`."""
         lines = self._page.lines(self._anchor or 0, end)
         if lines and self._profile.starts_echo(lines[0]):
             lines = lines[self._profile.echo_length(lines) :]

@@ -1,4 +1,4 @@
-"""Screens of an agent whose looks its profile knows."""
+"""Read the screens of an agent whose profile knows its layout."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from agentapi.model.conversation import Phase
 from agentapi.model.frames import Frame
 
 _STRONG = (Source.LINK, Source.OSC, Source.TITLE, Source.NOTIFICATION)
-"""Sources that show the end of a turn sooner than a quiet time."""
+"""Sources that report the end of a turn sooner than a quiet period."""
 
 
 class KnownScreen(ScreenReader):
-    """Input box, dialogs, the line of work and the end of a turn are seen as such."""
+    """Recognizes the input box, dialogs, the working line and the end of a turn."""
 
     marks_ends = True
-    answers_at_once = False
+    answers_immediately = False
     heeds_terminal_key = False
 
     def __init__(self, profile: AgentProfile, fusion: PhaseFusion, dialog: OpenDialog) -> None:
         super().__init__(profile, fusion, dialog, MarkedExtractor(profile))
-        self._stands = False
-        """Whether a screen that cannot be read stood still: it waits for a person until an input
-        box comes back."""
+        self._confirmed = False
+        """Whether an unreadable screen stood still: it waits for a person until an input box
+        appears."""
 
     @property
     def ready(self) -> bool:
@@ -40,80 +40,80 @@ class KnownScreen(ScreenReader):
         self.extractor.take(frame, reading)
         self.unknown = unknown_text(frame, reading)
 
-    def weigh(self) -> None:
-        """What the frame says of the phase and of the open question."""
+    def report(self) -> None:
+        """Report the phase and the open question that the frame shows."""
         reading = self.reading
-        self._stands = self._stands and bool(self.unknown)
-        shown = unknown_dialog(self.unknown) if self._stands else reading.dialog
-        self.dialog.show(shown, same=self._stands)
+        self._confirmed = self._confirmed and bool(self.unknown)
+        shown = unknown_dialog(self.unknown) if self._confirmed else reading.dialog
+        self.dialog.show(shown, same=self._confirmed)
         self.update()
         expecting = self.extractor.expecting
         if reading.working:
-            self.fusion.note(Source.SCREEN, Phase.WORKING, "working line")
+            self.fusion.record(Source.SCREEN, Phase.WORKING, "working line")
         elif reading.interrupted and not expecting:
-            self.fusion.note(Source.SCREEN, Phase.IDLE, "interrupted")
+            self.fusion.record(Source.SCREEN, Phase.IDLE, "interrupted")
         elif reading.ended and not expecting:
-            self.fusion.note(Source.SCREEN, Phase.IDLE, "end of the turn")
+            self.fusion.record(Source.SCREEN, Phase.IDLE, "end of the turn")
         else:
             self.fusion.withdraw(Source.SCREEN)
 
-    def announced(self, blocked_by: str | None) -> None:
-        """The screen shows the same dialog, whatever the agent says of it."""
+    def state_announced(self, block_reason: str | None) -> None:
+        """Do nothing: the screen is read the same way whatever the agent announces."""
 
-    def other_title(self) -> None:
-        """What an earlier title said still holds."""
+    def neutral_title(self) -> None:
+        """Do nothing: the evidence of an earlier title still holds."""
 
     @property
-    def lost(self) -> bool:
-        """Whether no part of the screen is known, while nothing says that the agent works."""
-        return bool(self.unknown) and not self._stands and not self.fusion.says_work
+    def unreadable(self) -> bool:
+        """Whether nothing on the screen is recognized and no source reports work."""
+        return bool(self.unknown) and not self._confirmed and not self.fusion.reports_working
 
-    def stood_still(self) -> None:
-        """Such a screen did not change for some seconds: it is a question."""
-        if self.lost:
-            self._stands = True
+    def confirm_unknown(self) -> None:
+        """Treat the unreadable screen as a question."""
+        if self.unreadable:
+            self._confirmed = True
             self.dialog.show(unknown_dialog(self.unknown), same=True)
             self.update()
 
-    def dialog_stood(self) -> None:
-        """A dialog that is known by its looks counts at once."""
+    def confirm_dialog(self) -> None:
+        """Do nothing: a recognized dialog counts at once."""
 
     def saw_output(self) -> None:
-        """Output alone says nothing: work has a line of its own."""
+        """Do nothing: only the working line shows work."""
 
     @property
     def dialog_text(self) -> str:
-        """The open dialog as it stands on the screen; empty when none is open."""
-        return self.unknown if self._stands else self.reading.dialog_text
+        """The open dialog as displayed; empty if none is open."""
+        return self.unknown if self._confirmed else self.reading.dialog_text
 
     @property
     def complete(self) -> bool:
-        """Whether the mark of the turn's end, or the open dialog, is on the screen."""
+        """Whether the screen shows the open dialog, or the mark at the end of the turn."""
         reading = self.reading
         if self.fusion.state.phase is Phase.BLOCKED:
-            return self._stands or reading.dialog is not None
+            return self._confirmed or reading.dialog is not None
         return (reading.ended or reading.interrupted) and not self.extractor.expecting
 
     @property
     def shows_message(self) -> bool:
-        """Whether the submitted message is seen in the conversation."""
+        """Whether the conversation shows the submitted message."""
         return not self.extractor.expecting
 
     @property
     def needs_quiet(self) -> bool:
-        """Whether the agent works, and only a working line that goes would show its end."""
+        """Whether the agent works, and only the disappearing working line would show the end."""
         fusion = self.fusion
         if fusion.state.phase is not Phase.WORKING:
             return False
-        if (said := fusion.deciding) is not None and said.source is Source.ROLLOUT:
-            return fusion.record_alone
+        if (latest := fusion.deciding) is not None and latest.source is Source.ROLLOUT:
+            return fusion.open_only_by_record
         return not any(source in fusion.evidence for source in _STRONG)
 
     @property
     def patience(self) -> float:
-        """Seconds without output after which the agent is believed to wait."""
+        """Seconds without output after which the agent is assumed to wait."""
         return self.profile.quiet
 
-    def at_rest(self, keys: bool) -> bool:
+    def is_waiting(self, keys: bool) -> bool:
         """Whether the screen shows an input box and no work."""
         return self.reading.composer is not None and not self.reading.working

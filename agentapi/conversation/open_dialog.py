@@ -1,5 +1,4 @@
-"""The question that is open: what the screen shows of it, what the agent itself says, and one id
-for both."""
+"""The open question, as displayed and as reported by the agent, under one id."""
 
 from __future__ import annotations
 
@@ -12,19 +11,18 @@ from agentapi.model.conversation import Dialog
 
 
 class OpenDialog:
-    """One question at a time. `ids` are those of the questions that the screen shows."""
+    """Holds one question at a time. `ids` supplies the ids of displayed questions."""
 
     def __init__(self, ids: Iterator[str]) -> None:
         self._ids = ids
         self.shown: Dialog | None = None
         """The dialog on the screen."""
-        self._asked: Dialog | None = None
+        self._reported: Dialog | None = None
         self._decided = False
-        """Whether the question on the screen is decided: it will go."""
+        """Whether the displayed question is already answered and will disappear."""
 
     def show(self, dialog: Dialog | None, same: bool = False) -> None:
-        """The screen shows this dialog now. The same dialog keeps its id from frame to frame; with
-        `same` it is the same one whatever it shows."""
+        """Set the displayed dialog. It keeps its id while it asks the same, or if `same` is set."""
         if dialog is None:
             self.shown, self._decided = None, False
         elif self.shown is not None and same:
@@ -32,35 +30,37 @@ class OpenDialog:
         elif self.shown is None or not self.shown.is_same_question(dialog):
             self.shown = replace(dialog, id=next(self._ids))
 
-    def ask(self, dialog: Dialog | None) -> None:
-        """The agent's own word on the question that it asks: more exact than what the screen shows
-        of it. None when it is decided."""
-        self._decided = dialog is None and (self._decided or self._asked is not None)
-        self._asked = dialog
+    def report(self, dialog: Dialog | None) -> None:
+        """Set the question that the agent reported, which is more precise than the displayed one.
+        None once it is answered."""
+        self._decided = dialog is None and (self._decided or self._reported is not None)
+        self._reported = dialog
 
     @property
-    def asks(self) -> bool:
-        """Whether the open question is the agent's own word, and not the screen's alone."""
-        return self._asked is not None
+    def is_reported(self) -> bool:
+        """Whether the agent itself reported the open question."""
+        return self._reported is not None
 
     @property
     def open(self) -> Dialog | None:
-        """The question that waits for the user."""
+        """The question waiting for the user."""
         shown = None if self._decided else self.shown
-        if self._asked and shown:
-            return _keyed(self._asked, shown)
-        return self._asked or shown
+        if self._reported and shown:
+            return _with_keys(self._reported, shown)
+        return self._reported or shown
 
-    def is_painted_by(self, shown: Dialog | None) -> bool:
-        """Whether what the screen shows is no other question than the open one."""
-        other = self._asked and shown and not same_question(self._asked, shown)
+    def matches_screen(self, shown: Dialog | None) -> bool:
+        """Return whether the displayed question does not differ from the open one."""
+        other = self._reported and shown and not same_question(self._reported, shown)
         return not (other or self._decided)
 
 
-def _keyed(asked: Dialog, shown: Dialog) -> Dialog:
-    """A question with the keys of its choices, where the screen shows the same one."""
-    if squeeze(asked.title) != squeeze(shown.title):
-        return asked
+def _with_keys(reported: Dialog, shown: Dialog) -> Dialog:
+    """Add the keys of the choices, if the screen shows the same question."""
+    if squeeze(reported.title) != squeeze(shown.title):
+        return reported
     keys = {squeeze(choice.label): choice.key for choice in shown.choices}
-    choices = (replace(one, key=keys.get(squeeze(one.label), "")) for one in asked.choices)
-    return replace(asked, choices=tuple(choices))
+    choices = (
+        replace(choice, key=keys.get(squeeze(choice.label), "")) for choice in reported.choices
+    )
+    return replace(reported, choices=tuple(choices))

@@ -1,4 +1,4 @@
-"""What an agent asks, as text. Pure."""
+"""Format an agent's question as text. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from agentapi.model.items import Item, ToolCall, Turn
 PATCH = "apply_patch"
 """The tool that changes files."""
 _CHANGED = re.compile(r"^[+-](?!\+\+ |-- )(.*)$", re.MULTILINE)
-"""A line that a diff adds or takes away, not the name of a file."""
+"""A line that a diff adds or removes, not a file name."""
 _FENCE = re.compile(r"`{3,}")
 _KEY = re.compile(r"\x1b\[[A-D]|[\x1b\r ]|[^\x1b\r ]+")
 _KEY_NAMES = {
@@ -26,42 +26,43 @@ _KEY_NAMES = {
 }
 
 
-def exact_patch(items: Iterable[Item]) -> str:
-    """The patch that waits for leave, as the agent recorded it: a screen shows only as much of one
-    as fits. `items`: the newest first. Empty where none is recorded, or which one is not sure."""
+def recorded_patch(items: Iterable[Item]) -> str:
+    """Return the recorded patch that awaits approval; the screen shows only as much as fits.
+
+    `items`: newest first. Empty if none is recorded or several are."""
     waiting = [call.command for call in _waiting(items) if call.tool == PATCH]
     return waiting[0] if len(waiting) == 1 else ""
 
 
-def exact_command(items: Iterable[Item], shown: str) -> str:
-    """The command that waits for leave, as the agent recorded it: a screen wraps its lines, and
-    leaves out the last ones of a long one. `items`: the newest first. What is `shown` where no
-    recorded one agrees with that, or several do."""
-    agreeing = {
+def recorded_command(items: Iterable[Item], shown: str) -> str:
+    """Return the recorded command that awaits approval; the screen wraps and truncates it.
+
+    `items`: newest first. Returns `shown` unless exactly one recorded command matches it."""
+    matching = {
         call.command
         for call in _waiting(items)
         if call.tool != PATCH and shows_command(shown, call.command)
     }
-    return agreeing.pop() if len(agreeing) == 1 else shown
+    return matching.pop() if len(matching) == 1 else shown
 
 
 def shows_command(shown: str, command: str) -> bool:
-    """Whether a screen that shows a command so shows this one: it wraps the lines, and Codex leaves
-    out the last ones of a long one and says how many."""
+    """Return whether `shown` is this command as displayed: with wrapped lines, and truncated by
+    Codex with a count of the omitted lines."""
     start, cut, _ = shown.partition("\n[… ")
     if cut:
         return squeeze(command).startswith(squeeze(start))
     return squeeze(command) == squeeze(shown)
 
 
-def same_question(asked: Dialog, shown: Dialog) -> bool:
-    """Whether what an agent asks by its own word is the question that its screen shows."""
-    same_title = squeeze(asked.title) == squeeze(shown.title)
-    return same_title and shows_command(shown.command, asked.command)
+def same_question(reported: Dialog, shown: Dialog) -> bool:
+    """Return whether the reported and the displayed question are the same."""
+    same_title = squeeze(reported.title) == squeeze(shown.title)
+    return same_title and shows_command(shown.command, reported.command)
 
 
 def _waiting(items: Iterable[Item]) -> Iterator[ToolCall]:
-    """The tool calls of the last turn that have no end yet."""
+    """Yield the running tool calls of the last turn."""
     for item in items:
         if isinstance(item, Turn) and item.event == "started":
             return
@@ -70,15 +71,15 @@ def _waiting(items: Iterable[Item]) -> Iterator[ToolCall]:
 
 
 def shows_all(text: str, dialog: Dialog) -> bool:
-    """Whether a screen's text holds the dialog's whole command and every changed line of its diff,
-    however it wraps them."""
+    """Return whether the text contains the whole command and every changed line of the diff,
+    however wrapped."""
     shown = squeeze(text)
     wanted = [dialog.command, *_CHANGED.findall(dialog.diff)]
     return all(squeeze(part) in shown for part in wanted)
 
 
 def question_text(dialog: Dialog) -> str:
-    """A dialog as Markdown that reads well as plain text, too."""
+    """Format a dialog as Markdown that is also readable as plain text."""
     choices = (_choice(number, choice) for number, choice in enumerate(dialog.choices, 1))
     parts = (
         dialog.title,
@@ -91,7 +92,7 @@ def question_text(dialog: Dialog) -> str:
 
 
 def _choice(number: int, choice: Choice) -> str:
-    """One line of the list; the key that picks it, unless that is the number before it."""
+    """Format a choice, with its key unless that is its number."""
     line = f"{number}. {choice.label}"
     if choice.description:
         line += f" – {choice.description}"
@@ -101,12 +102,12 @@ def _choice(number: int, choice: Choice) -> str:
 
 
 def _named(keys: str) -> str:
-    """Keys by their names: none of them stands in a text as the character that it sends."""
+    """Replace control characters by key names."""
     return " ".join(_KEY_NAMES.get(key, key) for key in _KEY.findall(keys))
 
 
 def _fenced(text: str, language: str = "") -> str:
-    """A block that its own text cannot end."""
+    """Fence a block so that its text cannot end it."""
     if not text:
         return ""
     longest = max((len(run) for run in _FENCE.findall(text)), default=2)

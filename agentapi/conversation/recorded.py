@@ -1,18 +1,18 @@
-"""What the agent's own record of its session (Codex's rollout) says of turns, as evidence.
+"""Turn evidence from the agent's session record (Codex's rollout).
 
-The record is the agent's own word, but not of now: it is read late, from its beginning after a
-restart, and no version writes all of it. So not every line speaks:
+The record is reliable but late: after a restart it is read from its beginning, and no version
+writes everything. So not every entry counts:
 
-| the record says       | it counts                                                              |
+| entry                 | it counts                                                              |
 |-----------------------|------------------------------------------------------------------------|
-| a turn began          | if that was in this run, after the turn before was over in our eyes:   |
-|                       | it opens a turn, and votes where the record was seen to tell ends, too |
-| a turn was completed, | if its own beginning was noted in the turn that is open now            |
+| a turn began          | if in this run and after the previous turn was over: it opens a turn,  |
+|                       | and votes if the record is known to contain ends, too                  |
+| a turn was completed, | if its own beginning was recorded in the currently open turn           |
 | failed or aborted     |                                                                        |
 
-So what an earlier run left open says nothing, an end that is read after the next message was
-submitted does not end that one, and a version that writes beginnings alone (0.80) keeps nothing
-open. What does not count is shown in the evidence all the same.
+So a turn left open by an earlier run is ignored, an end read after the next message was submitted
+does not end that one, and a version that writes only beginnings (0.80) keeps nothing open. Ignored
+entries are still listed in the evidence.
 """
 
 from __future__ import annotations
@@ -26,31 +26,31 @@ from agentapi.model.items import Entry, Turn
 
 
 class RecordedTurns:
-    """Turns of the record in, evidence of `Source.ROLLOUT` out. `clock` tells the time (aware) by
-    which the record's lines are dated, too."""
+    """Turns recorded in, evidence of `Source.ROLLOUT` out. `clock` returns the aware time, from the
+    same clock as the record's timestamps."""
 
     def __init__(self, fusion: PhaseFusion, clock: Callable[[], datetime]) -> None:
         self._fusion, self._clock = fusion, clock
         self._run = self._since = _whole_milliseconds(clock())
-        """When this run began, and the time before which a turn's beginning is old."""
+        """When this run began, and the time before which the beginning of a turn is old."""
         self._begun = False
-        """Whether the last turn of the record is one of this turn's."""
+        """Whether the last recorded turn belongs to the current turn."""
         self._in_run = False
-        """Whether the last turn of the record began in this run."""
-        self._tells_ends = False
+        """Whether the last recorded turn began in this run."""
+        self._records_ends = False
         fusion.between_turns = self._turn_over
 
     def take(self, entry: Entry) -> None:
-        """The next entry of the record; only turns say anything."""
+        """Take the next entry; only turns matter."""
         match entry.item:
             case Turn("started") if entry.time is not None:
                 self._started(entry.turn, entry.time)
             case Turn(event) if event != "started" and self._in_run:
                 self._ended(entry.turn, event, entry.time)
 
-    def forget(self) -> None:
-        """Another record comes, or the same one from its beginning."""
-        self._begun = self._in_run = self._tells_ends = False
+    def reset(self) -> None:
+        """Start over with another record, or with the same one from its beginning."""
+        self._begun = self._in_run = self._records_ends = False
         self._fusion.withdraw(Source.ROLLOUT)
 
     def _started(self, turn: int, time: datetime) -> None:
@@ -58,13 +58,14 @@ class RecordedTurns:
         self._begun = time >= self._since
         if self._begun:
             detail = f"turn {turn} started"
-            self._fusion.note(Source.ROLLOUT, Phase.WORKING, detail, self._tells_ends)
+            self._fusion.record(Source.ROLLOUT, Phase.WORKING, detail, self._records_ends)
 
     def _ended(self, turn: int, event: str, time: datetime | None) -> None:
-        ours = self._begun and self._fusion.heard(Source.ROLLOUT)
+        ours = self._begun and self._fusion.reported(Source.ROLLOUT)
         self._begun = self._in_run = False
-        self._tells_ends = self._tells_ends or event != "aborted"  # which alone even 0.80 writes
-        self._fusion.note(Source.ROLLOUT, Phase.IDLE, f"turn {turn} {event}", ours)
+        # 0.80 writes this end, but no other.
+        self._records_ends = self._records_ends or event != "aborted"
+        self._fusion.record(Source.ROLLOUT, Phase.IDLE, f"turn {turn} {event}", ours)
         if ours and time is not None:
             self._since = time  # the next turn may have begun long before this line was read
 
@@ -73,5 +74,5 @@ class RecordedTurns:
 
 
 def _whole_milliseconds(time: datetime) -> datetime:
-    """The time as the record has it, which is cut off, too."""
+    """Truncate a time to milliseconds, as in the record."""
     return time.replace(microsecond=time.microsecond // 1000 * 1000)

@@ -1,8 +1,7 @@
-"""A screen that the profile cannot read: no input box, no known dialog, no sign of work.
+"""Unreadable screens: no input box, no known dialog, no working line.
 
-Nothing may be typed there. While it changes the agent may be on its way somewhere; when it stands
-still, it waits for a person, and its text is shown as a dialog without choices. The driver has the
-clock.
+Nothing may be typed there. A changing screen may be a transition. One that stands still waits for a
+person, and its text is published as a dialog without choices. The driver has the clock.
 """
 
 from __future__ import annotations
@@ -15,14 +14,14 @@ from agentapi.model.conversation import Dialog
 from agentapi.model.frames import Frame
 
 MOST_LINES = 40
-"""Lines of such a screen that are shown, the lowest ones."""
+"""Maximum number of lines shown, from the bottom."""
 TITLE = "The agent shows no input box and waits: answer it in the terminal, or send raw keys"
 _PICTURE = re.compile(r"[\s⠀-⣿]*[⠁-⣿][\s⠀-⣿]*")
-"""A line of a picture in braille, which may move for ever."""
+"""A line of a braille picture, which may be animated."""
 
 
 def unknown_text(frame: Frame, reading: Reading) -> str:
-    """The text of a screen that cannot be read, without pictures; empty for any other."""
+    """Return the text of an unreadable screen, without pictures; empty for any other."""
     if reading.composer is not None or reading.dialog is not None or reading.working:
         return ""
     kept: list[str] = []
@@ -36,5 +35,5 @@ def unknown_text(frame: Frame, reading: Reading) -> str:
 
 
 def unknown_dialog(text: str) -> Dialog:
-    """Such a screen as a dialog that only a person at the terminal can answer."""
+    """Return a dialog that only a person at the terminal can answer."""
     return Dialog("", "other", TITLE, reason=text)

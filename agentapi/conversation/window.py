@@ -1,7 +1,7 @@
-"""What of a full-screen program's window is a page that scrolls.
+"""Find the scrolling part of a full-screen program's window.
 
-Some rows stay where they are while the others move: a heading, a footer. Others tell that a turn is
-running, and will be gone with it. And a window that has just lost its words is being painted anew.
+A heading or footer stays in place while the other rows scroll. Status lines disappear with the
+turn. A window that has just lost its text is being redrawn.
 """
 
 from __future__ import annotations
@@ -13,41 +13,41 @@ from itertools import pairwise, takewhile
 from agentapi.conversation.document import MARGIN, scrolled_by
 
 _STATUS = re.compile(r"^[^\w\s]{1,4} +\w[^.…]{0,60}(?:…|\.\.\.)(?: +\(.*\))?$")
-"""What a program says that it does, behind a spinner: `✻ Considering…`, `⠋ Thinking... (2s)`."""
+"""A status line after a spinner: `✻ Considering…`, `⠋ Thinking... (2s)`."""
 STATUS_ROWS = 4
-"""Rows with text at the end of a window that may belong to such a line: a tip hangs below it."""
+"""Rows with text at the end of a window that may belong to a status line and the tip below it."""
 FAR = 20
-"""Blank rows above what a program keeps at the foot of a tall screen."""
+"""Blank rows above the footer of a tall screen."""
 FOOT_ROWS = 4
-"""Rows that it may keep there above its input box, with an edge of that."""
+"""Maximum rows of such a footer above the input box, including the edge of the box."""
 MANY = 5
-"""Rows with text that change together by no accident."""
+"""Rows with text that do not change together by accident."""
 
 
 class Window:
-    """One window after the other of the same screen."""
+    """Compares successive windows of the same screen."""
 
     def __init__(self) -> None:
         self._rows: list[str] = []
         self.before: list[str] = []
-        """The rows of the window before that belong to the page, as is known by now."""
+        """The rows of the previous window that are now known to belong to the page."""
         self._head: list[str] = []
-        """The rows at the top that are known to stay."""
+        """The fixed rows at the top."""
         self._foot: list[str] = []
-        """Those at the end."""
+        """The fixed rows at the end."""
 
     @property
     def rows(self) -> list[str]:
-        """The last window, with the rows that stay."""
+        """The last window, including fixed rows."""
         return self._rows
 
-    def forget(self) -> None:
-        """The next window is of another screen."""
+    def reset(self) -> None:
+        """Start over with another screen."""
         self._rows, self._head, self._foot = [], [], []
 
-    def scrolls(self, rows: Sequence[str], working: bool) -> list[str] | None:
-        """The rows of the next window that belong to the page; None while it is being painted.
-        `working`: a turn is running."""
+    def scrolled_rows(self, rows: Sequence[str], working: bool) -> list[str] | None:
+        """Return the rows of the next window that belong to the page; None while it is being
+        redrawn. `working`: a turn is running."""
         now = without_status(rows) if working else list(rows)
         if _blanked(self._rows, now):
             return None
@@ -58,33 +58,35 @@ class Window:
         return self.without_pinned(now)
 
     def without_pinned(self, rows: Sequence[str]) -> list[str]:
-        """Rows without those at their ends that are known to stay."""
+        """Drop the fixed rows at both ends."""
         filled = _filled(rows)
         end = _same(filled[::-1], self._foot[::-1])
         kept = filled[: len(filled) - end] if end else list(rows)
         return kept[_same(kept, self._head) :]
 
     def _learn(self, before: Sequence[str], now: Sequence[str]) -> None:
-        """Rows that stay though the page between them moved: on the page they would have gone
-        with it. At the end one may have become longer meanwhile: `Working`, `Working · 3 s`."""
+        """Learn the rows that stayed in place while the page between them scrolled. A row at the
+        end may have become longer: `Working`, `Working · 3 s`."""
         if len(now) + MARGIN < len(self._rows):
             return
         top = _same(before, now)
         end = _same(now[::-1], before[::-1], longer=True) if len(before) == len(now) else 0
         old, new = before[top : len(before) - end], now[top : len(now) - end]
-        if min(_words(old), _words(new)) < MANY:
+        if min(_text_rows(old), _text_rows(new)) < MANY:
             return
         shift = scrolled_by(old, new, 0)
         sure = (top, end)
         if shift is not None:
-            sure = _staying(before, now, top, shift), _staying(now[::-1], before[::-1], end, shift)
-        self._head = _known(self._head, now[:top], sure[0])
-        self._foot = _known(self._foot[::-1], before[::-1][:end], sure[1])[::-1]
+            sure = (
+                _fixed_rows(before, now, top, shift),
+                _fixed_rows(now[::-1], before[::-1], end, shift),
+            )
+        self._head = _merge_fixed(self._head, now[:top], sure[0])
+        self._foot = _merge_fixed(self._foot[::-1], before[::-1][:end], sure[1])[::-1]
 
 
 def without_status(rows: Sequence[str]) -> list[str]:
-    """Rows without the line at their end that tells what a running turn does, nor what hangs
-    below it."""
+    """Drop the status line at the end and everything below it."""
     filled = [row for row, line in enumerate(rows) if line]
     for row in reversed(filled[-STATUS_ROWS:]):
         if _STATUS.match(rows[row].strip()):
@@ -93,7 +95,7 @@ def without_status(rows: Sequence[str]) -> list[str]:
 
 
 def without_foot(lines: Sequence[str]) -> list[str]:
-    """Lines without what a program keeps at the foot of a tall screen, far below the rest."""
+    """Drop the footer of a tall screen, far below the rest."""
     filled = [row for row, line in enumerate(lines) if line]
     for above, below in reversed(list(pairwise(filled))):
         if below - above > FAR:
@@ -103,7 +105,7 @@ def without_foot(lines: Sequence[str]) -> list[str]:
 
 
 def _filled(rows: Sequence[str]) -> list[str]:
-    """Rows without the blank ones at their end."""
+    """Drop blank rows at the end."""
     kept = list(rows)
     while kept and not kept[-1]:
         kept.pop()
@@ -111,7 +113,7 @@ def _filled(rows: Sequence[str]) -> list[str]:
 
 
 def _same(now: Sequence[str], before: Sequence[str], longer: bool = False) -> int:
-    """How many rows at the beginning are as they were before, or (`longer`) begin so."""
+    """Count the rows at the beginning that are unchanged, or (`longer`) were extended."""
 
     def as_before(pair: tuple[str, str]) -> bool:
         row, old = pair
@@ -120,29 +122,33 @@ def _same(now: Sequence[str], before: Sequence[str], longer: bool = False) -> in
     return sum(1 for _ in takewhile(as_before, zip(now, before, strict=False)))
 
 
-def _staying(before: Sequence[str], now: Sequence[str], rows: int, shift: int) -> int:
-    """How many of the first `rows`, which are the same in both, would not be if the page's move by
-    `shift` had taken them along."""
+def _fixed_rows(before: Sequence[str], now: Sequence[str], rows: int, shift: int) -> int:
+    """Count how many of the first `rows`, equal in both, would differ if they had scrolled by
+    `shift`."""
     if shift <= 0:
         return 0
     moved = zip(before[shift:], now[:rows], strict=False)
     return max((row for row, (old, new) in enumerate(moved, 1) if old != new), default=0)
 
 
-def _known(known: Sequence[str], same: Sequence[str], sure: int) -> list[str]:
-    """The rows at one end that stay: of those that were the same in both windows `sure` do, the
-    others may be equal by accident, blank ones above all."""
+def _merge_fixed(known: Sequence[str], same: Sequence[str], sure: int) -> list[str]:
+    """Return the fixed rows at one end: `sure` of the equal ones are certain, the others may be
+    equal by accident, above all blank ones."""
     kept = known[: len(same)] if same else known
     return list(same[:sure] if any(same[len(kept) : sure]) else kept)
 
 
-def _words(rows: Sequence[str]) -> int:
-    """How many rows have text."""
+def _text_rows(rows: Sequence[str]) -> int:
+    """Count the rows with text."""
     return sum(map(bool, rows))
 
 
 def _blanked(before: Sequence[str], now: Sequence[str]) -> bool:
-    """Whether nearly all words are gone, and no others came."""
-    if _words(before) < MANY or _words(now) > _words(before) // 4 or len(before) != len(now):
+    """Return whether nearly all text is gone without replacement."""
+    if (
+        _text_rows(before) < MANY
+        or _text_rows(now) > _text_rows(before) // 4
+        or len(before) != len(now)
+    ):
         return False
     return all(old and row.startswith(old) for row, old in zip(now, before, strict=True) if row)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agentapi.agents.driver import Driver
-from agentapi.agents.generic.evidence import TellsEvidence
+from agentapi.agents.generic.evidence import ProvidesEvidence
 from agentapi.model.conversation import Status
 from agentapi.model.events import Exited
 from agentapi.session.session import AgentSession
@@ -40,7 +40,7 @@ def _idle_seconds(session: AgentSession) -> float:
 
 
 def _evidence(driver: Driver) -> list[dict[str, object]] | None:
-    if not isinstance(driver, TellsEvidence):
+    if not isinstance(driver, ProvidesEvidence):
         return None
     return [
         {

@@ -13,7 +13,12 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from agentapi.conversation.question import exact_command, exact_patch, question_text, shows_all
+from agentapi.conversation.question import (
+    question_text,
+    recorded_command,
+    recorded_patch,
+    shows_all,
+)
 from agentapi.model.conversation import Dialog, Phase, PhaseState
 from agentapi.model.errors import SendError
 from agentapi.session.history import History
@@ -83,9 +88,9 @@ class OpenQuestion:
         """Return the dialog with its patch or command as recorded."""
         items = (entry.item for entry in self._transcript.newest_first())
         if dialog is not None and dialog.kind == "patch":
-            return replace(dialog, diff=exact_patch(items) or dialog.diff)
+            return replace(dialog, diff=recorded_patch(items) or dialog.diff)
         if dialog is not None and dialog.kind == "command":
-            return replace(dialog, command=exact_command(items, dialog.command))
+            return replace(dialog, command=recorded_command(items, dialog.command))
         return dialog
 
     def _text(self, dialog: Dialog) -> str:

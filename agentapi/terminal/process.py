@@ -278,7 +278,7 @@ class PtyProcess:
         """How many bytes of what was typed the program has not read, as far as that is known."""
         return unread(self._fd) if self._fd >= 0 else 0
 
-    def take_back(self) -> None:
+    def discard_input(self) -> None:
         """Drop what was typed and not read."""
         if self._fd >= 0:
             discard(self._fd)

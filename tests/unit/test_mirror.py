@@ -63,7 +63,7 @@ ELSEWHERE = {
     "unit/conversation/test_recordings.py": "agents/codex/screen/profile conversation/unknown",
     "unit/conversation/test_tracker.py": (
         "conversation/known_screen conversation/open_dialog conversation/screen_reader"
-        " conversation/shape_screen conversation/spoken model/conversation model/frames"
+        " conversation/shape_screen conversation/message_reader model/conversation model/frames"
     ),
     "unit/scripted/test_answers.py": "scripted/reply scripted/schema",
     "unit/scripted/test_main.py": "scripted/__main__",

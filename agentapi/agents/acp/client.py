@@ -1,9 +1,9 @@
-"""Our side of the Agent Client Protocol: its schema on one side, values of our own on the other.
+"""Client side of the Agent Client Protocol; converts its schema to our own types.
 
-The protocol's library takes the better part of a second to import, so that only this module does
-it, and `agentapi.agents.acp.driver` imports this one while the agent itself is starting.
+The protocol's library takes most of a second to import. Only this module imports it, and
+`agentapi.agents.acp.driver` imports this module while the agent is starting.
 
-No file system and no terminal is offered, and a request for one is declined: the agent runs on this
+No file system or terminal is offered, and requests for one are declined: the agent runs on this
 machine and has its own.
 """
 
@@ -41,36 +41,36 @@ REASON_KEYS = ("reason", "justification", "description")
 
 
 class AgentLink:
-    """Requests to one agent, and what it sends by itself."""
+    """Sends requests to one agent, and handles its requests and notifications."""
 
     def __init__(
         self,
         read: Callable[[], Awaitable[bytes]],
         write: Callable[[bytes], Awaitable[None]],
         *,
-        noise: Callable[[bytes], None],
+        unparsed: Callable[[bytes], None],
         update: Callable[[Operation], None],
-        ask: Callable[[str, PermissionRequest], Awaitable[str | None]],
+        request_permission: Callable[[str, PermissionRequest], Awaitable[str | None]],
         env: Mapping[str, str],
     ) -> None:
-        """`update` gets what the agent reports, in its order; `ask` gets a permission request with
-        its tool call's id and returns the option's id, or None for "cancelled"; `env` is the
-        agent's environment, which may hold its key."""
+        """`update` receives the agent's updates in order. `request_permission` receives a tool call
+        id and a permission request, and returns the id of an option, or None for "cancelled". `env`
+        is the agent's environment, which may contain its API key."""
         self._update = update
-        self._ask = ask
+        self._request_permission = request_permission
         self._session = ""
         self._env = env
         self._auth_methods: list[AuthMethod] = []
         self._prompt_sent: Callable[[], None] | None = None
         self._calls: dict[str, dict[str, Any]] = {}
-        """What this turn's tool calls are about, by their ids."""
-        transport = LineTransport(read, write, noise=noise, sent=self._sent)
+        """Details of this turn's tool calls, by id."""
+        transport = LineTransport(read, write, unparsed=unparsed, sent=self._sent)
         self._connection = Connection(self._handle, transport)
 
     async def initialize(self) -> str:
-        """Shake hands; the agent's version, empty when it does not say.
+        """Initialize the connection; return the agent's version, or an empty string.
 
-        Raises `AgentRefused`, or `ConnectionError` when the agent is gone."""
+        Raises `AgentRefused`, or `ConnectionError` if the agent is gone."""
         request = schema.InitializeRequest(
             protocol_version=PROTOCOL_VERSION,
             client_capabilities=schema.ClientCapabilities(),
@@ -87,10 +87,10 @@ class AgentLink:
         return parsed.agent_info.version if parsed.agent_info else ""
 
     async def new_session(self, cwd: Path) -> str:
-        """Open a session in `cwd` (absolute); its id. Raises as `initialize` does.
+        """Open a session in `cwd` (absolute) and return its id. Raises as `initialize` does.
 
-        An agent that wants authentication gets it where that takes no human: from a key in its
-        environment."""
+        If the agent requires authentication, a method that uses a key from its environment is
+        tried."""
         request = schema.NewSessionRequest(cwd=str(cwd), mcp_servers=[])
         try:
             answer = await self._request("session_new", request)
@@ -105,7 +105,7 @@ class AgentLink:
         return self._session
 
     async def prompt(self, text: str, sent: Callable[[], None]) -> str:
-        """Run one turn; why it stopped. `sent` is called once the agent's pipe has the prompt.
+        """Run one turn and return why it stopped. `sent` is called once the prompt was written.
 
         Raises as `initialize` does."""
         request = schema.PromptRequest(
@@ -118,12 +118,12 @@ class AgentLink:
         return str(reason or "no reason given")
 
     async def cancel(self) -> None:
-        """Ask the agent to stop the turn. Raises `ConnectionError` when it is gone."""
+        """Ask the agent to stop the turn. Raises `ConnectionError` if it is gone."""
         note = schema.CancelNotification(session_id=self._session)
         await self._connection.send_notification(AGENT_METHODS["session_cancel"], _dump(note))
 
     async def close(self) -> None:
-        """Stop listening; requests that are still open fail with `ConnectionError`."""
+        """Close the connection; pending requests fail with `ConnectionError`."""
         await self._connection.close()
 
     async def _request(self, name: str, request: schema.BaseModel) -> Any:
@@ -140,7 +140,7 @@ class AgentLink:
             ) from error
 
     def _offers(self) -> str:
-        offers = [f"{one.id} ({one.description or one.name})" for one in self._auth_methods]
+        offers = [f"{item.id} ({item.description or item.name})" for item in self._auth_methods]
         return (
             "the agent wants authentication first: log in with its own program, or set its key in "
             f"the environment, and start again; it offers {', '.join(offers) or 'no way to do so'}"
@@ -173,7 +173,7 @@ class AgentLink:
             return
         if isinstance(note.update, schema.ToolCallStart | schema.ToolCallProgress):
             known = self._calls.setdefault(note.update.tool_call_id, {})
-            known.update(subject(params["update"]))
+            known.update(tool_call_details(params["update"]))
         operation = to_operation(note.update)
         if operation is not None:
             self._update(operation)
@@ -187,22 +187,24 @@ class AgentLink:
         except ValidationError as error:
             log.warning("acp: a permission request was not understood: %s", _first(error))
             raise
-        chosen = await self._ask(request.tool_call.tool_call_id, to_question(request))
+        chosen = await self._request_permission(
+            request.tool_call.tool_call_id, to_question(request)
+        )
         if chosen is None:
             return {"outcome": {"outcome": "cancelled"}}
         return {"outcome": {"outcome": "selected", "optionId": chosen}}
 
 
-def subject(call: Mapping[str, Any]) -> dict[str, Any]:
-    """What a tool call, as it stands on the wire, says of its command and its changes of files. A
-    permission request need not repeat what was told of its call before (codex-acp 2.6 does not)."""
+def tool_call_details(call: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the command and file changes of a tool call in wire format. A permission request need
+    not repeat details sent before (codex-acp 2.6 does not)."""
     changes = [part for part in call.get("content") or () if part.get("type") == "diff"]
-    said = {"rawInput": call.get("rawInput"), "content": changes}
-    return {name: value for name, value in said.items() if value}
+    details = {"rawInput": call.get("rawInput"), "content": changes}
+    return {name: value for name, value in details.items() if value}
 
 
 def to_operation(update: object) -> Operation | None:
-    """A session update as an operation; None for what is no part of the agent's message."""
+    """Convert a session update; return None if it is not part of the agent's message."""
     match update:
         case schema.AgentMessageChunk():
             return _chunk(update)
@@ -218,17 +220,17 @@ def to_operation(update: object) -> Operation | None:
 
 
 def to_question(request: schema.RequestPermissionRequest) -> PermissionRequest:
-    """A permission request as a question for the user."""
+    """Convert a permission request."""
     tool = request.tool_call
     raw = tool.raw_input if isinstance(tool.raw_input, dict) else {}
     return PermissionRequest(
         kind=DIALOG_KINDS.get(tool.kind or "", "permission"),
         title=(tool.title or "").strip(),
-        reason=_pick(raw, REASON_KEYS) or _said(tool.content or ()),
+        reason=_pick(raw, REASON_KEYS) or _text_content(tool.content or ()),
         command=_pick(raw, COMMAND_KEYS),
         diff="\n".join(_diff(item) for item in tool.content or () if isinstance(item, schema.Diff)),
         options=tuple(
-            PermissionOption(one.option_id, one.name, one.kind) for one in request.options
+            PermissionOption(item.option_id, item.name, item.kind) for item in request.options
         ),
     )
 
@@ -236,20 +238,20 @@ def to_question(request: schema.RequestPermissionRequest) -> PermissionRequest:
 def _chunk(update: schema.AgentMessageChunk) -> Chunk | Remark:
     text = _content(update.content)
     if update.message_id is None and text.startswith("Warning: ") and text.endswith("\n\n"):
-        # So codex-acp 2.6 passes warnings on, at the head of every turn's message.
+        # codex-acp 2.6 sends warnings like this, at the beginning of every turn's message.
         return Remark(text.strip())
     return Chunk(text, update.message_id)
 
 
 def unattended_method(methods: Iterable[AuthMethod], env: Mapping[str, str]) -> str | None:
-    """The id of an authentication method that works from a key in `env`; None without one.
+    """Return the id of an authentication method that uses a key from `env`, if any.
 
-    Some say which variables they read; codex-acp 2.6 only marks its method as `api-key`, and says
-    in an error what is missing."""
+    Some methods list their variables; codex-acp 2.6 only marks its method as `api-key`, and reports
+    missing variables in an error."""
     for method in methods:
         match method:
             case schema.EnvVarAuthMethod():
-                if all(env.get(one.name) for one in method.vars if not one.optional):
+                if all(env.get(item.name) for item in method.vars if not item.optional):
                     return method.id
             case schema.AuthMethodAgent(field_meta={"api-key": _}):
                 if any(name.endswith("_API_KEY") and env[name] for name in env):
@@ -286,7 +288,7 @@ def _plan(plan: object) -> PlanPart | None:
 
 
 def _pick(raw: dict[str, Any], keys: Iterable[str]) -> str:
-    """The first of `keys` that holds text, or the words of a command."""
+    """Return the first value of `keys` that is text or the words of a command."""
     for key in keys:
         value = raw.get(key)
         if isinstance(value, str) and value:
@@ -296,8 +298,8 @@ def _pick(raw: dict[str, Any], keys: Iterable[str]) -> str:
     return ""
 
 
-def _said(content: Iterable[object]) -> str:
-    """What a tool call's content says in words."""
+def _text_content(content: Iterable[object]) -> str:
+    """Return the text in the content of a tool call."""
     texts = [_content(item.content) for item in content if isinstance(item, schema.Content)]
     return "\n".join(filter(None, texts))
 

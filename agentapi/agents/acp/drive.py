@@ -1,4 +1,4 @@
-"""Any agent that speaks the Agent Client Protocol, driven by that."""
+"""Drive any agent that speaks the Agent Client Protocol."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from agentapi.terminal import child_environment
 
 
 def drive(settings: ServerSettings) -> Driven:
-    """Run the program as it is given, and speak the protocol with it."""
+    """Run the given command and connect to it."""
     driver = AcpDriver(
         settings.command,
         cwd=Path.cwd(),

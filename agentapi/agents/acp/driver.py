@@ -3,11 +3,11 @@
     starting --session open--> idle --send--> working --stop reason--> idle
                                               working <--permission--> blocked
 
-There is no terminal, hence no screen, no start-up message and few keystrokes: Esc (or Ctrl-C)
-stops the turn, a digit takes that choice of the open dialog, anything else is ignored.
+There is no terminal, so there is no screen and no start-up message. Of keystrokes, Esc (or Ctrl-C)
+stops the turn, a digit picks a choice of the open dialog, and all others are ignored.
 
-Nothing is ever allowed in the user's place: a permission request is a dialog, and one that nobody
-answers in time is refused.
+Nothing is approved on the user's behalf: a permission request becomes a dialog, and is refused if
+nobody answers in time.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agentapi.agents.acp.permission import PermissionDesk, PermissionRequest
+from agentapi.agents.acp.permission import PermissionQueue, PermissionRequest
 from agentapi.agents.acp.process import Ending, StdioProcess
 from agentapi.agents.acp.wire import AgentRefused
 from agentapi.agents.driver import Sink
-from agentapi.agents.generic.evidence import ProtocolLog, SourceSaid
+from agentapi.agents.generic.evidence import ProtocolLog, SourceReport
 from agentapi.conversation.question import question_text
 from agentapi.conversation.turn_text import Chunk, Operation, PlanPart, Remark, ToolPart, TurnText
 from agentapi.model.conversation import Dialog, Level, Phase, PhaseState
@@ -45,21 +45,21 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _UPDATES = {Chunk: "chunk", ToolPart: "tool", PlanPart: "plan"}
-"""What the evidence calls the pieces of a turn."""
+"""Names of the updates in the evidence."""
 PERMISSION_TIMEOUT = 600.0
 START_TIMEOUT = 60.0
 GIVE_UP_GRACE = 2.0
-"""Seconds that an agent which is of no use to us gets to end by itself."""
+"""Seconds that an unusable agent has to exit by itself."""
 PERMISSION, PROMPT = "acp permission", "acp prompt"
 UPDATE, SESSION = "acp update", "acp session"
-"""What the protocol tells of the phase; see `AcpDriver.evidence`."""
+"""Sources of evidence for the phase; see `AcpDriver.evidence`."""
 STOP_KEYS = ("\x1b", "\x03")
 STOP_REASONS = {
     "max_tokens": "the agent stopped: the model's limit of tokens is reached",
     "max_turn_requests": "the agent stopped: the limit of model requests in one turn is reached",
     "refusal": "the agent refused to go on; it forgets this message and its answer",
 }
-"""Ends of a turn that a user should be told of (`end_turn` and `cancelled` are as expected)."""
+"""Stop reasons that the user is notified of (`end_turn` and `cancelled` are normal)."""
 
 
 class AcpDriver:
@@ -78,8 +78,8 @@ class AcpDriver:
         spare: Callable[[int], bool] = lambda pid: False,
     ) -> None:
         """Timeouts in seconds: until an unanswered permission request is refused, and until an
-        agent that has no session yet is given up. `spare` names processes that the agent shares
-        with others."""
+        agent without a session is stopped. `spare` returns whether a process is shared with
+        others."""
         self._spare = spare
         self._argv = list(argv)
         self._cwd = Path(cwd).absolute()
@@ -95,19 +95,19 @@ class AcpDriver:
         self._prompted = False
         self._stopping = False
         self._cancelling = False
-        self._over = False
-        self._useless = ""
+        self._ended = False
+        self._failure = ""
         self._ignored_keys = False
         self._text = TurnText()
-        self._shown = ""
+        self._published = ""
         self._remarks: set[str] = set()
         self._flush_due: asyncio.Handle | None = None
-        self._heard = ProtocolLog(PERMISSION, PROMPT, UPDATE, SESSION)
-        self._desk = PermissionDesk(
+        self._evidence = ProtocolLog(PERMISSION, PROMPT, UPDATE, SESSION)
+        self._permissions = PermissionQueue(
             permission_timeout, changed=self._dialog_changed, expired=self._dialog_expired
         )
         self.session_id: str | None = None
-        """The agent's own id of the session, once it is open."""
+        """The agent's session id, once the session is open."""
         self.agent_version = ""
 
     async def start(self, sink: Sink) -> None:
@@ -116,12 +116,12 @@ class AcpDriver:
         self._process = await StdioProcess.spawn(
             self._argv, cwd=self._cwd, env=self._env, spare=self._spare
         )
-        self._heard.note(SESSION, Phase.STARTING, "asked for")
+        self._evidence.record(SESSION, Phase.STARTING, "asked for")
         self._enter(Phase.STARTING, "acp: opening a session")
         self._life = asyncio.create_task(self._live(self._process), name="acp: agent")
 
     async def send(self, text: str) -> None:
-        """Send one prompt; return once the agent's pipe has it. Raises `SendError`."""
+        """Send one prompt; return once it was written. Raises `SendError`."""
         link = self._ready_link()
         try:
             text.encode()
@@ -132,11 +132,11 @@ class AcpDriver:
         await begun
 
     async def keys(self, data: str) -> None:
-        """Esc or Ctrl-C stops the turn (and calls its dialogs off); a digit takes that choice of
-        the open dialog. All else is ignored, and the user told so once."""
+        """Interpret Esc or Ctrl-C (stop the turn and cancel its dialogs) and digits (pick a choice
+        of the open dialog). All else is ignored, with one notice."""
         if data in STOP_KEYS:
             await self.interrupt()
-        elif not self._desk.press(data.strip()) and not self._ignored_keys:
+        elif not self._permissions.press(data.strip()) and not self._ignored_keys:
             self._ignored_keys = True
             self._notice(
                 Level.WARNING,
@@ -145,49 +145,49 @@ class AcpDriver:
             )
 
     async def interrupt(self) -> None:
-        """Cancel the turn and whatever it asks; a no-op between turns."""
+        """Cancel the turn and its dialogs; a no-op between turns."""
         if self._turn is None or self._link is None:
             return
         self._cancelling = True
-        self._desk.call_off()
+        self._permissions.cancel_all()
         try:
             await self._link.cancel()
         except OSError:
             log.debug("acp: the agent was gone before it could be interrupted")
 
     async def answer(self, dialog_id: str, choice_id: str) -> None:
-        """Answer the dialog on show. Raises `LookupError`."""
-        self._desk.answer(dialog_id, choice_id)
+        """Answer the open dialog. Raises `LookupError`."""
+        self._permissions.answer(dialog_id, choice_id)
 
-    def evidence(self) -> Sequence[SourceSaid]:
-        """What the protocol said last of its permission requests, prompts, updates (the last one of
-        any kind) and session; see `TellsEvidence`."""
-        return self._heard.told()
+    def evidence(self) -> Sequence[SourceReport]:
+        """Return the last report on permission requests, prompts, updates (of any kind) and the
+        session; see `ProvidesEvidence`."""
+        return self._evidence.reports()
 
     async def resize(self, columns: int, rows: int) -> None:
-        """Nothing: there is no terminal."""
+        """Do nothing: there is no terminal."""
 
     def screen(self) -> str:
-        """Nothing: there is no terminal."""
+        """Return an empty string: there is no terminal."""
         return ""
 
     def repaint(self) -> bytes:
-        """Nothing: there is no terminal."""
+        """Return no bytes: there is no terminal."""
         return b""
 
     def watch(self, listener: Callable[[bytes], None]) -> Callable[[], None]:
-        """Nothing is ever passed on: there is no terminal."""
+        """Do nothing: there is no output to watch."""
         return lambda: None
 
     async def stop(self, grace: float) -> None:
-        """End the agent and its whole process group; return once it is reaped."""
+        """Stop the agent and its process group; return once it is reaped."""
         if self._process is None or self._life is None:
             return
         self._stopping = True
         await self._process.end(grace)
         await asyncio.shield(self._life)
 
-    # The agent's life: open a session, listen until its output ends, explain the end.
+    # Life cycle: open a session, read until the output ends, report the exit.
 
     async def _live(self, process: StdioProcess) -> None:
         try:
@@ -195,9 +195,9 @@ class AcpDriver:
                 await self._open(process)
             await process.output_ended.wait()
         except TimeoutError:
-            self._useless = self._no_answer(process)
+            self._failure = self._start_timeout_message(process)
         except AgentRefused as error:
-            self._useless = str(error)
+            self._failure = str(error)
         except OSError:
             log.debug("acp: the agent's pipe broke while its session was being opened")
         ending = await self._collect(process)
@@ -208,26 +208,26 @@ class AcpDriver:
         self._link = link = client.AgentLink(
             process.read,
             process.write,
-            noise=self._noise,
+            unparsed=self._unparsed,
             update=self._update,
-            ask=self._ask,
+            request_permission=self._request_permission,
             env=self._env,
         )
         self.agent_version = await link.initialize()
         self.session_id = await link.new_session(self._cwd)
-        self._heard.note(SESSION, Phase.IDLE, "open")
+        self._evidence.record(SESSION, Phase.IDLE, "open")
         self._enter(Phase.IDLE, "acp: session open")
 
     async def _collect(self, process: StdioProcess) -> Ending:
-        """The end of an agent with which nobody can talk any more."""
-        if self._useless:
-            self._notice(Level.ERROR, self._useless)
+        """Wait for the exit of an agent that can no longer be used, or force it."""
+        if self._failure:
+            self._notice(Level.ERROR, self._failure)
             return await process.end(GIVE_UP_GRACE)
         try:
             return await asyncio.wait_for(process.wait(), GIVE_UP_GRACE)
         except TimeoutError:
-            self._useless = "the agent closed its output without ending: it was ended"
-            self._notice(Level.ERROR, self._useless)
+            self._failure = "the agent closed its output without ending: it was ended"
+            self._notice(Level.ERROR, self._failure)
             return await process.end(GIVE_UP_GRACE)
 
     async def _finish(self, process: StdioProcess, ending: Ending) -> None:
@@ -236,12 +236,12 @@ class AcpDriver:
             await self._link.close()
         if self._turn is not None:
             await self._turn
-        self._over = True
-        self._desk.call_off()
+        self._ended = True
+        self._permissions.cancel_all()
         tail = process.tail.text()
         how = f"the agent ended ({ending})"
-        if not self._stopping and not self._useless:
-            when = self._when(in_turn)
+        if not self._stopping and not self._failure:
+            when = self._circumstances(in_turn)
             if when or ending.code != 0:
                 last = tail.rsplit("\n", 1)[-1]
                 self._notice(Level.ERROR, f"{how}{when}" + (f": {last}" if last else ""))
@@ -249,24 +249,24 @@ class AcpDriver:
         self._emit(self._exited(ending, tail))
 
     def _exited(self, ending: Ending, tail: str) -> Exited:
-        if not self._useless:
+        if not self._failure:
             return Exited(ending.code, ending.signal, tail)
-        # It has failed, with whatever status it answered the signal that it got from here.
+        # It has failed, whatever its exit status after our signal.
         number = ending.signal or signal.SIGINT
-        return Exited(None, number, "\n".join(filter(None, [tail, self._useless])))
+        return Exited(None, number, "\n".join(filter(None, [tail, self._failure])))
 
-    def _when(self, in_turn: bool) -> str:
+    def _circumstances(self, in_turn: bool) -> str:
         if self.session_id is None:
             return " before its session was open; does this command speak ACP?"
         return " in the middle of a turn" if in_turn else ""
 
-    def _no_answer(self, process: StdioProcess) -> str:
-        said = process.tail.text().rsplit("\n", 1)[-1]
+    def _start_timeout_message(self, process: StdioProcess) -> str:
+        last_line = process.tail.text().rsplit("\n", 1)[-1]
         return (
             f"the agent opened no session within {self._start_timeout:g} s: does "
             f"{self._argv[0]!r} speak the Agent Client Protocol on its standard streams "
             "(some programs need a flag for that, such as --acp)?"
-            + (f" Its last words: {said}" if said else "")
+            + (f" Its last words: {last_line}" if last_line else "")
         )
 
     # A turn.
@@ -289,23 +289,23 @@ class AcpDriver:
             reason = "the turn failed"
             self._notice(Level.ERROR, str(error))
         except OSError as error:
-            # The turn stays open: what became of the agent is told when its end is known.
+            # The turn stays open until the exit of the agent is reported.
             if not begun.done():
                 begun.set_exception(SendError("begin", str(error)))
             return
-        self._desk.call_off()
+        self._permissions.cancel_all()
         self._cancelling = False
         self._turn = None
-        self._heard.over(UPDATE)
-        self._heard.note(PROMPT, Phase.IDLE, reason)
+        self._evidence.expire(UPDATE)
+        self._evidence.record(PROMPT, Phase.IDLE, reason)
         self._enter(Phase.IDLE, f"acp: {reason}")
 
     def _turn_begun(self, text: str, begun: asyncio.Future[None]) -> None:
         self._flush()
-        self._text, self._shown = TurnText(), ""
+        self._text, self._published = TurnText(), ""
         self._prompted = True
         self._emit(UserText(text))
-        self._heard.note(PROMPT, Phase.WORKING, "sent")
+        self._evidence.record(PROMPT, Phase.WORKING, "sent")
         self._enter(Phase.WORKING, "acp: prompt sent")
         if not begun.done():
             begun.set_result(None)
@@ -316,21 +316,21 @@ class AcpDriver:
         if isinstance(operation, Remark):
             self._remark(operation.text)
         elif self._prompted:
-            self._grow(operation)
+            self._apply(operation)
         elif isinstance(operation, Chunk):
             # Over ACP there is no start-up message.
             self._remark(operation.text.strip())
 
-    def _grow(self, operation: Chunk | ToolPart | PlanPart) -> None:
+    def _apply(self, operation: Chunk | ToolPart | PlanPart) -> None:
         if self._turn is not None:
-            self._heard.note(UPDATE, Phase.WORKING, _UPDATES[type(operation)])
+            self._evidence.record(UPDATE, Phase.WORKING, _UPDATES[type(operation)])
         self._text.apply(operation)
         if self._flush_due is None:
-            # Once for all updates that came in one piece, still in this turn of the loop.
+            # Once for all updates that arrived together, in this iteration of the loop.
             self._flush_due = asyncio.get_running_loop().call_soon(self._flush)
 
     def _remark(self, text: str) -> None:
-        """Tell what an adapter says besides its agent's words; it may say it in every turn."""
+        """Publish a remark of the adapter, once: it may be repeated in every turn."""
         if text and text not in self._remarks:
             self._remarks.add(text)
             self._notice(Level.WARNING, text)
@@ -341,26 +341,26 @@ class AcpDriver:
         self._flush_due.cancel()
         self._flush_due = None
         text = self._text.text()
-        if text != self._shown:
-            self._shown = text
+        if text != self._published:
+            self._published = text
             self._sink(AgentText(text))
 
-    def _noise(self, line: bytes) -> None:
+    def _unparsed(self, line: bytes) -> None:
         if self._process is not None:
             self._process.tail.feed(line + b"\n")
         log.info("acp: not a message, ignored: %.200r", line)
 
-    async def _ask(self, tool_id: str, question: PermissionRequest) -> str | None:
-        if self._cancelling or self._over:
+    async def _request_permission(self, tool_id: str, question: PermissionRequest) -> str | None:
+        if self._cancelling or self._ended:
             return None
-        return await self._desk.ask(question.titled(self._text.title(tool_id)))
+        return await self._permissions.request(question.with_title(self._text.title(tool_id)))
 
     def _dialog_changed(self, dialog: Dialog | None) -> None:
-        if self._over:
+        if self._ended:
             return
-        self._heard.over(PERMISSION)
+        self._evidence.expire(PERMISSION)
         if dialog is not None:
-            self._heard.note(PERMISSION, Phase.BLOCKED, dialog.title)
+            self._evidence.record(PERMISSION, Phase.BLOCKED, dialog.title)
             self._enter(Phase.BLOCKED, "acp: permission request", dialog)
         elif self._turn is not None:
             self._enter(Phase.WORKING, "acp: permission request answered")
@@ -374,10 +374,10 @@ class AcpDriver:
             f"{dialog.title}",
         )
 
-    # Events, in order: text that belongs to what comes next is reported before it.
+    # Events, in order: pending text is published before any other event.
 
-    def _enter(self, phase: Phase, because: str, dialog: Dialog | None = None) -> None:
-        state = PhaseState(phase, because, dialog)
+    def _enter(self, phase: Phase, reason: str, dialog: Dialog | None = None) -> None:
+        state = PhaseState(phase, reason, dialog)
         if state != self._state:
             self._state = state
             self._emit(PhaseChanged(state))

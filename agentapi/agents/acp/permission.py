@@ -1,7 +1,7 @@
-"""Permission requests of an ACP agent, one dialog at a time; never allowed by anybody but the user.
+"""Permission requests of an ACP agent, one dialog at a time; only the user can approve them.
 
-An agent may ask several things at once (parallel tool calls): they wait in line. A dialog that is
-on show longer than its deadline is refused with the option that the agent gave for that.
+An agent may make several requests at once (parallel tool calls); they are queued. A dialog that
+reaches its deadline is refused, with the agent's option for that.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 from agentapi.model.conversation import Choice, Dialog, dialog_ids
 
 REFUSALS = ("reject_once", "reject_always")
-"""The kinds of options that refuse, the mildest first."""
+"""Kinds of options that refuse, mildest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class PermissionOption:
-    """One answer that the agent takes. Ids are the agent's own; only `kind` means the same for
-    all: `allow_once`, `allow_always`, `reject_once`, `reject_always`."""
+    """One possible answer. Ids are chosen by the agent; `kind` is standardized: `allow_once`,
+    `allow_always`, `reject_once`, `reject_always`."""
 
     id: str
     label: str
@@ -39,16 +39,16 @@ class PermissionRequest:
     diff: str = ""
     options: tuple[PermissionOption, ...] = ()
 
-    def titled(self, known: str) -> PermissionRequest:
-        """The same question with a title in any case: its own, else the tool call's `known` one,
-        else what it is about."""
+    def with_title(self, known: str) -> PermissionRequest:
+        """Return the request with a title: its own, else the `known` one of the tool call, else the
+        command."""
         title = self.title or known or self.command or "permission"
         return replace(self, title=title)
 
 
 def choices(options: tuple[PermissionOption, ...]) -> tuple[Choice, ...]:
-    """The options as choices that are called alike for every agent: by kind, a second one of its
-    kind `allow_once-2`, … Their keys are the digits from 1 on, as far as there are digits."""
+    """Convert options to choices with the same ids for every agent: the kind, with a suffix from
+    the second on (`allow_once-2`). Their keys are the digits 1 to 9."""
     seen: Counter[str] = Counter()
     found = []
     for number, option in enumerate(options, 1):
@@ -60,7 +60,7 @@ def choices(options: tuple[PermissionOption, ...]) -> tuple[Choice, ...]:
 
 
 def refusal(options: tuple[PermissionOption, ...]) -> PermissionOption | None:
-    """The option that refuses most mildly; None when the agent offers none."""
+    """Return the mildest option that refuses, if any."""
     for kind in REFUSALS:
         for option in options:
             if option.kind == kind:
@@ -69,15 +69,15 @@ def refusal(options: tuple[PermissionOption, ...]) -> PermissionOption | None:
 
 
 @dataclass(slots=True, eq=False)
-class _Entry:
+class _Pending:
     dialog: Dialog
     options: tuple[PermissionOption, ...]
     answer: asyncio.Future[str | None]
     timer: asyncio.TimerHandle | None = None
 
 
-class PermissionDesk:
-    """The line of open questions; the first one is the dialog on show."""
+class PermissionQueue:
+    """Queue of pending requests; the first one is the open dialog."""
 
     def __init__(
         self,
@@ -86,21 +86,21 @@ class PermissionDesk:
         changed: Callable[[Dialog | None], None],
         expired: Callable[[Dialog], None],
     ) -> None:
-        """`deadline` in seconds from the moment that a dialog shows; `changed` gets the dialog on
-        show whenever it is another one, `expired` one that nobody answered, before that."""
+        """`deadline`: seconds from the opening of a dialog. `changed` is called with the new open
+        dialog, `expired` with an unanswered one, before that."""
         self._deadline = deadline
         self._changed = changed
         self._expired = expired
-        self._line: deque[_Entry] = deque()
+        self._queue: deque[_Pending] = deque()
         self._ids = dialog_ids()
 
     @property
     def dialog(self) -> Dialog | None:
-        """The dialog on show."""
-        return self._line[0].dialog if self._line else None
+        """The open dialog."""
+        return self._queue[0].dialog if self._queue else None
 
-    async def ask(self, question: PermissionRequest) -> str | None:
-        """The id of the option chosen for `question`; None when it was called off."""
+    async def request(self, question: PermissionRequest) -> str | None:
+        """Queue a request; return the id of the chosen option, or None if it was cancelled."""
         dialog = Dialog(
             id=next(self._ids),
             kind=question.kind,
@@ -110,25 +110,25 @@ class PermissionDesk:
             diff=question.diff,
             choices=choices(question.options),
         )
-        entry = _Entry(dialog, question.options, asyncio.get_running_loop().create_future())
-        self._line.append(entry)
-        if len(self._line) == 1:
+        entry = _Pending(dialog, question.options, asyncio.get_running_loop().create_future())
+        self._queue.append(entry)
+        if len(self._queue) == 1:
             self._show()
         return await entry.answer
 
     def answer(self, dialog_id: str, choice_id: str) -> None:
-        """Choose. Raises `LookupError` when that dialog is not on show or has no such choice."""
+        """Answer the open dialog. Raises `LookupError` for another dialog or an unknown choice."""
         dialog = self.dialog
         if dialog is None or dialog.id != dialog_id:
             raise LookupError(f"no dialog {dialog_id!r} is open")
         for number, choice in enumerate(dialog.choices):
             if choice.id == choice_id:
-                return self._settle(self._line[0].options[number].id)
+                return self._settle(self._queue[0].options[number].id)
         known = ", ".join(choice.id for choice in dialog.choices)
         raise LookupError(f"dialog {dialog_id!r} has no choice {choice_id!r}: it has {known}")
 
     def press(self, key: str) -> bool:
-        """Choose by a choice's key; whether there was one to choose."""
+        """Pick the choice with this key; return whether there was one."""
         dialog = self.dialog
         for choice in dialog.choices if dialog else ():
             if key and choice.key == key:
@@ -137,33 +137,33 @@ class PermissionDesk:
                 return True
         return False
 
-    def call_off(self) -> None:
-        """Answer everything in line with "cancelled": the turn is being stopped."""
-        if not self._line:
+    def cancel_all(self) -> None:
+        """Cancel all pending requests, as the turn is being stopped."""
+        if not self._queue:
             return
-        for entry in self._line:
+        for entry in self._queue:
             self._release(entry, None)
-        self._line.clear()
+        self._queue.clear()
         self._changed(None)
 
     def _show(self) -> None:
-        entry = self._line[0] if self._line else None
+        entry = self._queue[0] if self._queue else None
         if entry is not None:
             loop = asyncio.get_running_loop()
             entry.timer = loop.call_later(self._deadline, self._expire, entry)
         self._changed(entry.dialog if entry else None)
 
-    def _expire(self, entry: _Entry) -> None:
+    def _expire(self, entry: _Pending) -> None:
         self._expired(entry.dialog)
         option = refusal(entry.options)
         self._settle(option.id if option else None)
 
     def _settle(self, option_id: str | None) -> None:
-        self._release(self._line.popleft(), option_id)
+        self._release(self._queue.popleft(), option_id)
         self._show()
 
     @staticmethod
-    def _release(entry: _Entry, option_id: str | None) -> None:
+    def _release(entry: _Pending, option_id: str | None) -> None:
         if entry.timer is not None:
             entry.timer.cancel()
         if not entry.answer.done():

@@ -1,7 +1,7 @@
-"""An agent on pipes: its process group, its three streams, its end.
+"""An agent process with piped standard streams, in its own process group.
 
-The leader's exit is seen through a pidfd, so that the group can still be named by the leader's pid
-while nobody has reaped it: no other process can have got that number in between.
+The exit of the leader is detected through a pidfd, without reaping it. Until it is reaped its pid
+cannot be reused, so the group can still be signalled by that number.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from agentapi.processes.strays import Strays
 TAIL_LINES = 100
 TAIL_LINE_LENGTH = 2_000
 STYLE = re.compile(r"\x1b\[[0-9;:]*m")
-"""Colours: what remains of a program is read in logs and on web pages."""
+"""Colours, which are stripped for logs and web pages."""
 READ_SIZE = 65_536
 DRAIN_SECONDS = 0.5
-"""How long, after its leader's end, the rest of a group may go on writing."""
+"""Seconds that the rest of a group may continue writing after its leader's exit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a process ended: by its own status or by a signal; the other one is None."""
+    """How a process ended: either by an exit status or by a signal."""
 
     code: int | None
     signal: int | None
@@ -43,14 +43,14 @@ class Ending:
 
 
 class LastLines:
-    """The last lines of a program's output, bounded in number and in length."""
+    """The last lines of a program's output, limited in number and length."""
 
     def __init__(self) -> None:
         self._lines: deque[str] = deque(maxlen=TAIL_LINES)
         self._open = b""
 
     def feed(self, data: bytes) -> None:
-        """Take more output, split anywhere."""
+        """Add output, split anywhere."""
         *lines, self._open = (self._open + data).split(b"\n")
         for line in lines:
             self._keep(line)
@@ -58,7 +58,7 @@ class LastLines:
             self._open = self._open[:TAIL_LINE_LENGTH]
 
     def text(self) -> str:
-        """What was kept, without blank lines at its ends."""
+        """Return the kept lines, without blank lines at either end."""
         rest = [self._readable(self._open)] if self._open else []
         return "\n".join([*self._lines, *rest]).strip("\n")
 
@@ -71,7 +71,7 @@ class LastLines:
 
 
 class StdioProcess:
-    """A child in a session and process group of its own, spoken to over its standard streams."""
+    """A child process in its own session and process group, with piped standard streams."""
 
     def __init__(
         self, child: subprocess.Popen[bytes], spare: Callable[[int], bool] = lambda pid: False
@@ -86,7 +86,7 @@ class StdioProcess:
         self._readers: list[asyncio.ReadTransport] = []
         self._errors = _TailProtocol()
         self._ended: asyncio.Future[Ending] = self._loop.create_future()
-        self._burial: asyncio.Task[None] | None = None
+        self._cleanup: asyncio.Task[None] | None = None
         self.output_ended = asyncio.Event()
         """Set once `read` has returned everything the agent will ever write."""
 
@@ -113,23 +113,23 @@ class StdioProcess:
 
     @property
     def pid(self) -> int:
-        """The pid of the group's leader, which is the group's id, too."""
+        """The pid of the group leader, which is also the group id."""
         return self._child.pid
 
     @property
     def tail(self) -> LastLines:
-        """The last lines of stderr, and of whatever else the owner feeds into it."""
+        """The last lines of stderr, and of anything else the owner adds."""
         return self._errors.tail
 
     async def read(self) -> bytes:
-        """The next bytes of its output; empty at the end."""
+        """Return the next bytes of its output; empty at the end."""
         data = await self._output.read(READ_SIZE)
         if not data:
             self.output_ended.set()
         return data
 
     async def write(self, data: bytes) -> None:
-        """Write to its input, whole. Raises `ConnectionError` when nobody reads it any more."""
+        """Write all data to its input. Raises `ConnectionError` if its input is closed."""
         if self._input is None or self._input.is_closing():
             raise ConnectionError("the agent has closed its input")
         self._input.write(data)
@@ -167,11 +167,11 @@ class StdioProcess:
         self._loop.remove_reader(pidfd)
         os.close(pidfd)
         self._strays.look()
-        self._burial = self._loop.create_task(self._bury(), name="acp: end of the agent")
+        self._cleanup = self._loop.create_task(self._clean_up(), name="acp: end of the agent")
 
-    async def _bury(self) -> None:
-        """End the rest of the group and what it runs, read what it still said, reap the leader: in
-        this order."""
+    async def _clean_up(self) -> None:
+        """Kill the rest of the group and its descendants, read the remaining output, then reap the
+        leader."""
         await self._drain()
         self._strays.look()
         self._signal_group(signal.SIGKILL)
@@ -217,7 +217,7 @@ def _popen(
 
 
 class _TailProtocol(asyncio.Protocol):
-    """Keeps the tail of a stream that nobody else reads."""
+    """Keeps the tail of a stream."""
 
     def __init__(self) -> None:
         self.tail = LastLines()
@@ -231,7 +231,7 @@ class _TailProtocol(asyncio.Protocol):
 
 
 class _Flow(asyncio.BaseProtocol):
-    """Holds a writer back while the pipe is full."""
+    """Pauses a writer while the pipe is full."""
 
     def __init__(self) -> None:
         self._lost = False
@@ -249,7 +249,7 @@ class _Flow(asyncio.BaseProtocol):
         self._free.set()
 
     async def drained(self) -> None:
-        """Wait until there is room. Raises `ConnectionError` when the reader is gone."""
+        """Wait until there is room. Raises `ConnectionError` if the reader is gone."""
         await self._free.wait()
         if self._lost:
             raise ConnectionError("the agent has closed its input")

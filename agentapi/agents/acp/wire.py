@@ -1,7 +1,7 @@
-"""JSON-RPC over an agent's standard streams: one message a line, and patience with the rest.
+"""JSON-RPC over an agent's standard streams, one message per line.
 
-Programs print to stdout what does not belong there: banners, warnings, logs. Such a line is noise:
-it is handed to whoever explains things, and the conversation goes on.
+Programs also print banners, warnings and logs to stdout. Such lines are passed to a callback and
+otherwise ignored.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ Message = dict[str, Any]
 
 
 class AgentRefused(Exception):
-    """The agent answered with an error, or with something that is not the protocol's."""
+    """The agent answered with an error, or violated the protocol."""
 
 
 class LoginNeeded(AgentRefused):
-    """The agent wants authentication before it does what it was asked for."""
+    """The agent requires authentication."""
 
 
 LINE_LIMIT = 64 * 1024 * 1024
-"""A line longer than so many bytes is dropped: no message of the protocol is."""
+"""Maximum length of a line in bytes; longer ones are not messages."""
 
 
 class LineSplitter:
-    """Bytes in, complete lines out; a line beyond `limit` bytes comes out cut, as noise."""
+    """Splits bytes into lines, truncated to `limit` bytes."""
 
     def __init__(self, limit: int = LINE_LIMIT) -> None:
         self._limit = limit
@@ -35,7 +35,7 @@ class LineSplitter:
         self._size = 0
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The lines that `data` completes, without their ends."""
+        """Add data; return the completed lines, without line ends."""
         first, *others = data.split(b"\n")
         self._add(first)
         lines = []
@@ -45,7 +45,7 @@ class LineSplitter:
         return lines
 
     def rest(self) -> bytes:
-        """Take what was not yet ended by a newline."""
+        """Return and clear the unterminated rest."""
         line = b"".join(self._parts)
         self._parts, self._size = [], 0
         return line
@@ -58,7 +58,7 @@ class LineSplitter:
 
 
 def parse_line(line: bytes) -> Message | None:
-    """The JSON-RPC message in a line; None when there is none in it."""
+    """Parse a line as a JSON-RPC message; return None if it is not one."""
     try:
         message = json.loads(line)
     except (ValueError, RecursionError):
@@ -77,33 +77,33 @@ def _is_rpc(message: object) -> bool:
 
 
 class LineTransport:
-    """The transport face of `acp.connection.Connection`, over two coroutines."""
+    """Transport for `acp.connection.Connection`, based on two coroutines."""
 
     def __init__(
         self,
         read: Callable[[], Awaitable[bytes]],
         write: Callable[[bytes], Awaitable[None]],
         *,
-        noise: Callable[[bytes], None],
+        unparsed: Callable[[bytes], None],
         sent: Callable[[Message], None],
     ) -> None:
-        """`read` returns b"" at the end; `noise` gets each line that is no message; `sent` each
-        message as soon as the agent's pipe has it."""
+        """`read` returns b"" at the end. `unparsed` is called with each line that is not a message,
+        `sent` with each message once it was written."""
         self._read = read
         self._write = write
-        self._noise = noise
+        self._unparsed = unparsed
         self._sent = sent
         self._splitter = LineSplitter()
         self._lines: deque[bytes] = deque()
         self._ended = False
 
     async def send(self, message: Message) -> None:
-        """Write one message. Raises `ConnectionError` when the agent is gone."""
+        """Write one message. Raises `ConnectionError` if the agent is gone."""
         await self._write(json.dumps(message, separators=(",", ":")).encode() + b"\n")
         self._sent(message)
 
     async def receive(self) -> Message | None:
-        """The next message; None at the end."""
+        """Return the next message; None at the end."""
         while True:
             while self._lines:
                 line = self._lines.popleft()
@@ -111,7 +111,7 @@ class LineTransport:
                 if message is not None:
                     return message
                 if line.strip():
-                    self._noise(line)
+                    self._unparsed(line)
             if self._ended:
                 return None
             data = await self._read()
@@ -119,4 +119,4 @@ class LineTransport:
             self._lines.extend(self._splitter.feed(data) if data else [self._splitter.rest()])
 
     async def close(self) -> None:
-        """Nothing: the streams belong to the process."""
+        """Do nothing: the streams belong to the process."""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from agentapi.agents.driver import Driver, Sink
-from agentapi.agents.generic.evidence import SourceSaid
+from agentapi.agents.generic.evidence import SourceReport
 from agentapi.model.errors import Busy
 from agentapi.model.items import Entry
 
@@ -29,7 +29,7 @@ class Program(Driver, Protocol):
     def reading(self) -> bool:
         """Return whether its output is still being read."""
 
-    def evidence(self) -> Sequence[SourceSaid]:
+    def evidence(self) -> Sequence[SourceReport]:
         """Return the last evidence of each source for the phase."""
 
     def recorded(self, entries: Sequence[Entry], anew: bool = False) -> None:
@@ -111,11 +111,11 @@ class Relay(Generic[P]):
         """Return whether the program's output is still being read."""
         return self.program is None or self.program.reading()
 
-    def evidence(self) -> Sequence[SourceSaid]:
-        """What each source said last of the phase; see `TellsEvidence`."""
+    def evidence(self) -> Sequence[SourceReport]:
+        """What each source said last of the phase; see `ProvidesEvidence`."""
         return self.program.evidence() if self.program is not None else ()
 
     def recorded(self, entries: Sequence[Entry], anew: bool = False) -> None:
-        """What the agent's record says of turns; see `TakesRecord`."""
+        """What the agent's record says of turns; see `AcceptsRecord`."""
         if self.program is not None:
             self.program.recorded(entries, anew)

@@ -1,9 +1,8 @@
-"""Questions that only a quiet screen tells: nothing but what stands at the cursor says that the
-program waits for an answer, and a screen that goes on is none.
+"""Recognize questions of a quiet screen, by the text at the cursor.
 
-What stands at the cursor is a line that a person would answer (`Select [1-2]: `, `Remove it? `),
-the line of a pager, or a numbered list. A program that reads single keys and never showed a prompt
-waits for a key on any screen.
+That text is a line that a person would answer (`Select [1-2]: `, `Remove it? `), the line of a
+pager, or a numbered list. A program that reads single keys and never showed a prompt waits for a
+key on any screen. A screen that continues to change is no question.
 """
 
 from __future__ import annotations
@@ -29,29 +28,29 @@ _ASKS = re.compile(
     r"|-- ?more ?--.{0,40}|\(END\)|\bq to quit\)?)\s*|:",
     re.IGNORECASE,
 )
-"""What stands left of a cursor that waits for an answer or for a key of a pager."""
+"""The text left of a cursor that waits for an answer or for a pager key."""
 _YES_NO = re.compile(r"\by(?:es)?\s?/\s?no?\b\W{0,4}\s*$", re.IGNORECASE)
 PAUSE = 1
-"""Blank rows between a list and the line that asks for one of it."""
+"""Blank rows allowed between a list and the line that asks for a choice."""
 
 
 def line_asks(frame: Frame) -> bool:
-    """Whether what stands left of the cursor wants an answer, and nothing stands below."""
+    """Return whether the text left of the cursor asks for an answer, with nothing below it."""
     left = left_of_cursor(frame)
     below = frame.lines[frame.cursor[1] + 1 :]
     return bool(left.strip(BLANKS)) and not any(below) and bool(_ASKS.fullmatch(left))
 
 
 def may_ask(frame: Frame, known: Collection[str]) -> bool:
-    """Whether what stands at the cursor wants an answer, if the screen goes no further. At a prompt
-    only a menu does (`known`: see `_is_menu`): its words may be a draft that ends so."""
+    """Return whether the text at the cursor asks for an answer. At a prompt only a menu does
+    (`known`: see `_is_menu`), as other text may be a draft."""
     prompt = prompt_at(frame)
     return line_asks(frame) if prompt is None else _is_menu(frame, prompt, known)
 
 
-def asked_when_quiet(frame: Frame, known: Collection[str], keys: bool) -> ScreenQuestion | None:
-    """The question that a quiet screen ends with. `keys`: the program takes single keys and never
-    showed a prompt."""
+def quiet_question_of(frame: Frame, known: Collection[str], keys: bool) -> ScreenQuestion | None:
+    """Return the question at the end of a quiet screen. `keys`: the program takes single keys and
+    never showed a prompt."""
     options = _list_above(frame)
     if may_ask(frame, known):
         return _question(frame, options)
@@ -63,7 +62,7 @@ def asked_when_quiet(frame: Frame, known: Collection[str], keys: bool) -> Screen
 
 
 def answer_begun(then: Frame, now: Frame) -> str | None:
-    """What was typed since a question was found; None when the screen shows another thing."""
+    """Return the answer typed since the question was found; None if the screen has changed."""
     row, before = then.cursor[1], left_of_cursor(then)
     if now.cursor[1] != row or len(now.lines) != len(then.lines):
         return None
@@ -76,15 +75,16 @@ def answer_begun(then: Frame, now: Frame) -> str | None:
 
 
 def _is_menu(frame: Frame, prompt: Prompt, known: Collection[str]) -> bool:
-    """Whether the prompt is empty and right below a numbered list, which is no answer: no message
-    was sent yet at this prompt (`known` holds those where one was)."""
+    """Return whether the prompt is empty and directly below a numbered list. `known` holds the
+    prompts at which messages were sent; a list above one of those may be an answer."""
     if prompt.text or any(frame.lines[prompt.row + 1 :]):
         return False
     return left_of_cursor(frame).strip() not in known and len(_list_above(frame)) > 1
 
 
 def _list_above(frame: Frame) -> list[tuple[int, str, str]]:
-    """The numbered rows right above the cursor's, as (row, number, label), counted from 1."""
+    """Return the numbered rows directly above the cursor as (row, number, label), counted from
+    1."""
     row = frame.cursor[1] - 1
     left = left_of_cursor(frame)
     blank = 0

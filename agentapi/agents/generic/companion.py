@@ -1,7 +1,7 @@
-"""What may run beside a program on a terminal, and knows more of its turns than the screen shows.
+"""Companion of a terminal program, which knows more of its turns than the screen shows.
 
-The driver asks its companion before it acts on its own: to send, to interrupt, to answer, and
-before it publishes that a turn is over. `Alone` has no opinion; Codex's app-server has
+The driver consults its companion before it sends, interrupts, answers, or publishes the end of a
+turn. `NoCompanion` does nothing; the other one talks to Codex's app-server
 (`agentapi.agents.codex.link.companion`).
 """
 
@@ -17,7 +17,7 @@ from agentapi.model.items import Entry
 
 
 class Driven(Protocol):
-    """What a companion may use of the driver it was attached to."""
+    """The part of the driver that a companion uses."""
 
     tracker: Tracker
 
@@ -29,37 +29,37 @@ class Driven(Protocol):
         """Read what the program has written up to now. Raises `SendError`."""
 
     def read(self) -> None:
-        """Publish what the last frame adds to the conversation."""
+        """Publish the changes in the last frame."""
 
     def evaluate(self) -> None:
-        """Act on what the tracker knows now."""
+        """Act on the current state of the tracker."""
 
-    def open_turn(self, text: str, because: str) -> None:
-        """Publish a sent message: its turn began."""
+    def open_turn(self, text: str, reason: str) -> None:
+        """Publish a sent message whose turn began."""
 
-    def settle_anew(self) -> None:
-        """Let the settling time begin again, at its length of now."""
+    def restart_settling(self) -> None:
+        """Restart the settling time with its current length."""
 
     def end_published(self) -> bool:
         """Whether the end of the turn was published."""
 
     def publish(self, event: DriverEvent) -> None:
-        """Pass an event on as it is."""
+        """Forward an event unchanged."""
 
     def wake(self) -> None:
-        """Let those who wait (`until`) look again."""
+        """Make pending `until` calls check their condition again."""
 
     async def until(self, condition: Callable[[], bool], limit: float) -> bool:
         """Wait until a condition holds, for `limit` seconds at most."""
 
 
 class Companion(Protocol):
-    """Stands beside one driver."""
+    """Companion of one driver."""
 
     def attach(self, driver: Driven) -> None:
-        """The driver that asks from now on."""
+        """Set the driver that will use this companion."""
 
-    # -- instead of keys: each returns False where it must be done by keys
+    # -- actions without keys: each returns False if keys are needed
 
     async def send(self, text: str) -> bool:
         """Send a message without typing it; return once its turn began. Raises `SendError`."""
@@ -70,68 +70,68 @@ class Companion(Protocol):
     async def answer(self, dialog_id: str, choice_id: str) -> bool:
         """Answer the open dialog without a key. Raises `LookupError` and `SendError`."""
 
-    # -- what it hears
+    # -- notifications
 
     def recorded(self, entries: Sequence[Entry]) -> None:
-        """The agent's record was read on."""
+        """Take new entries of the agent's record."""
 
     def evaluated(self) -> None:
-        """The tracker learned something, on which the driver has not acted yet."""
+        """Handle a tracker change that the driver has not acted on yet."""
 
-    # -- what it knows better
+    # -- additional knowledge
 
     @property
     def settling_time(self) -> float | None:
-        """Seconds for which the first readiness must last; None: as long as the profile says."""
+        """Seconds for which the first readiness must last; None: the profile decides."""
 
     @property
     def holds_phase(self) -> bool:
         """Whether a change of the phase must not be published yet."""
 
-    def end_shown(self) -> bool:
-        """Whether the screen shows all that was said in the turn that is over."""
+    def end_displayed(self) -> bool:
+        """Return whether the screen shows the whole message of the finished turn."""
 
     @property
     def patience(self) -> float | None:
-        """Seconds without a new frame after which the screen is taken to be complete; None: as
-        long as the agent's record says."""
+        """Seconds without a new frame after which the screen is assumed to be complete; None: the
+        agent's record decides."""
 
-    def exact(self, text: str) -> str:
-        """A user message as it was typed, for what the screen shows of it."""
+    def original_text(self, text: str) -> str:
+        """Return a displayed user message as it was typed."""
 
 
-class Alone:
-    """No companion: everything is typed, and read off the screen."""
+class NoCompanion:
+    """No companion: everything is typed, and read from the screen."""
 
     settling_time: float | None = None
     patience: float | None = None
     holds_phase = False
 
     def attach(self, driver: Driven) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
     async def send(self, text: str) -> bool:
-        """It must be typed."""
+        """Return False: it must be typed."""
         return False
 
     async def interrupt(self) -> bool:
-        """It takes a key."""
+        """Return False: it takes a key."""
         return False
 
     async def answer(self, dialog_id: str, choice_id: str) -> bool:
-        """It takes a key."""
+        """Return False: it takes a key."""
         return False
 
     def recorded(self, entries: Sequence[Entry]) -> None:
-        """The driver reads it itself."""
+        """Do nothing: the driver reads them itself."""
 
     def evaluated(self) -> None:
-        """Nothing to add."""
+        """Do nothing."""
 
-    def end_shown(self) -> bool:
-        """Only the screen shows it."""
+    def end_displayed(self) -> bool:
+        """Return False: only the screen shows it."""
         return False
 
-    def exact(self, text: str) -> str:
-        """What the screen shows is all that is known."""
+    def original_text(self, text: str) -> str:
+        """Return the displayed text unchanged."""
         return text

@@ -1,7 +1,7 @@
-"""A program on a terminal: its process, the screen that it paints, and who watches its output.
+"""A program on a terminal: its process, its screen, and subscribers to its output.
 
-Bytes come in by `feed`. Out go complete frames and signals, in the order in which they were
-painted; what the program asks its terminal is answered here.
+Bytes go into `feed`; complete frames and signals come out in order. Terminal queries of the program
+are answered here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from agentapi.terminal.recording import Recorder, Tape
 
 SYNC_LIMIT = 1.0
-"""Seconds without output after which an unfinished synchronized update is shown as it is."""
+"""Seconds without output after which an unfinished synchronized update is shown anyway."""
 SYNC_CAP = 5.0
 """Seconds after which it is shown even though output goes on."""
 FRAME_GAP = 0.002
@@ -42,7 +42,7 @@ class Console:
         record: Path | Tape | None = None,
         spare: Callable[[int], bool] = lambda pid: False,
     ) -> None:
-        """`spare` names processes that the program shares with other terminals."""
+        """`spare` returns whether a process is shared with other terminals."""
         self._argv = list(argv)
         self._cwd, self._env = cwd, env
         self._record = record
@@ -72,9 +72,9 @@ class Console:
         *,
         report_unfocused: bool = False,
     ) -> None:
-        """Name who is called for each new frame, each signal and the program's end.
+        """Set the callbacks for new frames, signals and the end of the program.
 
-        With `report_unfocused` a program that asks for focus events learns that its terminal has
+        With `report_unfocused`, a program that requests focus events is told that its terminal has
         no focus."""
         self._on_frame, self._on_signal, self._on_end = on_frame, on_signal, on_end
         self._report_unfocused = report_unfocused
@@ -95,38 +95,38 @@ class Console:
             columns=columns,
             rows=rows,
             on_output=self.feed,
-            on_exit=self.ended,
+            on_exit=self._on_exit,
             spare=self._spare,
         )
 
     async def stop(self, grace: float) -> None:
-        """SIGINT to the process group, SIGKILL after `grace` seconds; returns once reaped."""
+        """Send SIGINT to the process group, SIGKILL after `grace` seconds; return once reaped."""
         if self._process is not None:
             await self._process.stop(grace)
 
     @property
     def pid(self) -> int | None:
-        """The program's process, once it was started."""
+        """The process id of the program, once started."""
         return self._process.pid if self._process is not None else None
 
     def reading(self) -> bool:
-        """Whether the program's output still arrives; see `PtyProcess.reading`."""
+        """Return whether the program's output still arrives; see `PtyProcess.reading`."""
         return self._process is None or self._process.reading()
 
     def busy(self) -> bool:
-        """Whether the program is known not to wait for input; see `PtyProcess.busy`."""
+        """Return whether the program is certainly not waiting for input; see `PtyProcess.busy`."""
         return self._process is not None and self._process.busy()
 
     # -- keys ------------------------------------------------------------------------------------
 
     @property
     def line_mode(self) -> LineMode:
-        """How the terminal takes a line just now."""
+        """The current line mode of the terminal."""
         return self._process.line_mode() if self._process is not None else LineMode()
 
     @property
     def bracketed_paste(self) -> bool:
-        """Whether the program takes a paste in brackets."""
+        """Whether the program uses bracketed paste."""
         return self._emulator.bracketed_paste
 
     def write(self, data: bytes) -> None:
@@ -135,26 +135,26 @@ class Console:
             self._process.write(data)
 
     def unread_input(self) -> int:
-        """How much of what was typed the program has not read; see `PtyProcess.unread_input`."""
+        """Return the number of typed bytes not read yet; see `PtyProcess.unread_input`."""
         return self._process.unread_input() if self._process is not None else 0
 
-    def take_back(self) -> None:
-        """Drop that."""
+    def discard_input(self) -> None:
+        """Discard unread input."""
         if self._process is not None:
-            self._process.take_back()
+            self._process.discard_input()
 
     async def drain(self) -> None:
-        """Wait until the program has taken what was written."""
+        """Wait until all input was written."""
         if self._process is not None:
             await self._process.drain()
 
     def reply(self, data: bytes) -> None:
-        """Write what a terminal reports of itself, unless the program reads none of it."""
+        """Write a terminal report, unless the program does not read its input."""
         if self._process is not None:
             self._process.reply(data)
 
     def resize(self, columns: int, rows: int) -> None:
-        """Give the terminal another size."""
+        """Resize the terminal."""
         self._emulator.resize(columns, rows)
         if self._process is not None:
             self._process.resize(columns, rows)
@@ -165,29 +165,30 @@ class Console:
     # -- output ----------------------------------------------------------------------------------
 
     def screen(self) -> str:
-        """The screen as text, without blank lines at its end."""
+        """Return the screen as text, without trailing blank lines."""
         return "\n".join(self.frame.lines).rstrip("\n")
 
     def highlighted(self, row: int) -> list[str]:
-        """The words of a row that stand on a ground of their own; see `Emulator.highlighted`."""
+        """Return the highlighted words of a row; see `Emulator.highlighted`."""
         return self._emulator.highlighted(row)
 
     def repaint(self) -> bytes:
-        """Bytes that paint the screen on a fresh terminal of the same size."""
+        """Return bytes that redraw the screen on a new terminal of the same size."""
         return self._emulator.dump()
 
     def watch(self, listener: Callable[[bytes], None]) -> Callable[[], None]:
-        """Pass the program's output on from now on; returns the unsubscriber."""
+        """Subscribe to the program's output; returns a function that unsubscribes."""
         self._watchers.add(listener)
         return lambda: self._watchers.discard(listener)
 
     @property
-    def painting(self) -> bool:
+    def in_update(self) -> bool:
         """Whether the program is in the middle of a synchronized update."""
         return self._emulator.synchronized
 
     def catch_up(self) -> bool:
-        """Read what the program has written up to now; False when it writes faster than that."""
+        """Read all pending output; return False if the program writes faster than it can be
+        read."""
         read = self._process is None or self._process.read_pending()
         self.show()
         return read
@@ -203,13 +204,13 @@ class Console:
         if replies := emulator.take_replies():
             self.reply(replies)
         self._report_focus()
-        self._frames()
+        self._schedule_frame()
         for signal in emulator.take_signals():
             if not isinstance(signal, Bell):
                 self._on_signal(signal)
 
-    def _frames(self) -> None:
-        """Show a complete frame now, or see to it that it is shown soon."""
+    def _schedule_frame(self) -> None:
+        """Publish a complete frame now, or schedule it."""
         emulator = self._emulator
         completed, self._completed = self._completed, emulator.completed_frames
         if emulator.synchronized:
@@ -223,7 +224,7 @@ class Console:
             self._frame_gap.restart()
 
     def show(self) -> None:
-        """Take the last complete frame, if it is a new one."""
+        """Publish the last complete frame, if it is new."""
         self._frame_gap.cancel()
         frame = self._emulator.take_frame()
         if frame.version != self.frame.version:
@@ -232,7 +233,7 @@ class Console:
             self._on_frame()
 
     def _end_synchronized(self) -> None:
-        """The program did not end its update: show what there is."""
+        """Publish the screen although the program did not end its update."""
         self._emulator.end_synchronized()
         self.show()
 
@@ -244,8 +245,8 @@ class Console:
             if self._unfocused:
                 self.reply(b"\x1b[O")
 
-    def ended(self, status: ExitStatus) -> None:
-        """The program has ended: show what it painted last, and pass its status on."""
+    def _on_exit(self, status: ExitStatus) -> None:
+        """Publish the last frame and the exit status of the ended program."""
         self._end_synchronized()
         self._sync_limit.cancel()
         if self._recorder is not None:

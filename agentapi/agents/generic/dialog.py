@@ -1,9 +1,9 @@
-"""The questions that a program of which nothing is known asks, told by their shape.
+"""Recognize the questions of an unknown program by their shape.
 
 Three shapes, seen in five agents and in many tools: a list of choices with a marker before one of
 them; a line that ends with the possible answers (`[y/N]`); a line that names keys (`enter to
-select`). Each counts only where it is the last thing on the screen and the cursor stands in no
-prompt: an answer may hold a list, too.
+select`). Each counts only as the last thing on the screen and with the cursor outside a prompt, as
+an answer may contain a list, too.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ANSWERS = re.compile(
     r"|[\[(](?:yes|no)[\])])(?:\s?[:?>]+)?)(?P<typed>\s?\S{0,20})$",
     re.IGNORECASE,
 )
-"""A line that ends with the answers that it takes: `[Y/n]`, `(yes/no)?`, `(Y)es/(N)o [Yes]:`."""
+"""A line that ends with its possible answers: `[Y/n]`, `(yes/no)?`, `(Y)es/(N)o [Yes]:`."""
 _WHOLE_WORDS = re.compile(r"\byes\s?[/,|]\s?no\b", re.IGNORECASE)
 _KEYS = re.compile(
     r"\b(?:enter|return)\b (?:to )?(?:confirm|con$|continue|select|submit|choose|accept|open"
@@ -35,15 +35,15 @@ _KEYS = re.compile(
     r"|(?:⇆|↑\W?↓|←\W?→|\barrow keys?\b|\btab\b)\W? ?(?:to )?(?:select|navigate|move|choose)",
     re.IGNORECASE,
 )
-"""A line that names the keys of a question."""
+"""A line that names the keys for a question."""
 _AT_WORK = re.compile(r"^\W*[⠀-⣿]|\besc\b.*\b\d+ ?s\b|\binterrupt\b", re.IGNORECASE)
-"""The same words beside a spinner or a clock are the keys of a turn that is running."""
+"""Beside a spinner or a clock, such a line belongs to a running turn."""
 _ENTER = re.compile(r"\bpress \W?(?:enter|return)\b", re.IGNORECASE)
 _ESCAPE = re.compile(r"\besc(?:ape)?\b", re.IGNORECASE)
 _ROW = re.compile(
     r"^\W*(?P<choices>\w[\w ]*?(?: {3,}\w[\w ]*?)+)(?= {2,}(?:\S+ +\S+ {2,})*⇆ select)"
 )
-"""Choices side by side, before the keys that move between them (opencode)."""
+"""Choices side by side, followed by the keys that move between them (opencode)."""
 _REFUSAL = re.compile(r"^(?:reject|cancel|deny|no)\b", re.IGNORECASE)
 _RULE = re.compile(r"^[─━═╌┄▄▀╭╮╰╯┌┐└┘├┤┬┴┼]{8,}$")
 _KINDS = (
@@ -58,13 +58,13 @@ _KINDS = (
     ("permission", "permission"),
     ("allow", "permission"),
 )
-"""Words of a question and its kind; the first that fits."""
+"""Keywords of a question and its kind; the first match wins."""
 
 RIGHT = "\x1b[C"
 ENTER = "enter"
-"""The id of the choice where the program asks for nothing but Enter."""
+"""The id of the choice that is only Enter."""
 FOOT = 8
-"""Rows with text that may stand below the choices, or below a line of keys."""
+"""Maximum rows with text below the choices, or below a line of keys."""
 HEAD = 30
 """Rows above the choices that may belong to the question."""
 
@@ -74,11 +74,11 @@ class ScreenQuestion:
     """A question on a screen."""
 
     top: int
-    """How many rows above it are conversation."""
+    """Its first row; the conversation is above."""
     dialog: Dialog
     text: str
     marked: str = ""
-    """The id of the choice that Enter would take."""
+    """The id of the choice that Enter selects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +89,8 @@ class _Option:
     marked: bool
 
 
-def answers_in_line(frame: Frame) -> ScreenQuestion | None:
-    """A question whose line names its answers, with the cursor behind it."""
+def inline_question(frame: Frame) -> ScreenQuestion | None:
+    """Return a question whose line names its answers, with the cursor at its end."""
     row = frame.cursor[1]
     line = left_of_cursor(frame).strip(BLANKS)
     found = _ANSWERS.match(line)
@@ -101,23 +101,24 @@ def answers_in_line(frame: Frame) -> ScreenQuestion | None:
     above = "\n".join(text.strip() for text in frame.lines[top:row])
     choices = yes_or_no(title)
     typed = found["typed"].strip().lower()
-    marked = next((one.id for one in choices if one.key.removesuffix("\r") == typed), "")
+    marked = next((choice.id for choice in choices if choice.key.removesuffix("\r") == typed), "")
     kind = kind_of(f"{above}\n{title}")
     text = "\n".join([*frame.lines[top:row], title])
     return ScreenQuestion(top, Dialog("", kind, title, above, choices=choices), text, marked)
 
 
 def yes_or_no(line: str) -> tuple[Choice, ...]:
-    """The two answers of a line that names them, as words where it names whole words."""
+    """Return the two choices of a yes/no line; their keys are words if the line names whole
+    words."""
     if _WHOLE_WORDS.search(line):
         return Choice("yes", "Yes", "yes\r"), Choice("no", "No", "no\r")
     return Choice("yes", "Yes", "y"), Choice("no", "No", "n")
 
 
-def list_of_choices(frame: Frame, below: int | None) -> ScreenQuestion | None:
-    """A list with a marker before one of its choices; `below` is the row of the prompt that the
-    cursor stands in, which must not stand below it. One above it proves nothing: a hidden cursor
-    stands wherever something was painted last."""
+def choice_list(frame: Frame, below: int | None) -> ScreenQuestion | None:
+    """Return the question of a list with a marker before one of its choices. `below` is the row of
+    the prompt at the cursor, which must not be below the list. A prompt above it proves nothing: a
+    hidden cursor is wherever something was drawn last."""
     inner = [_inside(line) for line in frame.lines]
     last = _last(inner)
     for row in range(last, max(-1, last - HEAD), -1):
@@ -134,13 +135,13 @@ def list_of_choices(frame: Frame, below: int | None) -> ScreenQuestion | None:
             return None
         if not numbered and _keys_line(inner, last) is None:
             continue
-        return _asked(frame, inner, options, last)
+        return _screen_question(frame, inner, options, last)
     return None
 
 
-def named_keys(frame: Frame, prompt: Prompt | None) -> ScreenQuestion | None:
-    """A screen that ends with a line of keys, and nothing else that we can read. Below a prompt
-    it may be the prompt's own; but not two keys of a question below words that were sent."""
+def key_question(frame: Frame, prompt: Prompt | None) -> ScreenQuestion | None:
+    """Return the question of a screen that ends with a line of keys. Below a prompt that line may
+    belong to the prompt, unless it names two keys and the prompt has text."""
     inner = [_inside(line) for line in frame.lines]
     last = _last(inner)
     row = _keys_line(inner, last)
@@ -148,11 +149,11 @@ def named_keys(frame: Frame, prompt: Prompt | None) -> ScreenQuestion | None:
         return None
     if prompt is not None and (not prompt.text or len(_KEYS.findall(inner[row])) < 2):
         return None
-    return _asked(frame, inner, [], last, row)
+    return _screen_question(frame, inner, [], last, row)
 
 
 def whole_screen(frame: Frame, why: str) -> ScreenQuestion:
-    """The program says that it is blocked, and nothing shows by what: the end of its screen."""
+    """Return the end of the screen as the question of a program that reports that it is blocked."""
     last = _last(frame.lines)
     top = max(0, last - HEAD)
     text = "\n".join(frame.lines[top : last + 1]).strip("\n")
@@ -165,14 +166,14 @@ def _last(lines: Sequence[str]) -> int:
 
 
 def _inside(line: str) -> str:
-    """A line without the sides of a box; a side becomes a blank, so that columns stay."""
+    """Replace the sides of a box by blanks, to keep the columns."""
     start = len(line) - len(line.lstrip(BLANKS + SIDES))
     return (" " * start + line[start:].rstrip(BLANKS + SIDES)).replace("\xa0", " ").rstrip()
 
 
 def _options(inner: Sequence[str], row: int) -> list[_Option]:
-    """The choices of the list that the marked line belongs to; empty when it is alone. A choice
-    may go on in rows with a deeper indent."""
+    """Return the choices of the list with the marked line; empty if it is alone. A choice may
+    continue in rows with a deeper indent."""
     marked = _MARKED.match(inner[row])
     assert marked is not None
     column = marked.start("label")
@@ -204,7 +205,7 @@ def _options(inner: Sequence[str], row: int) -> list[_Option]:
 
 
 def _joined(options: Sequence[_Option]) -> list[_Option]:
-    """Numbered choices with the rows that they go on in; what stands above the first is none."""
+    """Join numbered choices with their continuation rows; drop the rows above the first."""
     found: list[_Option] = []
     for option in options:
         if option.number:
@@ -223,7 +224,7 @@ def _option(line: str, row: int, column: int, marked: bool) -> _Option:
 
 
 def _keys_line(inner: Sequence[str], last: int) -> int | None:
-    """The line near the end that names keys."""
+    """Return the row near the end that names keys."""
     seen = 0
     for row in range(last, -1, -1):
         line = inner[row].strip()
@@ -237,7 +238,7 @@ def _keys_line(inner: Sequence[str], last: int) -> int | None:
     return None
 
 
-def _asked(
+def _screen_question(
     frame: Frame, inner: Sequence[str], options: Sequence[_Option], last: int, foot: int = -1
 ) -> ScreenQuestion:
     first = options[0].row if options else foot
@@ -262,7 +263,7 @@ def _asked(
 
 
 def _choices(options: Sequence[_Option], keys: str) -> tuple[Choice, ...]:
-    """A digit picks a numbered choice, arrows and Enter any other; Esc where the screen says so."""
+    """Return the choices: numbered ones by digit, others by arrows and Enter, Esc if offered."""
     at = next((n for n, option in enumerate(options) if option.marked), 0)
     found = []
     for place, option in enumerate(options):
@@ -275,14 +276,14 @@ def _choices(options: Sequence[_Option], keys: str) -> tuple[Choice, ...]:
         return _in_a_row(re.split(r" {3,}", row["choices"]))
     if not options and _ENTER.search(keys):
         found.append(Choice(ENTER, "Enter", "\r"))
-    if _ESCAPE.search(keys) and not any(_ESCAPE.search(one.label) for one in found):
+    if _ESCAPE.search(keys) and not any(_ESCAPE.search(choice.label) for choice in found):
         found.append(Choice("esc", "Cancel", "\x1b"))
     return tuple(found)
 
 
 def _in_a_row(labels: Sequence[str]) -> tuple[Choice, ...]:
-    """The first one is marked as the question opens, by its colour alone, which is not in a frame;
-    Esc refuses."""
+    """Return choices side by side. The first one is marked at first, only by its colour, which
+    frames do not contain; Esc refuses."""
     refusal = next((label for label in labels if _REFUSAL.match(label)), "")
     others = (
         Choice(str(place), label, f"{RIGHT * (place - 1)}\r")
@@ -293,24 +294,24 @@ def _in_a_row(labels: Sequence[str]) -> tuple[Choice, ...]:
 
 
 def kind_of(words: str) -> str:
-    """The kind of a question, by its words."""
+    """Return the kind of a question, by its words."""
     lower = words.lower()
     return next((kind for sign, kind in _KINDS if sign in lower), "other")
 
 
 def numbered(line: str) -> tuple[str, str] | None:
-    """The number and the words of a row that may be a numbered choice."""
+    """Return the number and the label of a row that may be a numbered choice."""
     found = _NUMBER.match(line.strip())
     return (found["number"], found["label"]) if found else None
 
 
 def top_of(lines: Sequence[str], first: int) -> int:
-    """The first row of the question whose choices begin in row `first`."""
+    """Return the first row of the question whose choices begin in row `first`."""
     return _top(lines, [_inside(line) for line in lines], first)
 
 
 def paragraph_top(lines: Sequence[str], row: int, most: int | None = None) -> int:
-    """The first row of the paragraph that row `row` ends, or of its last `most` rows above that."""
+    """Return the first row of the paragraph ending in row `row`, at most `most` rows above it."""
     top = row
     while top > 0 and lines[top - 1].strip() and (most is None or row - top < most):
         top -= 1
@@ -318,7 +319,7 @@ def paragraph_top(lines: Sequence[str], row: int, most: int | None = None) -> in
 
 
 def _top(lines: Sequence[str], inner: Sequence[str], first: int) -> int:
-    """Up to the upper edge of the box, a rule as wide as the screen, or two blank lines."""
+    """Go up to the upper edge of the box, a full-width rule, or two blank lines."""
     column = len(lines[first]) - len(lines[first].lstrip())
     boxed = lines[first].strip()[:1] in SIDES
     top = first

@@ -1,4 +1,4 @@
-"""A program on a terminal, as an agent's file names it: its looks and its driver."""
+"""Agent definitions for programs on a terminal."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ if TYPE_CHECKING:
     from agentapi.settings.settings import ServerSettings
 
 QUIET = 0.5
-"""Seconds without output after which a program is believed to wait."""
+"""Seconds without output after which a program is assumed to wait."""
 FULL_SCREEN_QUIET = 1.5
-"""The same for full-screen programs: their spinners stand still for up to a second."""
+"""The same for full-screen programs, whose spinners may pause for up to a second."""
 
 
 def full_screen_agent(name: str, *other_programs: str, title: str = "", place: int = LAST) -> Agent:
-    """An agent whose full-screen program is read by what such programs have in common."""
+    """Return an agent whose full-screen program is read by shared conventions."""
     return Agent(
         name=name,
         title=title,
         programs=(name, *other_programs),
-        profile=looks(name, FULL_SCREEN_QUIET),
+        profile=generic_profile(name, FULL_SCREEN_QUIET),
         driver=drive,
         place=place,
     )
 
 
-def looks(name: str, quiet: float = QUIET) -> Callable[[], AgentProfile]:
-    """The looks that terminal programs have in common, for an agent of this name."""
+def generic_profile(name: str, quiet: float = QUIET) -> Callable[[], AgentProfile]:
+    """Return a factory of the generic profile for an agent of this name."""
     return functools.partial(_profile, name, quiet)
 
 
@@ -43,7 +43,7 @@ def _profile(name: str, quiet: float) -> AgentProfile:
 
 
 def drive(agent: Agent, settings: ServerSettings) -> Driven:
-    """Run the program as it is given, and read its screen."""
+    """Run the given command and read its screen."""
     from agentapi.agents.generic.console import Console
     from agentapi.agents.generic.tui import TuiDriver
     from agentapi.agents.offers.parts import Driven
@@ -55,7 +55,7 @@ def drive(agent: Agent, settings: ServerSettings) -> Driven:
 
 
 def terminal(settings: ServerSettings) -> dict[str, Any]:
-    """The terminal and the surroundings of a program, as `Console` takes them."""
+    """Return the `Console` arguments for the terminal and environment of a program."""
     import os
     from pathlib import Path
 

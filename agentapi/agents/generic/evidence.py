@@ -1,7 +1,7 @@
-"""When each source of evidence spoke last, and where two of them disagree.
+"""Record when each source last reported, and log disagreements.
 
-The fusion (`conversation.status`) has no clock; the driver that feeds it looks here after each
-piece of news. A driver whose agent speaks a protocol has nothing to fuse: it notes what that said.
+The fusion (`conversation.status`) has no clock, so its driver calls `EvidenceLog.update` after each
+change. A driver whose agent speaks a protocol has nothing to fuse and uses `ProtocolLog`.
 """
 
 from __future__ import annotations
@@ -18,123 +18,128 @@ from agentapi.model.conversation import Phase
 from agentapi.timing.timer import Timer
 
 DISAGREEMENT = 1.0
-"""Seconds that two sources must disagree to be worth a line in the log: one is always the first to
-know."""
+"""Seconds that two sources must disagree before it is logged: one always lags behind the other."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class SourceSaid:
-    """What a source said last."""
+class SourceReport:
+    """The last report of a source."""
 
     source: str
     phase: Phase
     detail: str
     age: float
-    """Seconds since it began to say so."""
+    """Seconds since its first such report."""
     counts: bool
-    """Whether it still says so, in this turn."""
+    """Whether the report is still valid in this turn."""
 
 
 @runtime_checkable
-class TellsEvidence(Protocol):
-    """A driver that can say what its phase rests on."""
+class ProvidesEvidence(Protocol):
+    """A driver that can list the evidence for its phase."""
 
-    def evidence(self) -> Sequence[SourceSaid]:
-        """The last evidence of each source that ever spoke, the strongest first."""
+    def evidence(self) -> Sequence[SourceReport]:
+        """Return the last report of each source, strongest first."""
 
 
 class EvidenceLog:
-    """The evidence of one fusion with its times. Lives on the event loop."""
+    """The timestamped evidence of one fusion. Used on the event loop."""
 
     def __init__(self, fusion: PhaseFusion) -> None:
         self._fusion = fusion
-        self._said: dict[Source, tuple[Evidence, float]] = {}
+        self._reports: dict[Source, tuple[Evidence, float]] = {}
         self._logged: set[tuple[object, ...]] = set()
-        self._waiting = Timer(DISAGREEMENT, self._log)
+        self._log_timer = Timer(DISAGREEMENT, self._log)
 
-    def look(self) -> None:
-        """Note what is new."""
+    def update(self) -> None:
+        """Record new evidence."""
         for source, evidence in self._fusion.evidence.items():
-            known = self._said.get(source)
+            known = self._reports.get(source)
             if known is None or known[0] is not evidence:
-                self._said[source] = (evidence, _now())
+                self._reports[source] = (evidence, _now())
         if self._disagreeing():
-            self._waiting.start()
+            self._log_timer.start()
         else:
-            self._waiting.cancel()
+            self._log_timer.cancel()
 
-    def told(self) -> tuple[SourceSaid, ...]:
-        """The last evidence of each source, the strongest first."""
+    def reports(self) -> tuple[SourceReport, ...]:
+        """Return the last report of each source, strongest first."""
         now = _now()
         return tuple(
-            SourceSaid(
-                source.label, said.phase, said.detail, max(0.0, now - at), self._counts(said)
+            SourceReport(
+                source.label,
+                evidence.phase,
+                evidence.detail,
+                max(0.0, now - at),
+                self._counts(evidence),
             )
-            for source, (said, at) in sorted(self._said.items())
+            for source, (evidence, at) in sorted(self._reports.items())
         )
 
     def stop(self) -> None:
-        """No timer is left."""
-        self._waiting.cancel()
+        """Cancel the timer."""
+        self._log_timer.cancel()
 
-    def _counts(self, said: Evidence) -> bool:
-        stands = self._fusion.evidence.get(said.source) is said
-        return stands and said.votes and self._fusion.heard(said.source)
+    def _counts(self, evidence: Evidence) -> bool:
+        stands = self._fusion.evidence.get(evidence.source) is evidence
+        return stands and evidence.votes and self._fusion.reported(evidence.source)
 
     def _disagreeing(self) -> list[tuple[Evidence, Evidence]]:
-        """The pairs that say different things of the same turn and were not logged yet. What is
-        said of a dialog is no vote on whether the agent works."""
+        """Return the pairs that disagree about this turn and were not logged yet. Evidence of a
+        dialog does not count."""
         votes = [
-            said
-            for source, said in sorted(self._fusion.evidence.items())
-            if said.phase is not Phase.BLOCKED and said.votes and self._fusion.heard(source)
+            evidence
+            for source, evidence in sorted(self._fusion.evidence.items())
+            if evidence.phase is not Phase.BLOCKED
+            and evidence.votes
+            and self._fusion.reported(source)
         ]
         return [
-            (one, other)
-            for one, other in combinations(votes, 2)
-            if one.phase is not other.phase and _key(one, other) not in self._logged
+            (first, second)
+            for first, second in combinations(votes, 2)
+            if first.phase is not second.phase and _key(first, second) not in self._logged
         ]
 
     def _log(self) -> None:
-        for one, other in self._disagreeing():
-            self._logged.add(_key(one, other))
+        for first, second in self._disagreeing():
+            self._logged.add(_key(first, second))
             log.warning(
                 "sources disagree: %s says %s, %s says %s; the first one counts",
-                *(one.because, one.phase.value, other.because, other.phase.value),
+                *(first.reason, first.phase.value, second.reason, second.phase.value),
             )
 
 
 class ProtocolLog:
-    """What a protocol said last of each of its topics. Lives on the event loop."""
+    """The last report of a protocol on each topic. Used on the event loop."""
 
     def __init__(self, *topics: str) -> None:
-        """`topics`: the names of the sources, the strongest first."""
+        """`topics`: the names of the sources, strongest first."""
         self._topics = topics
-        self._said: dict[str, tuple[Phase, str, float, bool]] = {}
+        self._reports: dict[str, tuple[Phase, str, float, bool]] = {}
 
-    def note(self, topic: str, phase: Phase, detail: str) -> None:
-        """It was said now, perhaps again."""
-        self._said[topic] = (phase, detail, _now(), True)
+    def record(self, topic: str, phase: Phase, detail: str) -> None:
+        """Record a report, perhaps repeated."""
+        self._reports[topic] = (phase, detail, _now(), True)
 
-    def over(self, topic: str) -> None:
-        """What was said of it no longer holds."""
-        if topic in self._said:
-            self._said[topic] = (*self._said[topic][:3], False)
+    def expire(self, topic: str) -> None:
+        """Mark the report on a topic as no longer valid."""
+        if topic in self._reports:
+            self._reports[topic] = (*self._reports[topic][:3], False)
 
-    def told(self) -> tuple[SourceSaid, ...]:
-        """The last word on each topic, the strongest first."""
+    def reports(self) -> tuple[SourceReport, ...]:
+        """Return the last report on each topic, strongest first."""
         now = _now()
-        known = [(topic, self._said[topic]) for topic in self._topics if topic in self._said]
+        known = [(topic, self._reports[topic]) for topic in self._topics if topic in self._reports]
         return tuple(
-            SourceSaid(topic, phase, detail, max(0.0, now - at), holds)
+            SourceReport(topic, phase, detail, max(0.0, now - at), holds)
             for topic, (phase, detail, at, holds) in known
         )
 
 
-def _key(one: Evidence, other: Evidence) -> tuple[object, ...]:
-    return one.source, one.phase, other.source, other.phase
+def _key(first: Evidence, second: Evidence) -> tuple[object, ...]:
+    return first.source, first.phase, second.source, second.phase
 
 
 def _now() -> float:

@@ -1,36 +1,37 @@
-"""How long a screen may lag behind the record of its session.
+"""Decide how long the screen may lag behind the session record.
 
-Where a TUI does not announce the end of a turn (0.107), the record has it first. On a busy
-machine it was whole 4 s before the TUI had seen as much, and another second passed between the last
-working line and the last words.
+If a TUI does not announce the end of a turn (0.107), the record has it first. On a busy machine it
+was complete 4 s before the TUI showed it, and another second passed between the last working line
+and the last words.
 """
 
 from __future__ import annotations
 
-from agentapi.conversation.completeness import PAINT_LIMIT, STALL_LIMIT, Owed
+from agentapi.conversation.completeness import PAINT_LIMIT, STALL_LIMIT, ExpectedText
 from agentapi.conversation.tracker import Tracker
 from agentapi.model.items import AgentMessage, Entry, Turn
 
 
 class RecordLag:
-    """Compares what the record says of the turn with the screen."""
+    """Compares the recorded turn with the screen."""
 
     def __init__(self, tracker: Tracker) -> None:
         self._tracker = tracker
-        self._owed = Owed()
+        self._expected = ExpectedText()
 
     def take(self, entry: Entry) -> None:
-        """The next entry of the record."""
+        """Take the next entry of the record."""
         match entry.item:
             case Turn("started"):
-                self._owed.clear()
+                self._expected.clear()
             case AgentMessage(text):
-                self._owed.add("", text)
+                self._expected.add("", text)
 
     def patience(self) -> float:
-        """Seconds without a new frame after which none is waited for any more."""
-        if not self._tracker.fusion.ended_by_record_alone:
+        """Return the seconds without a new frame after which to stop waiting."""
+        if not self._tracker.fusion.ended_only_by_record:
             return 0.0
         if self._tracker.reading.working:
             return STALL_LIMIT
-        return 0.0 if self._owed and self._owed.whole(self._tracker.spoken.text) else PAINT_LIMIT
+        complete = self._expected and self._expected.is_shown_in(self._tracker.message.text)
+        return 0.0 if complete else PAINT_LIMIT

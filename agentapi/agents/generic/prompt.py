@@ -1,7 +1,7 @@
-"""Where a program of which nothing is known takes a prompt: at its cursor, behind a sign.
+"""Find the prompt of an unknown program: at the cursor, after a prompt sign.
 
-Seen in shells, interpreters and full-screen agents: the terminal's cursor stands where the next
-character goes, also where the program hides it and paints one of its own.
+In shells, interpreters and full-screen agents, the terminal's cursor is where the next character
+goes, even if the program hides it and draws its own.
 """
 
 from __future__ import annotations
@@ -19,45 +19,45 @@ _SIGN = r"(?:[>❯›$#→]|(?<!\d)%)"
 _EMPTY = re.compile(
     rf"(?:.{{0,12}}{_SIGN}|.{{13,}}[>❯›$#][{BLANKS}]|[{BLANKS}]{{0,4}}[┃▌])[{BLANKS}]{{0,3}}"
 )
-"""A prompt without words. One that is longer than twelve characters (`user@host:~/folder$ `) ends
-with a sign that ends nothing else, and a blank."""
+"""An empty prompt. One longer than twelve characters (`user@host:~/folder$ `) must end with an
+unambiguous sign and a space."""
 _DRAFT = re.compile(
     rf"[{BLANKS}{SIDES}]{{0,5}}(?:>>>|\.\.\.|[>❯›$┃])[{BLANKS}]{{1,2}}(?=[^{BLANKS}])"
 )
-"""A short prompt, and words behind it."""
-_MORE = re.compile(rf"\.\.\.[{BLANKS}]{{1,2}}")
-"""Where an interpreter waits for more of what it was sent."""
+"""A short prompt followed by text."""
+_CONTINUATION = re.compile(rf"\.\.\.[{BLANKS}]{{1,2}}")
+"""The continuation prompt of an interpreter."""
 _BOX_ROW = re.compile(rf"[{BLANKS}]{{0,4}}[┃▌][{BLANKS}]{{1,2}}(?=[^{BLANKS}])")
 _NAMED = re.compile(r"(?:In \[\d+\]|you|user|human|me): ", re.IGNORECASE)
-"""The prompts of IPython and of chat programs: whose turn it is. Others are questions."""
+"""The prompts of IPython and of chat programs. Other words before a colon are questions."""
 MAX_ROWS = 60
-"""Rows that the words in an input box may take."""
+"""Maximum rows of the text in an input box."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """The prompt that the cursor stands in."""
+    """The prompt at the cursor."""
 
     row: int
     text: str
-    """The words between the sign and the cursor."""
+    """The text between the sign and the cursor."""
 
 
 def left_of_cursor(frame: Frame) -> str:
-    """What stands before the cursor in its row, up to the cursor. In the last column it may stand
-    behind what fills the row."""
+    """Return the text left of the cursor in its row. In the last column the cursor may be after a
+    full row."""
     column, row = frame.cursor
     line = frame.lines[row]
     return line if column == frame.columns - 1 < len(line) else line.ljust(column)[:column]
 
 
 def prompt_at(frame: Frame) -> Prompt | None:
-    """The prompt that the cursor stands in, with or without words; None when it stands in none.
+    """Return the prompt at the cursor, with or without text; None if there is none.
 
-    What stands right of the cursor does not count: it may be a placeholder."""
+    Text right of the cursor does not count: it may be a placeholder."""
     row = frame.cursor[1]
     left = left_of_cursor(frame)
-    if _MORE.fullmatch(left):
+    if _CONTINUATION.fullmatch(left):
         return Prompt(row, "")
     if _EMPTY.fullmatch(left):
         return _in_box(frame, row) or Prompt(row, "")
@@ -67,8 +67,7 @@ def prompt_at(frame: Frame) -> Prompt | None:
 
 
 def _in_box(frame: Frame, row: int) -> Prompt | None:
-    """The words above the cursor's empty row in a box whose rows all have the same side: only the
-    rest of a text."""
+    """Return the text above the cursor's empty row in a box whose rows all have the same side."""
     side = frame.lines[row].strip()[:1]
     words: list[str] = []
     top = row
@@ -79,9 +78,9 @@ def _in_box(frame: Frame, row: int) -> Prompt | None:
 
 
 def _begun_above(frame: Frame, left: str) -> Prompt | None:
-    """Words of several rows: the sign stands above; the rows below are indented, have signs of
-    their own, or hold what did not fit into the row before. In an empty row the cursor stands
-    exactly below the words: some programs take an early Enter for a line break (gemini)."""
+    """Return a prompt with text of several rows, whose sign is above the cursor. The rows below are
+    indented, have their own sign, or continue a full row. In an empty row the cursor must be
+    exactly below the text: some programs take an early Enter for a line break (gemini)."""
     column, row = frame.cursor
     rows = [left]
     empty = not left.strip(BLANKS + SIDES)
@@ -93,7 +92,7 @@ def _begun_above(frame: Frame, left: str) -> Prompt | None:
                 return None
             wraps = [len(text) >= frame.columns - 4 for text in (line, *rows)]
             if not all(
-                _goes_on(text, indent, full) for text, full in zip(rows, wraps, strict=False)
+                _continues(text, indent, full) for text, full in zip(rows, wraps, strict=False)
             ):
                 return None
             words = (text[indent:].strip(BLANKS + SIDES) for text in (line, *rows))
@@ -102,19 +101,19 @@ def _begun_above(frame: Frame, left: str) -> Prompt | None:
     return None
 
 
-def _goes_on(line: str, indent: int, wraps: bool) -> bool:
+def _continues(line: str, indent: int, wraps: bool) -> bool:
     return wraps or not line[:indent].strip(f"{BLANKS}{SIDES}.>")
 
 
 _PASTED = re.compile(r"\[Past\w*\b[^\]]*\]$")
-"""What stands in an input box for a long paste: `[Pasted text #1 +3 lines]`."""
+"""Placeholder of a long paste in an input box: `[Pasted text #1 +3 lines]`."""
 END = 40
-"""Characters of a text's end that are looked for at the cursor."""
+"""Number of characters at the end of a text to search for at the cursor."""
 
 
 def ends_at_cursor(frame: Frame, typed: str) -> bool:
-    """Whether a text stands in front of the cursor, with nothing behind it. For text of several
-    lines, or a long one, its sign may stand there."""
+    """Return whether a text is directly before the cursor, with nothing after it. A text that is
+    long or has several lines may be replaced by a placeholder."""
     row = frame.cursor[1]
     left = left_of_cursor(frame)
     if frame.lines[row][len(left) : len(left) + 1].strip(BLANKS + SIDES):
@@ -130,13 +129,13 @@ def ends_at_cursor(frame: Frame, typed: str) -> bool:
 
 
 def without_typed(frame: Frame, typed: str, part: bool = False) -> Frame:
-    """The frame as it was before `typed` (or, if `part`, as much of its beginning as shows so far)
-    stood before the cursor; the frame itself where it does not."""
+    """Return the frame without `typed` (if `part`, its displayed beginning) before the cursor; the
+    unchanged frame if it is not there."""
     row = frame.cursor[1]
     places = [
         (char, at, column)
         for at in range(max(0, row - MAX_ROWS), row + 1)
-        for column, char in _words(left_of_cursor(frame) if at == row else frame.lines[at])
+        for column, char in _text_cells(left_of_cursor(frame) if at == row else frame.lines[at])
     ]
     shown = squeeze("".join(char for char, _, _ in places))
     wanted = squeeze(typed)
@@ -151,8 +150,8 @@ def without_typed(frame: Frame, typed: str, part: bool = False) -> Frame:
     return replace(frame, lines=tuple(lines), cursor=(column, top))
 
 
-def _words(line: str) -> list[tuple[int, str]]:
-    """The characters of a row, without blanks and the sides of a box, with their columns."""
+def _text_cells(line: str) -> list[tuple[int, str]]:
+    """Return the characters of a row with their columns, without blanks and the sides of a box."""
     start = len(line) - len(line.lstrip(BLANKS + SIDES))
     bare = line.strip(BLANKS + SIDES)
     return [(column, char) for column, char in enumerate(bare, start) if squeeze(char)]

@@ -1,4 +1,4 @@
-"""Commands as a user would type them, without the shell that agents wrap around them."""
+"""Format commands as a user would type them, without the shell wrapper that agents add."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 
 def command_line(words: Sequence[str]) -> str:
-    """The script of `bash -lc SCRIPT`, else the words as one line."""
+    """Return the script of `bash -lc SCRIPT`, else the words joined to one line."""
     script = _script(words)
     return shlex.join(words) if script is None else script
 
 
 def unwrapped(line: str) -> str:
-    """The script of a line `bash -lc 'SCRIPT'`, else the line as it is."""
+    """Return the script of a line `bash -lc 'SCRIPT'`, else the line unchanged."""
     try:
         script = _script(shlex.split(line))
     except ValueError:

@@ -1,12 +1,12 @@
-"""Drive any program on a terminal: keystrokes in, frames out, messages and phases made of them.
+"""Drive any program on a terminal: turn frames into messages and phases, and messages into keys.
 
     Console     bytes in, complete frames and signals out; keys and replies back
-    Tracker     what frames, signals and sends say of the conversation and the phase
-    Deadlines   the timeouts of the tracker
-    Reporter    publishes texts and phases, in order, when they may be published
-    Companion   what runs beside the program and knows more (Codex's app-server), if anything
+    Tracker     derives the conversation and the phase from frames, signals and sends
+    Deadlines   timeouts of the tracker
+    Reporter    publishes messages and phases in order, once they are complete
+    Companion   optional second source about the program (Codex's app-server)
 
-Each piece of news goes through `evaluate`.
+Every change goes through `evaluate`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from agentapi.agents.driver import Sink
-from agentapi.agents.generic.companion import Alone, Companion
+from agentapi.agents.generic.companion import Companion, NoCompanion
 from agentapi.agents.generic.console import Console
 from agentapi.agents.generic.deadlines import Deadlines
-from agentapi.agents.generic.evidence import EvidenceLog, SourceSaid
+from agentapi.agents.generic.evidence import EvidenceLog, SourceReport
 from agentapi.agents.generic.lag import RecordLag
 from agentapi.agents.generic.plain_typist import PlainTypist
 from agentapi.agents.generic.reporter import Reporter
@@ -56,13 +56,13 @@ class TuiDriver:
         self.profile = profile
         self.console = console
         self.tracker = Tracker(profile)
-        self._companion = companion or Alone()
+        self._companion = companion or NoCompanion()
         self._turns = RecordedTurns(self.tracker.fusion, clock)
-        self._heard = EvidenceLog(self.tracker.fusion)
+        self._evidence = EvidenceLog(self.tracker.fusion)
         self._record_lag = RecordLag(self.tracker)
         self._changed: asyncio.Event = asyncio.Event()
         self._dialog_at = float("-inf")
-        """When the open dialog was painted, in the loop's time."""
+        """When the open dialog appeared, in the loop's time."""
         self.typist = Typist(self) if profile.has_composer else PlainTypist(self)
         self._stopper = Stopper(self)
         self._deadlines = Deadlines(self.tracker, console, self._companion, self.evaluate)
@@ -78,7 +78,7 @@ class TuiDriver:
         )
         self._companion.attach(self)
 
-    # -- the driver's face --------------------------------------------------------------------
+    # -- driver interface --------------------------------------------------------------------
 
     async def start(self, sink: Sink) -> None:
         """Start the program. Raises `OSError` when it cannot be started."""
@@ -86,15 +86,15 @@ class TuiDriver:
         await self.console.start(lambda why: self.publish(NoticeRaised(Level.WARNING, why)))
 
     async def start_detached(self, sink: Sink) -> None:
-        """Start without a program: `feed` takes its place (to replay a recording)."""
+        """Start without a program, to replay a recording by `feed`."""
         self._reporter.publish = sink
         self._deadlines.begin()
 
     async def send(self, text: str) -> None:
         """Send one message, by the companion or by keys; see `Typist.send`.
 
-        Refused at once is what comes in the middle of a turn, or before its end was published.
-        Whoever sends reads what the program has just written, and decides once more."""
+        Raises `Busy` during a turn, or before its end was published. The sender reads pending
+        output and checks again."""
         published = self.phase is Phase.IDLE and self.end_published()
         if not published and self.phase is not Phase.BLOCKED:
             raise Busy
@@ -102,70 +102,70 @@ class TuiDriver:
             await self.typist.send(text)
 
     async def keys(self, data: str) -> None:
-        """Write keystrokes as they are; not into a message that is just being typed."""
+        """Write keystrokes unchanged, but not while a message is being typed."""
         async with self.typist.keyboard:
             await self.rest()
             self.write(data.encode())
         await self.console.drain()
 
     async def interrupt(self) -> None:
-        """Stop the turn and see its end published; see `Stopper.interrupt`."""
+        """Stop the turn and wait until its end is published; see `Stopper.interrupt`."""
         if not await self._companion.interrupt():
             await self._stopper.interrupt()
 
     async def answer(self, dialog_id: str, choice_id: str) -> None:
-        """Answer the open dialog and see it close. Raises `LookupError`."""
+        """Answer the open dialog and wait until it closes. Raises `LookupError`."""
         if not await self._companion.answer(dialog_id, choice_id):
             await self.typist.answer(dialog_id, choice_id, ANSWER_LIMIT)
 
     async def resize(self, columns: int, rows: int) -> None:
-        """Give the terminal another size."""
+        """Resize the terminal."""
         self.console.resize(columns, rows)
 
     def screen(self) -> str:
-        """The screen as text, without blank lines at its end."""
+        """Return the screen as text, without trailing blank lines."""
         return self.console.screen()
 
     @property
     def pid(self) -> int | None:
-        """The program's process, once it was started."""
+        """The process id of the program, once started."""
         return self.console.pid
 
     def reading(self) -> bool:
-        """Whether the program's output still arrives."""
+        """Return whether the program's output still arrives."""
         return self.console.reading()
 
-    def evidence(self) -> Sequence[SourceSaid]:
-        """What each source said last of the phase; see `TellsEvidence`."""
-        return self._heard.told()
+    def evidence(self) -> Sequence[SourceReport]:
+        """Return the last report of each source; see `ProvidesEvidence`."""
+        return self._evidence.reports()
 
     def recorded(self, entries: Sequence[Entry], anew: bool = False) -> None:
-        """Take what the agent's record says; see `TakesRecord`."""
+        """Take entries of the agent's record; see `AcceptsRecord`."""
         self._companion.recorded(entries)
         if anew:
-            self._turns.forget()
+            self._turns.reset()
         for entry in entries:
             self._record_lag.take(entry)
             self._turns.take(entry)
             self.evaluate()
 
     def repaint(self) -> bytes:
-        """Bytes that paint the screen on a fresh terminal of the same size."""
+        """Return bytes that redraw the screen on a new terminal of the same size."""
         return self.console.repaint()
 
     def watch(self, listener: Callable[[bytes], None]) -> Callable[[], None]:
-        """Pass the program's output on from now on; returns the unsubscriber."""
+        """Subscribe to the program's output; returns a function that unsubscribes."""
         return self.console.watch(listener)
 
     async def stop(self, grace: float) -> None:
-        """SIGINT to the process group, SIGKILL after `grace` seconds; returns once reaped."""
-        with contextlib.suppress(SendError):  # it prints without end
+        """Send SIGINT to the process group, SIGKILL after `grace` seconds; return once reaped."""
+        with contextlib.suppress(SendError):  # it prints endlessly
             self.catch_up()
         self.read()
         self._reporter.silence()
         await self.console.stop(grace)
 
-    # -- what the typist, the stopper and the companion use --------------------------------------
+    # -- for the typist, the stopper and the companion -------------------------------------------
 
     @property
     def phase(self) -> Phase:
@@ -173,7 +173,8 @@ class TuiDriver:
         return self.tracker.state.phase
 
     def end_published(self) -> bool:
-        """Whether the end of the turn was published, which may wait until it is painted."""
+        """Return whether the end of the turn was published, which may wait until it is
+        displayed."""
         return self._reporter.end_published()
 
     @property
@@ -183,16 +184,16 @@ class TuiDriver:
 
     @property
     def bracketed_paste(self) -> bool:
-        """Whether the program takes a paste in brackets."""
+        """Whether the program uses bracketed paste."""
         return self.console.bracketed_paste
 
     @property
     def line_mode(self) -> LineMode:
-        """How the terminal takes a line just now."""
+        """The current line mode of the terminal."""
         return self.console.line_mode
 
     def highlighted(self, row: int) -> list[str]:
-        """The words of a row that stand on a ground of their own; see `Emulator.highlighted`."""
+        """Return the highlighted words of a row; see `Emulator.highlighted`."""
         return self.console.highlighted(row)
 
     def write(self, data: bytes) -> None:
@@ -200,33 +201,33 @@ class TuiDriver:
         self.console.write(data)
 
     def unread_input(self) -> int:
-        """How much of what was typed the program has not read; see `PtyProcess.unread_input`."""
+        """Return the number of typed bytes not read yet; see `PtyProcess.unread_input`."""
         return self.console.unread_input()
 
-    def take_back(self) -> None:
-        """Drop that."""
-        self.console.take_back()
+    def discard_input(self) -> None:
+        """Discard unread input."""
+        self.console.discard_input()
 
     def catch_up(self) -> None:
-        """Read what the program has written up to now, so that the next decision knows it.
+        """Read all pending output before the next decision.
 
-        Raises `SendError` when it writes faster than can be read."""
+        Raises `SendError` if the program writes faster than can be read."""
         if not self.console.catch_up():
             raise SendError("check", "the agent prints faster than can be read: try again later")
 
     def read(self) -> None:
-        """Publish what the last frame adds to the conversation."""
+        """Publish the changes in the last frame."""
         self._reporter.read()
 
     async def rest(self) -> None:
-        """Let a dialog that was painted just now get ready for keys."""
+        """Wait until a dialog that has just appeared accepts keys."""
         if self.tracker.reading.dialog is not None:
             passed = asyncio.get_running_loop().time() - self._dialog_at
             await asyncio.sleep(max(0.0, self.typist.dialog_rest - passed))
 
     async def until(self, condition: Callable[[], bool], limit: float) -> bool:
-        """Wait until `condition` holds after some output; False when `limit` seconds passed or
-        the program ended."""
+        """Wait until `condition` holds; return False after `limit` seconds or when the program
+        ends."""
         try:
             async with asyncio.timeout(limit):
                 while not condition():
@@ -239,33 +240,33 @@ class TuiDriver:
         return True
 
     def wake(self) -> None:
-        """Let those who wait (`until`) look again."""
+        """Make pending `until` calls check their condition again."""
         self._changed.set()
 
-    def begin(self, because: str) -> None:
-        """The submitted message's turn began: publish it before anything that answers it."""
+    def begin(self, reason: str) -> None:
+        """Publish the submitted message, whose turn began, before its answer."""
         text, self.typist.submitted = self.typist.submitted, None
         if text is not None:
-            self.open_turn(text, because)
+            self.open_turn(text, reason)
 
-    def open_turn(self, text: str, because: str) -> None:
-        """Publish a sent message: its turn began."""
-        self.tracker.begin(because)
-        self._reporter.open_turn(text, because)
+    def open_turn(self, text: str, reason: str) -> None:
+        """Publish a sent message whose turn began."""
+        self.tracker.begin(reason)
+        self._reporter.open_turn(text, reason)
         self._deadlines.restart_quiet()
 
-    def settle_anew(self) -> None:
-        """Let the settling time begin again, at its length of now."""
-        self._deadlines.settle_anew()
+    def restart_settling(self) -> None:
+        """Restart the settling time with its current length."""
+        self._deadlines.restart_settling()
 
     def publish(self, event: DriverEvent) -> None:
-        """Pass an event on as it is."""
+        """Forward an event unchanged."""
         self._reporter.publish(event)
 
     # -- from output to events --------------------------------------------------------------------
 
     def feed(self, data: bytes) -> None:
-        """Take a piece of output, of a program that is replayed."""
+        """Take a piece of replayed output."""
         self.console.feed(data)
 
     def _on_signal(self, signal: Signal) -> None:
@@ -273,13 +274,13 @@ class TuiDriver:
         self.evaluate()
 
     def _on_frame(self) -> None:
-        """Look at a new frame."""
+        """Handle a new frame."""
         screen = self.tracker.screen
         asked, unknown = screen.reading.dialog, screen.unknown
         self.tracker.take(self.frame)
         if screen.unknown != unknown:
-            self._deadlines.moved()
-        if screen.newly_asked(asked):
+            self._deadlines.screen_changed()
+        if screen.dialog_appeared(asked):
             self._dialog_at = asyncio.get_running_loop().time()
         self._reporter.read_soon()
         screen.saw_output()
@@ -288,9 +289,9 @@ class TuiDriver:
         self.evaluate()
 
     def evaluate(self) -> None:
-        """Act on what the tracker knows now."""
+        """Act on the current state of the tracker."""
         self._companion.evaluated()
-        self._heard.look()
+        self._evidence.update()
         self._reporter.publish_question()
         if self.typist.submitted is not None:
             if self.phase is Phase.WORKING:
@@ -308,7 +309,7 @@ class TuiDriver:
         self.read()
         self.tracker.fusion.exit(str(status))
         self.evaluate()
-        self._heard.stop()
+        self._evidence.stop()
         self._deadlines.stop()
         self._reporter.stop()
         self.publish(Exited(status.code, status.signal, self.screen()))

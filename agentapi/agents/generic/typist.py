@@ -1,9 +1,8 @@
-"""Type a message into a terminal program so that it is known to have arrived.
+"""Type a message into a terminal program and verify that it arrived.
 
-Three steps, each seen before the next: the text stands in the composer (`echo`), Enter was taken
-and the turn began (`begin`). Enter is pressed once. Nothing is typed while a dialog is open, and
-just before Enter everything that the program has written is read, so that a dialog which opened
-after the paste is not answered by it.
+Each step is verified before the next: the composer shows the text (`echo`), Enter was accepted and
+the turn began (`begin`). Enter is pressed once. Nothing is typed while a dialog is open. All output
+is read just before Enter, so that Enter does not answer a dialog that has just opened.
 """
 
 from __future__ import annotations
@@ -23,17 +22,18 @@ from agentapi.model.frames import Frame
 from agentapi.terminal import LineMode
 
 DIALOG_REST = 0.15
-"""Seconds for which keys wait after a dialog was painted: Codex 0.158 and 0.169 drop a key that
-comes within its first tenth of a second."""
+"""Seconds to wait before keys after a dialog appeared: Codex 0.158 and 0.169 drop a key within the
+first tenth of a second."""
 ECHO_LIMIT = 2.0
-"""Seconds that a program has to show what was typed."""
+"""Seconds that a program has to show the typed text."""
 BEGIN_LIMIT = 15.0
 """Seconds that a turn has to begin after Enter."""
 TAKEN_LIMIT = 1.0
-"""Seconds after which a message that left the composer counts as taken, signal or not."""
+"""Seconds after which a message that left the composer counts as accepted, even without a
+signal."""
 CLEAR_LIMIT = 1.0
 MARKED_LIMIT = 1.0
-"""Seconds after which a choice of a dialog that stays is only marked, not taken."""
+"""Seconds after which a choice counts as marked only, if the dialog is still open."""
 PASTE_END = "\x1b[201~"
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """C0 but tab and line feed, DEL, C1."""
@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 
 class Terminal(Protocol):
-    """What the typist needs of its driver."""
+    """The part of the driver that the typist uses."""
 
     profile: AgentProfile
     tracker: Tracker
@@ -68,7 +68,7 @@ class Terminal(Protocol):
 
     def unread_input(self) -> int: ...
 
-    def take_back(self) -> None: ...
+    def discard_input(self) -> None: ...
 
     def catch_up(self) -> None: ...
 
@@ -76,50 +76,49 @@ class Terminal(Protocol):
 
     async def until(self, condition: Callable[[], bool], limit: float) -> bool: ...
 
-    def begin(self, because: str) -> None: ...
+    def begin(self, reason: str) -> None: ...
 
 
 class Typist:
-    """Types for one driver, whose input box is known by its looks; one message at a time."""
+    """Types messages into an agent whose input box the profile recognizes, one at a time."""
 
     dialog_rest = DIALOG_REST
-    """Seconds for which keys wait after a dialog was painted."""
+    """Seconds to wait before keys after a dialog appeared."""
 
     def __init__(self, driver: Terminal) -> None:
         self._driver = driver
         self._tracker = driver.tracker
         self._profile = driver.profile
         self.submitted: str | None = None
-        """The message whose Enter was pressed and whose turn was not seen yet."""
-        self._left_behind = ""
-        """What a failed message left in the composer behind a dialog."""
+        """The submitted message whose turn has not begun yet."""
+        self._leftover = ""
+        """The text of a failed message that is still in the composer, covered by a dialog."""
         self.keyboard = asyncio.Lock()
-        """Who types. From a message's first character until its turn begins nobody else does: a key
-        could open something that takes the Enter, and one right behind the Enter makes 0.80 take
-        both for a part of the text."""
+        """Held from the first character of a message until its turn begins. Another key could open
+        something that consumes Enter, and one right after Enter makes 0.80 take both as text."""
 
     async def send(self, text: str) -> None:
-        """Send one message. Raises `SendError`; then nothing of it is left in the composer."""
+        """Send one message. Raises `SendError` and leaves nothing in the composer."""
         self._driver.catch_up()
         self._check()
-        text = self._one_kind_of_line_break(text)
+        text = self._normalize_line_breaks(text)
         typed = self._typeable(text)
         async with self.keyboard:
             await self._empty_composer()
             self._tracker.prepare()
-            with self._or_abandon():
+            with self._abandon_on_error():
                 self._paste(typed)
-                await self._see_echo(typed)
+                await self._await_echo(typed)
                 await self._close_popup()
                 await self._press_enter(text, typed)
                 await self._driver.until(self._begun, TAKEN_LIMIT)
-        with self._or_abandon():
-            await self._see_begin(typed)
+        with self._abandon_on_error():
+            await self._await_begin(typed)
 
     async def answer(self, dialog_id: str, choice_id: str, limit: float) -> None:
         """Press the key of a choice; return once the dialog is gone.
 
-        Raises `LookupError` when no such dialog or choice is open, `SendError` when it stays."""
+        Raises `LookupError` if no such dialog or choice is open, `SendError` if it stays open."""
         self._driver.catch_up()
         dialog = self._dialog()
         if dialog is None or dialog.id != dialog_id:
@@ -142,14 +141,14 @@ class Typist:
             await self._confirm(dialog, choice)
 
     async def _confirm(self, dialog: Dialog, choice: Choice) -> None:
-        """Some dialogs, most of them of the start, only mark a choice by its key and want Enter."""
+        """Press Enter if the key only marked the choice, as in most start-up dialogs."""
         gone = await self._driver.until(lambda: not self._is_open(dialog.id), MARKED_LIMIT)
         if not gone and self._tracker.reading.marked == choice.id:
             self._driver.write(b"\r")
 
     @contextmanager
-    def _or_abandon(self) -> Iterator[None]:
-        """A message that fails here was not taken."""
+    def _abandon_on_error(self) -> Iterator[None]:
+        """Abandon the message if the block fails."""
         try:
             yield
         except BaseException:
@@ -160,12 +159,12 @@ class Typist:
     # -- the steps ---------------------------------------------------------------------------
 
     @staticmethod
-    def _one_kind_of_line_break(text: str) -> str:
-        """A terminal knows no others."""
+    def _normalize_line_breaks(text: str) -> str:
+        """Convert all line breaks to line feeds."""
         return _LINE_BREAK.sub("\n", text)
 
     def _check(self) -> None:
-        """Refuse before anything is typed."""
+        """Raise an error if the message cannot be sent now."""
         if self._dialog() is not None or self._driver.phase is Phase.BLOCKED:
             raise DialogOpen(self._tracker.dialog_text or self._driver.screen())
         if self._driver.phase is not Phase.IDLE:
@@ -176,8 +175,8 @@ class Typist:
             )
 
     def _typeable(self, text: str) -> str:
-        """What to paste. A control character, above all the escape sequence that ends a paste,
-        would be a keystroke or lost."""
+        """Return the text to paste. Control characters are refused: they would be lost or act as
+        keystrokes, above all the sequence that ends a paste."""
         if found := _CONTROL.search(text):
             raise SendError(
                 "check",
@@ -191,7 +190,7 @@ class Typist:
             raise SendError("check", str(error)) from error
 
     async def _empty_composer(self) -> None:
-        """Take out what somebody left in the composer, so that it is not sent along."""
+        """Remove a draft from the composer, or it would be sent along."""
         if draft := self._draft():
             log.warning("the input box held %d characters, which were removed", len(draft))
             await self._erase(draft)
@@ -204,53 +203,55 @@ class Typist:
         else:
             self._driver.write(typed.replace("\n", "\r").encode())
 
-    async def _see_echo(self, typed: str) -> None:
-        seen = await self._driver.until(lambda: self._echoed(typed) or self._hindered(), ECHO_LIMIT)
-        if self._hindered():
-            raise await self._given_up("echo", typed)
+    async def _await_echo(self, typed: str) -> None:
+        seen = await self._driver.until(
+            lambda: self._echoed(typed) or self._is_obstructed(), ECHO_LIMIT
+        )
+        if self._is_obstructed():
+            raise await self._failure("echo", typed)
         if not seen:
-            raise await self._given_up(
+            raise await self._failure(
                 "echo", typed, f"the input box does not show the message after {ECHO_LIMIT:g} s"
             )
 
     async def _close_popup(self) -> None:
-        """A completion popup would take the Enter for itself."""
+        """Close a completion popup, which would consume Enter."""
         if self._tracker.reading.popup:
             self._driver.write(b"\x1b")
             await self._driver.until(lambda: not self._tracker.reading.popup, CLEAR_LIMIT)
 
     async def _press_enter(self, text: str, typed: str) -> None:
-        """Nothing may happen between the last look at the screen and the key."""
+        """Press Enter. Nothing may happen between the last check of the screen and the key."""
         try:
             self._driver.catch_up()
         except SendError as error:
-            raise await self._given_up("echo", typed, error.reason) from None
+            raise await self._failure("echo", typed, error.reason) from None
         reading = self._tracker.reading
-        if self._hindered() or reading.popup:
+        if self._is_obstructed() or reading.popup:
             why = "a popup stays open over the input box"
-            raise await self._given_up("echo", typed, why)
+            raise await self._failure("echo", typed, why)
         if reading.composer is None:
-            raise await self._given_up("echo", typed, "the input box went away before Enter")
+            raise await self._failure("echo", typed, "the input box went away before Enter")
         self.submitting(text)
         self._driver.write(b"\r")
 
     def submitting(self, text: str) -> None:
-        """Enter is about to be pressed: the next turn is this message's."""
+        """Record the message whose Enter is about to be pressed."""
         self._tracker.submit(text)
         self.submitted = text
 
-    async def _see_begin(self, typed: str) -> None:
+    async def _await_begin(self, typed: str) -> None:
         if self._begun():
             return
         composer = self._tracker.reading.composer
-        if composer is not None and not composer.text and not self._hindered():
+        if composer is not None and not composer.text and not self._is_obstructed():
             self._driver.begin("the message left the input box")
         elif not await self._driver.until(self._begun, BEGIN_LIMIT - TAKEN_LIMIT):
-            raise await self._given_up(
+            raise await self._failure(
                 "begin", typed, f"no turn began within {BEGIN_LIMIT:g} s of Enter"
             )
 
-    # -- what they see -------------------------------------------------------------------------
+    # -- state --------------------------------------------------------------------------------
 
     def _begun(self) -> bool:
         return self.submitted is None
@@ -259,11 +260,11 @@ class Typist:
         return self._tracker.state.dialog
 
     def _is_open(self, dialog_id: str) -> bool:
-        """By its id: more may become known of a dialog while it is open."""
+        """Compare by id, as an open dialog may gain details."""
         dialog = self._dialog()
         return dialog is not None and dialog.id == dialog_id
 
-    def _hindered(self) -> bool:
+    def _is_obstructed(self) -> bool:
         return self._driver.phase in (Phase.BLOCKED, Phase.EXITED)
 
     def _echoed(self, typed: str) -> bool:
@@ -273,29 +274,29 @@ class Typist:
         composer = self._tracker.reading.composer
         return composer.text if composer is not None else ""
 
-    async def _given_up(self, step: str, typed: str, why: str = "") -> SendError:
-        """Clean up and make the error."""
+    async def _failure(self, step: str, typed: str, why: str = "") -> SendError:
+        """Clean up and return the error."""
         if self._driver.phase is Phase.EXITED:
             return SendError(step, "the agent ended")
         if self._driver.phase is Phase.BLOCKED:
-            self._left_behind = typed
+            self._leftover = typed
             return SendError(step, f"a dialog opened:\n{self._tracker.dialog_text}")
         await self._erase(typed)
         return SendError(step, why)
 
     def tidy(self) -> None:
-        """Take a message out of the composer that a dialog covered when it failed."""
-        if self._left_behind and self._draft() and not self._hindered():
-            self._driver.write(_backspaces(self._left_behind))
-            self._left_behind = ""
+        """Remove a failed message from the composer once the dialog that covered it is gone."""
+        if self._leftover and self._draft() and not self._is_obstructed():
+            self._driver.write(_backspaces(self._leftover))
+            self._leftover = ""
 
     async def _erase(self, text: str) -> None:
-        """Backspaces from the end: harmless in an empty composer, unlike Ctrl-C. A slow program
-        may show what was typed only later, so they are typed whether anything shows or not."""
+        """Erase with backspaces from the end, harmless in an empty composer unlike Ctrl-C. They are
+        always typed, as a slow program may show the text only later."""
         self._driver.write(_backspaces(text))
         await self._driver.until(lambda: not self._draft(), CLEAR_LIMIT)
 
 
 def _backspaces(text: str) -> bytes:
-    """Keys that remove a text whose end the cursor may have left."""
+    """Return keys that remove a text, wherever the cursor is."""
     return b"\x1b[F" + b"\x7f" * (len(text) + 8)

@@ -1,1 +1,1 @@
-"""What an agent gives besides its looks: parts of a server, commands, checks of the machine."""
+"""Types for the optional parts of an agent: server parts, commands, doctor checks."""

@@ -1,4 +1,4 @@
-"""A subcommand of an agent's own, as plain data: the command line makes click's of it."""
+"""Subcommands of agents as plain data, from which the command line builds click commands."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A subcommand's run, ready to serve."""
+    """A prepared run of a subcommand."""
 
     settings: ServerSettings
     composer: Callable[[], Compose]
-    """Imports what gives the server its parts."""
+    """Imports and returns the function that creates the server's parts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +28,9 @@ class ServingCommand:
     help: str
     options: Sequence[Option]
     arguments: str
-    """How the help shows the words that are not ours."""
+    """Placeholder in the help for the remaining arguments."""
     prepare: Callable[
         [Mapping[str, str | Sequence[str] | None], Mapping[str, str], Sequence[str]], Prepared
     ]
-    """From the flags, the environment and the other words. Raises `SettingsError`."""
+    """Prepares a run from the flags, the environment and the remaining arguments. Raises
+    `SettingsError`."""

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examination:
-    """What `agentapi doctor` says of an agent."""
+    """Results of `agentapi doctor` for an agent."""
 
     findings: Iterable[Finding]
     folders: Mapping[str, Path]
-    """The folders that it writes in, by what they are."""
+    """The folders it writes to, by description."""
     folder_faults: Sequence[Finding] = ()
-    """What else there is to say of them."""
+    """Further findings about these folders."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +30,6 @@ class Doctor:
 
     options: Sequence[click.Option]
     examine: Callable[[Mapping[str, Any], Mapping[str, str], Path], Examination]
-    """From the values of these options, the environment and the working directory."""
+    """Runs the checks with the option values, the environment and the working directory."""
     names_program: Callable[[Mapping[str, Any]], bool]
-    """Whether these options name a program, which then is examined in any case."""
+    """Whether the options name a program, which is then always examined."""

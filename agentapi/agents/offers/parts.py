@@ -1,4 +1,4 @@
-"""What a server is made of: the agent and its past."""
+"""The parts of a server: the agent and its history."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from agentapi.transcript.transcript import TranscriptSource
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Driven:
-    """An agent that can be started, and what is known of it."""
+    """A driver that can be started, with related information."""
 
     driver: Driver
     transcript: TranscriptSource | None = None
-    """What tells the transcript beside the screen."""
+    """Source of the transcript, besides the screen."""
     outlives: Callable[[int], bool] = lambda pid: False
-    """Whether a process, by its id, is left to others when the server ends."""
+    """Whether the process with this id stays running when the server ends."""
     facts: Mapping[str, object] = field(default_factory=dict)
-    """What `GET /session` shows of it besides what the driver and the transcript know."""
+    """Additional facts for `GET /session`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """The agent and its past: what a command may choose."""
+    """The agent and its history, as chosen by a command."""
 
     driver: Driver
     store: StateStore | None
     history: RestoredState
     initial_prompt: str | Awaitable[str | None] | None
     about: Callable[[], dict[str, object]]
-    """What `GET /session` shows besides the session's own."""
+    """Returns additional facts for `GET /session`."""
     transcript: TranscriptSource | None = None
-    """What tells the transcript beside the screen."""
+    """Source of the transcript, besides the screen."""
     outlives: Callable[[int], bool] = lambda pid: False
-    """Whether a process, by its id, is left to others when the server ends."""
+    """Whether the process with this id stays running when the server ends."""
     close: Callable[[], Awaitable[None]] | None = None
-    """Called when the agent has ended."""
+    """Called after the agent has exited."""
 
 
 StdinPrompt = Callable[[], Awaitable[str | None] | None]
-"""Gives the prompt that standard input may hold, to be waited for while the server serves."""
+"""Returns the prompt from standard input, to be awaited while the server runs."""
 Compose = Callable[[StdinPrompt], Parts]

@@ -1,4 +1,4 @@
-"""The state file that the settings of a server ask for: opened for it alone."""
+"""Open the state file of a server, with exclusive access."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _log = logging.getLogger(__name__)
 
 
 def open_store(settings: ServerSettings) -> StateStore | None:
-    """The store of `--state-file`, if there is one; where it saves, no other server does.
+    """Return the store of `--state-file`, if set; no other server can save to it.
 
-    Raises `SettingsError` when another server has the file, or its folder cannot be written. A disk
-    that is full is no reason: it may have room again when there is something to save."""
+    Raises `SettingsError` if another server uses the file, or its folder is not writable. A full
+    disk is not an error: it may have room again later."""
     file = settings.state_file
     if file is None:
         return None

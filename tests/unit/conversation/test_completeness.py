@@ -1,4 +1,4 @@
-"""Whether a screen shows all that was said: on the answers of the corpus, and on pieces of them."""
+"""Completeness of rendered messages, on the answers of the corpus and on parts of them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentapi.conversation.completeness import Owed
+from agentapi.conversation.completeness import ExpectedText
 
 WORDS = st.text(st.sampled_from("ab1é漢→ "), min_size=1, max_size=6)
 LINES = st.lists(WORDS.filter(str.strip), min_size=1, max_size=12)
 
 
-def owed(*messages: str) -> Owed:
-    made = Owed()
+def expected(*messages: str) -> ExpectedText:
+    made = ExpectedText()
     for message in messages:
         made.add("turn", message)
     return made
@@ -33,44 +33,44 @@ def owed(*messages: str) -> Owed:
     ],
 )
 def test_what_a_terminal_makes_of_markdown_is_whole(markdown: str, screen: str) -> None:
-    assert owed(markdown).whole(screen)
-    assert owed(markdown).ended(screen)
+    assert expected(markdown).is_shown_in(screen)
+    assert expected(markdown).end_is_shown_in(screen)
 
 
 def test_the_last_line_before_those_above_it_is_an_end_and_not_the_whole() -> None:
     """Codex shows the line that grows, while others still wait above it."""
-    said = owed("The trains:\n\n- 20:10\n- 20:15\n\n8:05 AM")
-    assert not said.whole("• The trains:\n  8:05 AM")
-    assert said.ended("• The trains:\n  8:05 AM")
-    assert not said.ended("• The trains:\n  • 20:10")
+    text = expected("The trains:\n\n- 20:10\n- 20:15\n\n8:05 AM")
+    assert not text.is_shown_in("• The trains:\n  8:05 AM")
+    assert text.end_is_shown_in("• The trains:\n  8:05 AM")
+    assert not text.end_is_shown_in("• The trains:\n  • 20:10")
 
 
 def test_equal_lines_are_counted() -> None:
-    said = owed("ha\nha\nha")
-    assert not said.whole("ha\nha")
-    assert not said.ended("ha\nha")
-    assert said.whole("ha\nha\nha")
+    text = expected("ha\nha\nha")
+    assert not text.is_shown_in("ha\nha")
+    assert not text.end_is_shown_in("ha\nha")
+    assert text.is_shown_in("ha\nha\nha")
 
 
 def test_the_messages_of_a_turn_stand_one_behind_the_other() -> None:
-    said = owed("first", "second")
-    assert said.whole("• first\n\n• Ran ls\n\n• second")
-    assert not said.whole("• second\n\n• first")
+    text = expected("first", "second")
+    assert text.is_shown_in("• first\n\n• Ran ls\n\n• second")
+    assert not text.is_shown_in("• second\n\n• first")
 
 
 def test_another_turn_voids_the_one_before() -> None:
-    said = owed("first")
-    said.add("next", "second")
-    assert said.whole("second")
-    said.clear()
-    assert not said
-    assert said.whole("")
-    assert said.ended("anything")
+    text = expected("first")
+    text.add("next", "second")
+    assert text.is_shown_in("second")
+    text.clear()
+    assert not text
+    assert text.is_shown_in("")
+    assert text.end_is_shown_in("anything")
 
 
 @given(LINES, st.integers(1, 40))
 def test_a_text_that_lacks_its_end_is_never_whole(lines: list[str], less: int) -> None:
     text = "\n".join(lines).rstrip()
-    assert owed(text).whole(text)
+    assert expected(text).is_shown_in(text)
     letters = "".join(text.split())
-    assert not owed(text).whole(letters[: -min(less, len(letters))])
+    assert not expected(text).is_shown_in(letters[: -min(less, len(letters))])

@@ -37,7 +37,7 @@ def test_lines_that_left_the_top_stay_on_the_page() -> None:
 def test_forgotten_lines_do_not_change_the_numbers() -> None:
     page = Document()
     page.update(frame("three", pushed=("one", "two")), 1)
-    page.forget(1)
+    page.discard(1)
     assert (page.first, page.lines(0), page.lines(2)) == (1, ["two", "three"], ["three"])
 
 

@@ -12,7 +12,7 @@ from agentapi.conversation.extract import Extract, MarkedExtractor, joined
 from agentapi.conversation.plain import (
     PlainExtractor,
     added_lines,
-    below,
+    lines_below,
     without_echo,
     without_scroll_bar,
 )
@@ -526,6 +526,6 @@ def counted(first: int, last: int) -> list[str]:
 
 def test_what_stands_below_the_last_place_of_some_words() -> None:
     page = ["hello", "", "Trust it?", "1. Yes", "", "hello", "Trust it?", "", "1. Yes", "so be it"]
-    assert below(page, ["Trust it?", "1. Yes"]) == ["so be it"]
-    assert below(page, ["Trust it?", "2. No"]) == page
-    assert below(page, []) == page
+    assert lines_below(page, ["Trust it?", "1. Yes"]) == ["so be it"]
+    assert lines_below(page, ["Trust it?", "2. No"]) == page
+    assert lines_below(page, []) == page

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from agentapi.conversation.question import (
-    exact_command,
-    exact_patch,
     question_text,
+    recorded_command,
+    recorded_patch,
     same_question,
     shows_all,
 )
@@ -75,7 +75,7 @@ STARTED = Turn("started")
     ],
 )
 def test_the_recorded_patch_that_waits(items: list[Item], patch: str) -> None:
-    assert exact_patch(reversed(items)) == patch
+    assert recorded_patch(reversed(items)) == patch
 
 
 LONG = ToolCall("exec_command", command="cat <<E\n  one two\nthree\nE", status="running")
@@ -96,12 +96,12 @@ LONG = ToolCall("exec_command", command="cat <<E\n  one two\nthree\nE", status="
 def test_the_recorded_command_that_waits(others: list[ToolCall], shown: str, command: str) -> None:
     """Only one that agrees with what the screen shows of it."""
     items: list[Item] = [replace(LONG, command=shown), STARTED, PATCH, LONG, *others]
-    assert exact_command(reversed(items), shown) == (command or shown)
+    assert recorded_command(reversed(items), shown) == (command or shown)
 
 
 def test_only_the_last_turn_is_looked_at() -> None:
     newest_first: Iterator[Item] = iter([PATCH, STARTED, PATCH, STARTED])
-    assert exact_patch(newest_first) == PATCH.command
+    assert recorded_patch(newest_first) == PATCH.command
     assert list(newest_first) == [PATCH, STARTED]
 
 

@@ -24,7 +24,7 @@ class Stage:
         self.fusion = PhaseFusion()
         self.record = RecordedTurns(self.fusion, lambda: self.now)
         self._turns = 0
-        self.fusion.see(True, None)
+        self.fusion.update_screen(True, None)
         self.fusion.settle()
 
     def at(self, seconds: float) -> datetime:
@@ -60,7 +60,7 @@ class Stage:
     @property
     def counts(self) -> bool:
         said = self.fusion.evidence[Source.ROLLOUT]
-        return said.votes and self.fusion.heard(Source.ROLLOUT)
+        return said.votes and self.fusion.reported(Source.ROLLOUT)
 
 
 def test_a_turn_of_the_record_opens_and_ends_the_turn_that_was_submitted() -> None:
@@ -84,16 +84,16 @@ def test_the_first_beginning_opens_but_does_not_vote_until_an_end_was_seen() -> 
     stage = Stage()
     stage.fusion.submit()
     stage.line("started", 0)
-    stage.fusion.note(Source.TITLE, Phase.WORKING, "working")
+    stage.fusion.record(Source.TITLE, Phase.WORKING, "working")
     assert not stage.counts
-    stage.fusion.note(Source.TITLE, Phase.IDLE, "idle")
+    stage.fusion.record(Source.TITLE, Phase.IDLE, "idle")
     assert stage.phase is Phase.IDLE
     stage.line("completed", 0.1)
     stage.passes(1)
     stage.fusion.submit()
     stage.line("started", 1)
     assert stage.counts
-    stage.fusion.note(Source.TITLE, Phase.IDLE, "idle")
+    stage.fusion.record(Source.TITLE, Phase.IDLE, "idle")
     assert (stage.phase, stage.because) == (Phase.WORKING, "rollout: turn 2 started")
 
 
@@ -114,7 +114,7 @@ def test_a_version_that_writes_beginnings_and_aborts_alone_never_votes_that_it_w
         stage.passes(1)
     stage.fusion.submit()
     stage.line("started", 6)
-    stage.fusion.note(Source.NOTIFICATION, Phase.IDLE, "idle")
+    stage.fusion.record(Source.NOTIFICATION, Phase.IDLE, "idle")
     assert stage.phase is Phase.IDLE
 
 
@@ -139,11 +139,11 @@ def test_no_line_of_an_earlier_run_says_anything(lines: list[tuple[str, int]]) -
 @given(st.lists(st.tuples(st.sampled_from(EVENTS), st.integers(0, 9)), max_size=20))
 def test_no_order_of_lines_holds_a_turn_open_against_osc(lines: list[tuple[str, int]]) -> None:
     stage = Stage()
-    stage.fusion.note(Source.OSC, Phase.WORKING, "working")
+    stage.fusion.record(Source.OSC, Phase.WORKING, "working")
     for event, seconds in lines:
         stage.line(event, seconds)
         assert stage.phase is Phase.WORKING
-    stage.fusion.note(Source.OSC, Phase.IDLE, "done")
+    stage.fusion.record(Source.OSC, Phase.IDLE, "done")
     for event, seconds in lines:
         stage.line(event, seconds)
         assert stage.because == "osc 7501: done"
@@ -164,11 +164,11 @@ def test_an_end_that_is_read_after_the_next_submit_does_not_end_that_turn() -> N
     stage.passes(1)
     stage.fusion.submit()
     stage.line("started", 2)
-    stage.fusion.note(Source.TITLE, Phase.WORKING, "working")
-    stage.fusion.note(Source.LINK, Phase.IDLE, "idle")  # the link was the first to know
+    stage.fusion.record(Source.TITLE, Phase.WORKING, "working")
+    stage.fusion.record(Source.LINK, Phase.IDLE, "idle")  # the link was the first to know
     stage.passes(1)
     stage.fusion.submit()
-    stage.fusion.note(Source.TITLE, Phase.WORKING, "still working")
+    stage.fusion.record(Source.TITLE, Phase.WORKING, "still working")
     stage.line("completed", 2.9)
     assert (stage.phase, stage.because) == (Phase.WORKING, "title: still working")
     assert not stage.counts
@@ -180,9 +180,9 @@ def test_a_whole_turn_that_is_read_after_the_next_submit_says_nothing_of_it() ->
     stage = Stage()
     stage.turn(0, 1)
     stage.fusion.submit()
-    stage.fusion.note(Source.TITLE, Phase.WORKING, "working")
+    stage.fusion.record(Source.TITLE, Phase.WORKING, "working")
     stage.passes(1)
-    stage.fusion.note(Source.TITLE, Phase.IDLE, "idle")
+    stage.fusion.record(Source.TITLE, Phase.IDLE, "idle")
     stage.passes(1)
     stage.fusion.submit()
     stage.fusion.begin("message sent")
@@ -199,7 +199,7 @@ def test_a_turn_that_was_over_before_it_was_seen_is_not_opened_by_its_record() -
     stage = Stage()
     stage.fusion.submit()
     stage.passes(0.1)
-    stage.fusion.note(Source.NOTIFICATION, Phase.IDLE, "idle")
+    stage.fusion.record(Source.NOTIFICATION, Phase.IDLE, "idle")
     stage.fusion.begin("a turn too short to be seen")
     stage.line("started", 0.05)
     assert stage.phase is Phase.IDLE
@@ -233,7 +233,7 @@ def test_turns_at_the_terminal_open_one_after_the_other_though_no_end_is_written
         stage.line("started", second)
         assert stage.phase is Phase.WORKING
         stage.passes(2)
-        stage.fusion.note(Source.NOTIFICATION, Phase.IDLE, "idle")
+        stage.fusion.record(Source.NOTIFICATION, Phase.IDLE, "idle")
         assert stage.because == "notification: idle"
 
 
@@ -242,7 +242,7 @@ def test_another_record_makes_what_was_said_void() -> None:
     stage.turn(0, 1)
     stage.fusion.submit()
     stage.line("started", 1)
-    stage.record.forget()
+    stage.record.reset()
     assert Source.ROLLOUT not in stage.fusion.evidence
     stage.line("completed", 2)  # of a turn whose beginning this record did not tell
     assert Source.ROLLOUT not in stage.fusion.evidence

@@ -17,7 +17,7 @@ Step = tuple[object, ...]
 def started() -> PhaseFusion:
     """An agent that was ready."""
     fusion = PhaseFusion()
-    fusion.see(composer=True, dialog=None)
+    fusion.update_screen(composer=True, dialog=None)
     fusion.settle()
     return fusion
 
@@ -32,15 +32,15 @@ def play(fusion: PhaseFusion, steps: list[Step]) -> None:
             case ("begin",):
                 fusion.begin("message sent")
             case ("dialog", bool(shown)):
-                fusion.see(composer=not shown, dialog=DIALOG if shown else None)
+                fusion.update_screen(composer=not shown, dialog=DIALOG if shown else None)
             case ("withdraw", Source() as source):
                 fusion.withdraw(source)
             case ("opens", Source() as source):
-                fusion.note(source, Phase.WORKING, "working", votes=False)
+                fusion.record(source, Phase.WORKING, "working", votes=False)
             case ("late", Source() as source):
-                fusion.note(source, Phase.IDLE, "idle", votes=False)
+                fusion.record(source, Phase.IDLE, "idle", votes=False)
             case (Source() as source, Phase() as phase):
-                fusion.note(source, phase, phase.value)
+                fusion.record(source, phase, phase.value)
             case _:
                 raise AssertionError(step)
 
@@ -238,7 +238,7 @@ def test_starting_lasts_until_the_composer_settled() -> None:
     assert fusion.state.phase is START
     fusion.settle()
     assert fusion.state.phase is START
-    fusion.see(composer=True, dialog=None)
+    fusion.update_screen(composer=True, dialog=None)
     assert fusion.ready
     assert fusion.state.phase is START
     fusion.settle()
@@ -248,41 +248,41 @@ def test_starting_lasts_until_the_composer_settled() -> None:
 def test_an_agent_that_blinks_while_it_starts_is_not_ready() -> None:
     """Codex 0.169 says idle, working and idle again before its first prompt."""
     fusion = PhaseFusion()
-    fusion.see(composer=True, dialog=None)
-    fusion.note(OSC, IDLE, "idle")
+    fusion.update_screen(composer=True, dialog=None)
+    fusion.record(OSC, IDLE, "idle")
     assert fusion.ready
-    fusion.note(OSC, WORK, "working")
+    fusion.record(OSC, WORK, "working")
     assert not fusion.ready
     assert fusion.at_work
-    fusion.note(OSC, IDLE, "idle")
+    fusion.record(OSC, IDLE, "idle")
     assert fusion.ready
     assert fusion.state.phase is START
 
 
 def test_a_dialog_at_the_start_blocks_and_starting_goes_on_after_it() -> None:
     fusion = PhaseFusion()
-    fusion.see(composer=False, dialog=DIALOG)
+    fusion.update_screen(composer=False, dialog=DIALOG)
     assert (fusion.state.phase, fusion.state.dialog) == (BLOCK, DIALOG)
     assert not fusion.ready
-    fusion.see(composer=False, dialog=None)
+    fusion.update_screen(composer=False, dialog=None)
     assert fusion.state.phase is START
 
 
 def test_an_agent_at_work_when_it_starts_has_a_turn() -> None:
     fusion = PhaseFusion()
-    fusion.see(composer=True, dialog=None)
-    fusion.note(TITLE, WORK, "working")
+    fusion.update_screen(composer=True, dialog=None)
+    fusion.record(TITLE, WORK, "working")
     fusion.settle()
     assert fusion.state.phase is WORK
-    fusion.note(TITLE, IDLE, "idle")
+    fusion.record(TITLE, IDLE, "idle")
     assert fusion.state.phase is IDLE
 
 
 def test_the_end_is_final() -> None:
     fusion = started()
     fusion.exit("exit status 0")
-    fusion.note(OSC, WORK, "working")
-    fusion.see(composer=False, dialog=DIALOG)
+    fusion.record(OSC, WORK, "working")
+    fusion.update_screen(composer=False, dialog=DIALOG)
     assert (fusion.state.phase, fusion.state.reason) == (Phase.EXITED, "exit status 0")
 
 
@@ -311,13 +311,13 @@ def test_the_strongest_source_of_a_turn_has_the_last_word(steps: list[Step]) -> 
 def test_the_record_alone_is_told_apart_from_one_that_others_agree_with() -> None:
     fusion = started()
     play(fusion, [("submit",), (ROLLOUT, WORK)])
-    assert not fusion.record_alone
+    assert not fusion.open_only_by_record
     play(fusion, [(TITLE, WORK), (NOTE, IDLE)])
-    assert not fusion.record_alone
+    assert not fusion.open_only_by_record
     play(fusion, [(TITLE, IDLE)])
-    assert fusion.record_alone
+    assert fusion.open_only_by_record
     play(fusion, [(OSC, WORK)])
-    assert not fusion.record_alone
+    assert not fusion.open_only_by_record
 
 
 def test_it_is_told_when_a_turn_is_over() -> None:

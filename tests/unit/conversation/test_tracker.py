@@ -28,36 +28,36 @@ def asking() -> Tracker:
     """Codex with a link, in a turn, whose question stands on the screen."""
     tracker = Tracker(profile_for("codex"))
     tracker.take(frame(*BANNER, *COMPOSER))
-    tracker.fusion.note(Source.LINK, Phase.IDLE, "idle")
+    tracker.fusion.record(Source.LINK, Phase.IDLE, "idle")
     tracker.settle()
-    tracker.fusion.note(Source.LINK, Phase.WORKING, "active")
+    tracker.fusion.record(Source.LINK, Phase.WORKING, "active")
     tracker.take(frame(*BANNER, *DIALOG))
     assert tracker.state.dialog is not None
-    tracker.ask(replace(tracker.state.dialog, id="request-1"))
+    tracker.set_question(replace(tracker.state.dialog, id="request-1"))
     return tracker
 
 
 def test_a_decided_question_that_is_still_painted_blocks_nothing() -> None:
     tracker = asking()
     phases = [tracker.state.phase]
-    tracker.ask(None)
+    tracker.set_question(None)
     for phase in (Phase.WORKING, Phase.IDLE):
-        tracker.fusion.note(Source.LINK, phase, "goes on")
+        tracker.fusion.record(Source.LINK, phase, "goes on")
         phases.append(tracker.state.phase)
     assert phases == [Phase.BLOCKED, Phase.WORKING, Phase.IDLE]
 
 
 def test_a_decided_question_may_change_its_looks() -> None:
     tracker = asking()
-    tracker.ask(None)
-    tracker.ask(None)
+    tracker.set_question(None)
+    tracker.set_question(None)
     tracker.take(frame(*BANNER, *DIALOG[:2], "  $ touch x y", *DIALOG[3:]))
     assert tracker.state.phase is Phase.WORKING
 
 
 def test_the_next_question_blocks_again() -> None:
     tracker = asking()
-    tracker.ask(None)
+    tracker.set_question(None)
     tracker.take(frame(*BANNER, *COMPOSER))
     tracker.take(frame(*BANNER, *DIALOG))
     assert tracker.state.phase is Phase.BLOCKED
@@ -79,16 +79,16 @@ def test_the_next_turns_working_line_does_not_lengthen_the_last_answer() -> None
     """It may be painted before any stronger source tells that a turn began; words still count."""
     tracker = Tracker(profile_for("codex"))
     tracker.take(frame(*BANNER, *COMPOSER))
-    tracker.fusion.note(Source.TITLE, Phase.IDLE, "idle")
+    tracker.fusion.record(Source.TITLE, Phase.IDLE, "idle")
     tracker.settle()
     tracker.prepare()
     tracker.submit("hi")
     tracker.begin("title")
-    tracker.fusion.note(Source.TITLE, Phase.WORKING, "working")
+    tracker.fusion.record(Source.TITLE, Phase.WORKING, "working")
     tracker.take(frame(*BANNER, "› hi", "", "• Hello", "", *COMPOSER))
     assert told(tracker) == ["• Hello"]
-    tracker.fusion.note(Source.TITLE, Phase.IDLE, "idle")
-    tracker.spoken.finish()
+    tracker.fusion.record(Source.TITLE, Phase.IDLE, "idle")
+    tracker.message.finish()
     working = "• Working (0s • esc to interrupt)"
     tracker.take(frame(*BANNER, "› hi", "", "• Hello", "", working, "", *COMPOSER))
     assert told(tracker) == []
@@ -113,8 +113,8 @@ def test_a_turn_that_is_over_before_it_was_read_has_its_words() -> None:
         tracker.begin("screen")
         tracker.signal(Notification(said))
         tracker.take(frame(*BANNER, *interrupted, *answered, *COMPOSER))
-        assert [part.text for part in tracker.spoken.read(ended=True)] == [said]
-        tracker.spoken.finish()
+        assert [part.text for part in tracker.message.read(ended=True)] == [said]
+        tracker.message.finish()
 
 
 def test_what_a_command_of_the_terminal_paints_is_not_the_agents() -> None:
@@ -122,27 +122,27 @@ def test_what_a_command_of_the_terminal_paints_is_not_the_agents() -> None:
     message."""
     tracker = Tracker(profile_for("codex"))
     tracker.take(frame(*BANNER, *COMPOSER))
-    tracker.fusion.note(Source.OSC, Phase.IDLE, "idle")
+    tracker.fusion.record(Source.OSC, Phase.IDLE, "idle")
     tracker.settle()
     tracker.prepare()
     tracker.submit("hi")
     tracker.begin("osc")
     answered = (*BANNER, "› hi", "", "• Hello", "", "  Worked for <1s • 15:27", "")
     tracker.take(dim(frame(*answered, *COMPOSER)))
-    assert [said.text for said in tracker.spoken.read(ended=True)] == ["• Hello"]
-    tracker.spoken.finish()
-    tracker.fusion.note(Source.OSC, Phase.WORKING, "working")
+    assert [said.text for said in tracker.message.read(ended=True)] == ["• Hello"]
+    tracker.message.finish()
+    tracker.fusion.record(Source.OSC, Phase.WORKING, "working")
     ran = (*answered, "• You ran date", "  └ Monday", "")
     tracker.take(dim(frame(*ran, *COMPOSER)))
     assert told(tracker) == []
-    tracker.fusion.note(Source.OSC, Phase.IDLE, "done")
-    assert tracker.spoken.read(ended=True) == tracker.spoken.finish() == []
+    tracker.fusion.record(Source.OSC, Phase.IDLE, "done")
+    assert tracker.message.read(ended=True) == tracker.message.finish() == []
     tracker.take(dim(frame(*answered, *DIALOG)))
     assert tracker.state.phase is Phase.BLOCKED
     assert told(tracker) == []
-    tracker.fusion.note(Source.OSC, Phase.WORKING, "working")
+    tracker.fusion.record(Source.OSC, Phase.WORKING, "working")
     tracker.take(dim(frame(*ran, "› by hand", "", "• Yes", "", *COMPOSER)))
-    assert [said.text for said in tracker.spoken.read()] == ["by hand", "• Yes"]
+    assert [said.text for said in tracker.message.read()] == ["by hand", "• Yes"]
 
 
 @pytest.mark.parametrize("typed", [False, True])
@@ -158,22 +158,22 @@ def test_without_a_mark_of_its_end_a_message_stands_once_the_end_is_sure(
     tracker.submit("hi")
     tracker.begin("record")
     answered = (*BANNER, "› hi", "", "• Hello", "")
-    tracker.fusion.note(source, Phase.WORKING, "began")
+    tracker.fusion.record(source, Phase.WORKING, "began")
     tracker.take(frame(*answered, *COMPOSER))
     assert told(tracker) == ["• Hello"]
-    tracker.fusion.note(source, Phase.IDLE, "completed")
-    tracker.spoken.finish()
+    tracker.fusion.record(source, Phase.IDLE, "completed")
+    tracker.message.finish()
     if typed:  # before the time for late words is over
         tracker.take(frame(*answered, "› /compact", "", "  gpt · ~/x"))
     else:
-        tracker.spoken.stand()
-    tracker.fusion.note(source, Phase.WORKING, "began")
+        tracker.message.freeze()
+    tracker.fusion.record(source, Phase.WORKING, "began")
     tracker.take(frame(*answered, "• Context compacted", "", *COMPOSER))
     assert told(tracker) == ([] if closed else ["• Hello\n\n• Context compacted"])
     tracker.prepare()
     tracker.submit("and")
     tracker.begin("record")
-    tracker.spoken.stand()
+    tracker.message.freeze()
     tracker.take(frame(*answered, "› and", "", "• Yes", "", *COMPOSER))
     assert told(tracker) == ["• Yes"]
 
@@ -186,4 +186,4 @@ def dim(shown: Frame) -> Frame:
 
 def told(tracker: Tracker) -> list[str]:
     """What the agent is heard to say."""
-    return [said.text for said in tracker.spoken.read() if not said.by_user]
+    return [said.text for said in tracker.message.read() if not said.by_user]

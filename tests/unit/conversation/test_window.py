@@ -20,7 +20,7 @@ def scrolled(*windows: list[str], working: bool = False) -> list[str] | None:
     """What of the last of these windows scrolls."""
     one, rows = Window(), None
     for shown in windows:
-        rows = one.scrolls(shown, working)
+        rows = one.scrolled_rows(shown, working)
     return rows
 
 
@@ -36,8 +36,8 @@ def test_rows_that_stay_while_the_rest_moves_are_dropped(move: int) -> None:
 
 def test_what_the_window_before_held_is_corrected() -> None:
     one = Window()
-    one.scrolls(window(0), False)
-    one.scrolls(window(2), False)
+    one.scrolled_rows(window(0), False)
+    one.scrolled_rows(window(2), False)
     assert one.before == PAGE[:10]
 
 
@@ -59,8 +59,8 @@ def test_the_last_row_may_become_longer() -> None:
     """opencode: a line below the answer tells in the end how long it took."""
     before = [*PAGE[:10], "", " Build · scripted"]
     one = Window()
-    one.scrolls(before, True)
-    one.scrolls([*PAGE[20:30], "", " Build · scripted · 91ms"], True)
+    one.scrolled_rows(before, True)
+    one.scrolled_rows([*PAGE[20:30], "", " Build · scripted · 91ms"], True)
     assert one.before == PAGE[:10]
 
 

@@ -23,7 +23,7 @@ from agentapi.agents.codex.link.rpc import RpcError, RpcLost
 from agentapi.agents.generic.companion import Driven
 from agentapi.agents.generic.stopper import INTERRUPT_AGAIN, INTERRUPT_LIMIT
 from agentapi.agents.generic.tui import ANSWER_LIMIT
-from agentapi.conversation.completeness import PAINT_LIMIT, STALL_LIMIT, Owed
+from agentapi.conversation.completeness import PAINT_LIMIT, STALL_LIMIT, ExpectedText
 from agentapi.conversation.question import same_question
 from agentapi.conversation.status import Source
 from agentapi.model.comparison import squeeze
@@ -68,7 +68,7 @@ class LinkCompanion:
         self._on_lost = on_lost
         self.usage: Mapping[str, object] | None = None
         self._recent: deque[str] = deque(maxlen=RECENT)
-        self._owed = Owed()
+        self._expected = ExpectedText()
         self._sending: Sending | None = None
         self._recorded_turn = ""
         """The id of the last turn that has started according to the rollout."""
@@ -209,25 +209,25 @@ class LinkCompanion:
         driver = self._driver
         match event:
             case SessionKnown():
-                driver.settle_anew()  # with the usual settling time
+                driver.restart_settling()  # with the usual settling time
                 driver.publish(event)
             case PhaseReported(phase, detail):
                 if phase is not Phase.IDLE:
                     self._saw_start(f"link: {detail}")
-                driver.tracker.fusion.note(Source.LINK, phase, detail)
+                driver.tracker.fusion.record(Source.LINK, phase, detail)
                 driver.evaluate()
             case DialogChanged(dialog):
-                driver.tracker.ask(dialog and self._with_displayed_id(dialog))
+                driver.tracker.set_question(dialog and self._with_displayed_id(dialog))
                 driver.evaluate()
             case ItemChanged(turn, _, item, partial):
                 if isinstance(item, UserMessage) and not partial:
                     self._recent.append(item.text)
                 elif isinstance(item, AgentMessage) and not partial:
-                    self._owed.add(turn, item.text)
+                    self._expected.add(turn, item.text)
                 driver.publish(event)
             case TurnChanged():
                 if event.event == "started":
-                    self._owed.clear()
+                    self._expected.clear()
                     self._saw_start("link: turn started")
                     driver.evaluate()
                 driver.publish(event)
@@ -246,7 +246,7 @@ class LinkCompanion:
         clients have its id and choices."""
         tracker = self._driver.tracker
         shown = tracker.state.dialog
-        first = shown is not None and not tracker.asks
+        first = shown is not None and not tracker.question_reported
         if shown and first and same_question(dialog, shown) and _labels(dialog) == _labels(shown):
             self._link_ids[shown.id] = dialog.id
         ids = (screen_id for screen_id, link_id in self._link_ids.items() if link_id == dialog.id)
@@ -255,12 +255,12 @@ class LinkCompanion:
 
     # -- completeness of the screen --------------------------------------------------------------
 
-    def end_shown(self) -> bool:
+    def end_displayed(self) -> bool:
         """Return whether the screen shows all of the turn's text, once the TUI has ended it."""
-        if not self._owed or self._driver.phase is not Phase.IDLE or self._tui_is_working():
+        if not self._expected or self._driver.phase is not Phase.IDLE or self._tui_is_working():
             return False
         self._driver.read()
-        return self._owed.whole(self._driver.tracker.spoken.text)
+        return self._expected.is_shown_in(self._driver.tracker.message.text)
 
     @property
     def patience(self) -> float | None:
@@ -268,12 +268,12 @@ class LinkCompanion:
         tracker = self._driver.tracker
         if self._driver.phase is Phase.BLOCKED:  # a key must not go to the composer
             return 0.0 if tracker.screen.complete else PAINT_LIMIT
-        whole = self._owed.whole(tracker.spoken.text)
+        whole = self._expected.is_shown_in(tracker.message.text)
         if self._tui_is_working():
-            return PAINT_LIMIT if self._owed and whole else STALL_LIMIT
+            return PAINT_LIMIT if self._expected and whole else STALL_LIMIT
         if whole:
             return None  # the rollout may have more than the link
-        return END_LIMIT if self._owed.ended(tracker.spoken.text) else PAINT_LIMIT
+        return END_LIMIT if self._expected.end_is_shown_in(tracker.message.text) else PAINT_LIMIT
 
     def _tui_is_working(self) -> bool:
         """Return whether the TUI itself shows that it works, regardless of the link."""
@@ -283,7 +283,7 @@ class LinkCompanion:
         working = signal is not None and signal.phase is Phase.WORKING
         return bool(tracker.reading.working) or working
 
-    def exact(self, text: str) -> str:
+    def original_text(self, text: str) -> str:
         """Return a user's text as it was typed, if the link has it: the screen wraps it."""
         squeezed = squeeze(text)
         return next((sent for sent in reversed(self._recent) if squeeze(sent) == squeezed), text)

@@ -1,4 +1,4 @@
-"""How OpenAI's Codex CLI looks, from 0.80 to 0.169, inline and on the alternate screen.
+"""How OpenAI's Codex CLI generic_profile, from 0.80 to 0.169, inline and on the alternate screen.
 
 Seen on the real program: a user's message is echoed with `›` in column 0, and nothing of the
 agent's words ever stands there, because every block is indented by two columns behind its bullet.

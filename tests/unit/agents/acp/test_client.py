@@ -194,7 +194,12 @@ async def test_a_permission_is_about_what_was_told_of_its_tool_call() -> None:
         pass
 
     link = AgentLink(
-        read, write, noise=lambda line: None, update=lambda operation: None, ask=ask, env={}
+        read,
+        write,
+        unparsed=lambda line: None,
+        update=lambda operation: None,
+        request_permission=ask,
+        env={},
     )
     for kind, call in (("tool_call", told), ("tool_call_update", more)):
         params = {"sessionId": "s", "update": {"sessionUpdate": kind, **call}}
@@ -268,7 +273,9 @@ async def _hear(messages: list[object]) -> list[Operation]:
         if operation == Chunk("still here", "last"):
             done.set()
 
-    link = AgentLink(read, write, noise=lambda line: None, update=update, ask=ask, env={})
+    link = AgentLink(
+        read, write, unparsed=lambda line: None, update=update, request_permission=ask, env={}
+    )
     async with asyncio.timeout(10):
         await done.wait()
     await link.close()

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from agentapi.agents.acp.driver import STOP_REASONS, AcpDriver
-from agentapi.agents.generic.evidence import TellsEvidence
+from agentapi.agents.generic.evidence import ProvidesEvidence
 from agentapi.conversation.turn_text import Chunk, Operation, PlanPart, ToolPart
 from agentapi.model.conversation import Phase
 from agentapi.model.errors import Busy, DialogOpen, SendError
@@ -462,7 +462,7 @@ class TestEvidence:
             ("acp update", "working", "chunk", False),
             ("acp session", "idle", "open", True),
         ]
-        assert isinstance(driver, TellsEvidence)
+        assert isinstance(driver, ProvidesEvidence)
 
     async def test_the_last_update_of_a_turn_that_goes_on_counts(
         self, agent: tuple[AcpDriver, Watch]

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from agentapi.agents.acp.permission import (
-    PermissionDesk,
     PermissionOption,
+    PermissionQueue,
     PermissionRequest,
     choices,
     refusal,
@@ -55,13 +55,13 @@ def test_refusal_is_the_mildest_and_never_an_allowing_option(
     assert refusal(options) == expected
 
 
-class Desk:
-    """A desk and all that it reported."""
+class Requests:
+    """A queue and all that it reported."""
 
     def __init__(self, deadline: float = 60) -> None:
         self.shown: list[str | None] = []
         self.expired: list[str] = []
-        self.desk = PermissionDesk(deadline, changed=self._changed, expired=self._expired)
+        self.queue = PermissionQueue(deadline, changed=self._changed, expired=self._expired)
 
     def _changed(self, dialog: Dialog | None) -> None:
         self.shown.append(dialog.title if dialog else None)
@@ -69,83 +69,83 @@ class Desk:
     def _expired(self, dialog: Dialog) -> None:
         self.expired.append(dialog.title)
 
-    def ask(self, title: str, *options: PermissionOption) -> asyncio.Task[str | None]:
+    def request(self, title: str, *options: PermissionOption) -> asyncio.Task[str | None]:
         return asyncio.create_task(
-            self.desk.ask(PermissionRequest("permission", title, options=options))
+            self.queue.request(PermissionRequest("permission", title, options=options))
         )
 
 
 async def test_questions_wait_in_line() -> None:
-    desk = Desk()
-    first, second = desk.ask("first", ALLOW, REJECT), desk.ask("second", ALLOW, REJECT)
+    queue = Requests()
+    first, second = queue.request("first", ALLOW, REJECT), queue.request("second", ALLOW, REJECT)
     await asyncio.sleep(0)
-    assert desk.shown == ["first"]
-    assert desk.desk.press("1")
-    assert desk.desk.press("2")
-    assert not desk.desk.press("1")
+    assert queue.shown == ["first"]
+    assert queue.queue.press("1")
+    assert queue.queue.press("2")
+    assert not queue.queue.press("1")
     assert (await first, await second) == ("proceed_once", "cancel")
-    assert desk.shown == ["first", "second", None]
+    assert queue.shown == ["first", "second", None]
 
 
 async def test_an_answer_meant_for_another_dialog_is_an_error() -> None:
-    desk = Desk()
+    queue = Requests()
     with pytest.raises(LookupError, match="no dialog 'dialog-1' is open"):
-        desk.desk.answer("dialog-1", "allow_once")
-    first = desk.ask("first", ALLOW)
-    second = desk.ask("second", ALLOW)
+        queue.queue.answer("dialog-1", "allow_once")
+    first = queue.request("first", ALLOW)
+    second = queue.request("second", ALLOW)
     await asyncio.sleep(0)
-    shown = desk.desk.dialog
+    shown = queue.queue.dialog
     assert shown is not None
     with pytest.raises(LookupError, match="it has allow_once"):
-        desk.desk.answer(shown.id, "reject_once")
-    desk.desk.answer(shown.id, "allow_once")
+        queue.queue.answer(shown.id, "reject_once")
+    queue.queue.answer(shown.id, "allow_once")
     with pytest.raises(LookupError, match=f"no dialog '{shown.id}' is open"):
-        desk.desk.answer(shown.id, "allow_once")
-    desk.desk.call_off()
+        queue.queue.answer(shown.id, "allow_once")
+    queue.queue.cancel_all()
     assert (await first, await second) == ("proceed_once", None)
-    assert desk.shown == ["first", "second", None]
+    assert queue.shown == ["first", "second", None]
 
 
 async def test_desks_give_no_id_twice() -> None:
-    """Each run of an agent has a desk of its own."""
+    """Each run of an agent has a queue of its own."""
     ids = set()
-    for desk in (Desk(), Desk()):
-        asked = desk.ask("first", ALLOW)
+    for queue in (Requests(), Requests()):
+        asked = queue.request("first", ALLOW)
         await asyncio.sleep(0)
-        assert desk.desk.dialog is not None
-        ids.add(desk.desk.dialog.id)
-        desk.desk.call_off()
+        assert queue.queue.dialog is not None
+        ids.add(queue.queue.dialog.id)
+        queue.queue.cancel_all()
         await asked
     assert len(ids) == 2
 
 
 async def test_calling_off_nothing_reports_nothing() -> None:
-    desk = Desk()
-    desk.desk.call_off()
-    assert desk.shown == []
+    queue = Requests()
+    queue.queue.cancel_all()
+    assert queue.shown == []
 
 
 async def test_each_question_has_a_deadline_from_when_it_shows() -> None:
-    desk = Desk(deadline=0)
-    assert await desk.ask("first", ALLOW, REJECT) == "cancel"
-    assert await desk.ask("second", ALLOW) is None
-    assert desk.expired == ["first", "second"]
-    assert desk.shown == ["first", None, "second", None]
+    queue = Requests(deadline=0)
+    assert await queue.request("first", ALLOW, REJECT) == "cancel"
+    assert await queue.request("second", ALLOW) is None
+    assert queue.expired == ["first", "second"]
+    assert queue.shown == ["first", None, "second", None]
 
 
 async def test_an_answered_question_does_not_expire() -> None:
-    desk = Desk(deadline=0)
-    first = desk.ask("first", ALLOW, REJECT)
+    queue = Requests(deadline=0)
+    first = queue.request("first", ALLOW, REJECT)
     await asyncio.sleep(0)
-    desk.desk.press("1")
+    queue.queue.press("1")
     assert await first == "proceed_once"
-    second = desk.ask("second", ALLOW, REJECT)
+    second = queue.request("second", ALLOW, REJECT)
     assert await second == "cancel"
-    assert desk.expired == ["second"]
+    assert queue.expired == ["second"]
 
 
 def test_a_question_has_a_title_in_any_case() -> None:
-    assert PermissionRequest("command", "own", command="ls").titled("known").title == "own"
-    assert PermissionRequest("command", "", command="ls").titled("known").title == "known"
-    assert PermissionRequest("command", "", command="ls").titled("").title == "ls"
-    assert PermissionRequest("permission", "").titled("").title == "permission"
+    assert PermissionRequest("command", "own", command="ls").with_title("known").title == "own"
+    assert PermissionRequest("command", "", command="ls").with_title("known").title == "known"
+    assert PermissionRequest("command", "", command="ls").with_title("").title == "ls"
+    assert PermissionRequest("permission", "").with_title("").title == "permission"

@@ -77,7 +77,7 @@ async def test_transport_passes_messages_and_hands_noise_over() -> None:
     async def write(data: bytes) -> None:
         written.append(data)
 
-    transport = LineTransport(read, write, noise=noise.append, sent=sent.append)
+    transport = LineTransport(read, write, unparsed=noise.append, sent=sent.append)
     received = [await transport.receive(), await transport.receive(), await transport.receive()]
     assert received == [{"method": "a"}, {"method": "b"}, None]
     assert noise == [b"Hello", b"bye"]
@@ -97,7 +97,7 @@ async def test_what_could_not_be_written_was_not_sent() -> None:
     async def write(data: bytes) -> None:
         raise ConnectionError("gone")
 
-    transport = LineTransport(read, write, noise=lambda line: None, sent=sent.append)
+    transport = LineTransport(read, write, unparsed=lambda line: None, sent=sent.append)
     with pytest.raises(ConnectionError):
         await transport.send({})
     assert sent == []

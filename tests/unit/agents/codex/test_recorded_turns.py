@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from agentapi.agents.driver import TakesRecord
+from agentapi.agents.driver import AcceptsRecord
 from agentapi.agents.generic.evidence import DISAGREEMENT
 from agentapi.agents.generic.reporter import DRAIN
 from agentapi.agents.registry import profile_for
@@ -263,7 +263,7 @@ def test_another_rollout_resets_the_evidence() -> None:
     async def script() -> None:
         on = await stage()
         await on.first_turn()
-        assert isinstance(on.driver, TakesRecord)
+        assert isinstance(on.driver, AcceptsRecord)
         on.driver.recorded((), anew=True)
         assert on.phases()[-1] == "idle"
         assert [evidence.counts for evidence in on.driver.evidence()] == [False]

@@ -20,15 +20,15 @@ class Stage:
     def __init__(self) -> None:
         self.fusion = PhaseFusion()
         self.log = EvidenceLog(self.fusion)
-        self.fusion.see(True, None)
+        self.fusion.update_screen(True, None)
         self.fusion.settle()
 
-    def note(self, source: Source, phase: Phase, detail: str = "said") -> None:
-        self.fusion.note(source, phase, detail)
-        self.log.look()
+    def record(self, source: Source, phase: Phase, detail: str = "said") -> None:
+        self.fusion.record(source, phase, detail)
+        self.log.update()
 
-    def told(self) -> list[tuple[str, str, float, bool]]:
-        return [(s.source, s.phase.value, round(s.age, 3), s.counts) for s in self.log.told()]
+    def reports(self) -> list[tuple[str, str, float, bool]]:
+        return [(s.source, s.phase.value, round(s.age, 3), s.counts) for s in self.log.reports()]
 
 
 def play(script: Callable[[Stage], Coroutine[Any, Any, None]]) -> None:
@@ -38,29 +38,29 @@ def play(script: Callable[[Stage], Coroutine[Any, Any, None]]) -> None:
     run_virtual(main())
 
 
-def test_ages_count_from_when_a_source_began_to_say_so() -> None:
+def test_ages_count_from_when_a_source_first_reported_it() -> None:
     async def script(stage: Stage) -> None:
-        assert stage.told() == []
-        stage.note(Source.TITLE, Phase.WORKING)
+        assert stage.reports() == []
+        stage.record(Source.TITLE, Phase.WORKING)
         await asyncio.sleep(2)
-        stage.note(Source.OSC, Phase.WORKING)
-        stage.note(Source.TITLE, Phase.WORKING)
+        stage.record(Source.OSC, Phase.WORKING)
+        stage.record(Source.TITLE, Phase.WORKING)
         await asyncio.sleep(1)
-        assert stage.told() == [("osc 7501", "working", 1, True), ("title", "working", 3, True)]
+        assert stage.reports() == [("osc 7501", "working", 1, True), ("title", "working", 3, True)]
 
     play(script)
 
 
 def test_what_was_withdrawn_or_said_before_the_turn_is_told_but_does_not_count() -> None:
     async def script(stage: Stage) -> None:
-        stage.note(Source.OSC, Phase.IDLE)
-        stage.note(Source.SCREEN, Phase.WORKING)
+        stage.record(Source.OSC, Phase.IDLE)
+        stage.record(Source.SCREEN, Phase.WORKING)
         stage.fusion.withdraw(Source.SCREEN)
-        stage.log.look()
-        assert stage.told() == [("osc 7501", "idle", 0, True), ("screen", "working", 0, False)]
+        stage.log.update()
+        assert stage.reports() == [("osc 7501", "idle", 0, True), ("screen", "working", 0, False)]
         stage.fusion.submit()
-        stage.log.look()
-        assert [counts for *_, counts in stage.told()] == [False, False]
+        stage.log.update()
+        assert [counts for *_, counts in stage.reports()] == [False, False]
 
     play(script)
 
@@ -70,11 +70,11 @@ def test_a_lasting_disagreement_is_logged_once_with_both(
 ) -> None:
     async def script(stage: Stage) -> None:
         for _ in range(2):
-            stage.note(Source.OSC, Phase.IDLE, "done")
-            stage.note(Source.SCREEN, Phase.WORKING, "working line")
+            stage.record(Source.OSC, Phase.IDLE, "done")
+            stage.record(Source.SCREEN, Phase.WORKING, "working line")
             await asyncio.sleep(2 * DISAGREEMENT)
             stage.fusion.withdraw(Source.SCREEN)
-            stage.log.look()
+            stage.log.update()
 
     play(script)
     assert [record.getMessage() for record in caplog.records] == [
@@ -86,12 +86,12 @@ def test_a_lasting_disagreement_is_logged_once_with_both(
 def test_a_source_that_lags_is_not_worth_a_line(caplog: pytest.LogCaptureFixture) -> None:
     async def script(stage: Stage) -> None:
         for _ in range(3):
-            stage.note(Source.OSC, Phase.IDLE, "done")
-            stage.note(Source.TITLE, Phase.WORKING)
+            stage.record(Source.OSC, Phase.IDLE, "done")
+            stage.record(Source.TITLE, Phase.WORKING)
             await asyncio.sleep(DISAGREEMENT / 2)
-            stage.note(Source.TITLE, Phase.IDLE)
+            stage.record(Source.TITLE, Phase.IDLE)
             await asyncio.sleep(DISAGREEMENT)
-            stage.note(Source.OSC, Phase.BLOCKED, "no vote")
+            stage.record(Source.OSC, Phase.BLOCKED, "no vote")
             await asyncio.sleep(2 * DISAGREEMENT)
 
     play(script)

@@ -486,7 +486,7 @@ class Queue:
         self._stage, self._after = stage, reads_after
         monkeypatch.setattr(Detached, "line_mode", CANONICAL)
         monkeypatch.setattr(stage.driver, "unread_input", lambda: self.size)
-        monkeypatch.setattr(stage.driver, "take_back", self.clear)
+        monkeypatch.setattr(stage.driver, "discard_input", self.clear)
         stage.driver.answer_to = self.key
         stage.driver.feed(b"> ")
 

@@ -48,7 +48,7 @@ def test_an_agent_that_works_once_more_after_its_first_paint_is_not_said_to_wait
     started: float, pause: float, work: float
 ) -> None:
     """The times of Codex 0.169 on an idle machine, and on busier ones: it is ready for the least
-    time once it has blinked."""
+    time once it has flickered."""
     took = 0.0
 
     async def script(stage: Stage) -> None:
@@ -339,7 +339,7 @@ def test_nothing_happens_behind_the_end() -> None:
         stage.driver.feed(WORKING)
         stage.paint("› hi", "", "• Well.", "", "\x1b[2m  Worked for 1s\x1b[0m")
         stage.driver.feed(DONE + BEGIN)  # the end of the turn is told; and half a frame
-        stage.console.ended(ExitStatus(0, None))
+        stage.console._on_exit(ExitStatus(0, None))
         told = len(stage.events)
         assert [handle for handle in due() if not handle.cancelled()] == []
         await asyncio.sleep(DRAIN_CAP * 2)

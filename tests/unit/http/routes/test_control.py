@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from agentapi.agents.generic.evidence import SourceSaid
+from agentapi.agents.generic.evidence import SourceReport
 from agentapi.model.conversation import Choice, Dialog, Phase
 from agentapi.model.errors import SendError
 from agentapi.transcript.transcript import Transcript
@@ -57,7 +57,7 @@ async def test_the_session_tells_what_is_known_and_null_else() -> None:
 async def test_the_evidence_has_ages_and_the_strongest_first() -> None:
     async with serving() as live:
         assert (await live.get("/session")).json["evidence"] is None, "this driver has none"
-        said = SourceSaid("osc 7501", Phase.WORKING, "working", 1.23456, True)
+        said = SourceReport("osc 7501", Phase.WORKING, "working", 1.23456, True)
         live.driver.evidence = lambda: [said]  # type: ignore[attr-defined]
         assert (await live.get("/session")).json["evidence"] == [
             {

@@ -7,8 +7,8 @@ import pytest
 
 from agentapi.agents.codex.resume import driver as resuming
 from agentapi.agents.codex.resume.driver import ResumingDriver, RunPlan
-from agentapi.agents.driver import Sink, TakesRecord
-from agentapi.agents.generic.evidence import SourceSaid
+from agentapi.agents.driver import AcceptsRecord, Sink
+from agentapi.agents.generic.evidence import SourceReport
 from agentapi.model.conversation import Phase, PhaseState
 from agentapi.model.errors import Busy
 from agentapi.model.events import (
@@ -81,7 +81,7 @@ class Run:
     def reading(self) -> bool:
         return True
 
-    def evidence(self) -> Sequence[SourceSaid]:
+    def evidence(self) -> Sequence[SourceReport]:
         return ()
 
     def recorded(self, entries: Sequence[Entry], anew: bool = False) -> None:
@@ -326,6 +326,6 @@ async def test_a_stop_in_between_starts_nothing_more() -> None:
 async def test_record_entries_are_passed_to_the_run() -> None:
     story = Story(resume=False)
     run = await story.start()
-    assert isinstance(story.driver, TakesRecord)
+    assert isinstance(story.driver, AcceptsRecord)
     story.driver.recorded((), anew=True)
     assert run.typed == ["0 entries, anew=True"]

@@ -336,7 +336,7 @@ def test_keys_are_those_of_the_same_words_in_the_same_question(
 ) -> None:
     async def script(stage: Stage) -> None:
         await stage.ready()
-        stage.driver.tracker.ask(dialog)
+        stage.driver.tracker.set_question(dialog)
         stage.paint(*FORM, composer=None)
         shown = opened(stage)
         assert (shown.id, shown.title) == ("request-1", dialog.title)
@@ -354,10 +354,10 @@ def test_a_screen_that_shows_another_question_than_is_asked_shows_none(
 ) -> None:
     async def script(stage: Stage) -> None:
         await stage.ready()
-        stage.driver.tracker.ask(dialog)
+        stage.driver.tracker.set_question(dialog)
         stage.paint(*FORM, composer=None)
         assert bool(stage.driver.tracker.question) is shows
-        stage.driver.tracker.ask(None)
+        stage.driver.tracker.set_question(None)
         assert stage.driver.tracker.question == "", "decided, and still painted"
 
     play(script)
