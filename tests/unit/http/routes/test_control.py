@@ -120,7 +120,7 @@ async def test_an_open_dialog_costs_no_copy_of_the_transcript(
 ) -> None:
     async with serving() as live:
         live.driver.phase(Phase.BLOCKED, "dialog", DIALOG)
-        monkeypatch.delattr(Transcript, "behind")
+        monkeypatch.delattr(Transcript, "items_after")
         assert (await live.get("/approval")).json["open"]["id"] == "d7"
 
 
