@@ -1,4 +1,4 @@
-"""What the service manager is told, on real datagram sockets, by a notifier and by the server."""
+"""Notifications to the service manager, over real datagram sockets, by notifier and server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 
 from agentapi.agents.generic.console import Console
 from agentapi.agents.generic.tui import TuiDriver
-from agentapi.cli.server import _reading
+from agentapi.cli.server import _is_reading
 from agentapi.conversation.profile import AgentProfile
 from agentapi.daemon.notify import Notifier
 from agentapi.terminal import ExitStatus, PtyProcess, child_environment
@@ -27,7 +27,7 @@ from tests.support.fixed_driver import FixedDriver
 
 
 class Manager:
-    """A service manager's end: keeps every datagram, in order."""
+    """A service manager that keeps every datagram, in order."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -47,7 +47,7 @@ class Manager:
                 self._came.set()
 
     async def until(self, start: str, since: int = 0) -> str:
-        """The first message from number `since` on that starts so, once it is there."""
+        """Wait for the first message with this prefix, from number `since` on."""
         async with asyncio.timeout(PATIENCE):
             while True:
                 for message in self.told[since:]:
@@ -72,7 +72,7 @@ async def manager(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
 
 @pytest.fixture
 def plain(tmp_path: Path) -> Iterator[Manager]:
-    """A manager that does not read yet."""
+    """A manager that does not read."""
     made = Manager(str(tmp_path / "notify"))
     yield made
     made._socket.close()
@@ -94,7 +94,7 @@ async def test_the_life_of_a_server_is_told_in_order(manager: Manager) -> None:
 
 
 async def test_ready_means_that_status_answers(plain: Manager) -> None:
-    """Asked synchronously at the very moment in which READY comes."""
+    """Send a synchronous request at the moment of READY."""
     async with daemon("--", *ANSWERING, NOTIFY_SOCKET=plain.name) as server:
         plain._socket.settimeout(PATIENCE)
         message = await asyncio.to_thread(plain._socket.recv, 65536)
@@ -275,17 +275,17 @@ async def test_output_that_nobody_reads_is_noticed() -> None:
 
 async def test_the_server_asks_its_driver() -> None:
     driver = TuiDriver(AgentProfile("custom"), Console(["cat"], env=child_environment(os.environ)))
-    assert _reading(driver), "nothing was started yet"
+    assert _is_reading(driver), "nothing was started yet"
     await driver.start(lambda event: None)
     assert driver.console._process is not None
     asyncio.get_running_loop().remove_reader(driver.console._process._fd)
     await driver.keys("echoed by the terminal\n")
     async with asyncio.timeout(PATIENCE):
-        while _reading(driver):  # noqa: ASYNC110
+        while _is_reading(driver):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     await driver.stop(0)
-    assert _reading(driver)
-    assert _reading(FixedDriver()), "one that cannot tell is believed"
+    assert _is_reading(driver)
+    assert _is_reading(FixedDriver()), "one that cannot tell is believed"
 
 
 async def test_output_that_cannot_be_passed_on_is_noticed() -> None:

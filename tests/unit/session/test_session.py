@@ -1,4 +1,4 @@
-"""The session: ids, order of sends, the initial prompt, what is kept before it is told."""
+"""The session: ids, order of sends, the initial prompt, saving before publishing."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ DIALOG = Dialog(
 
 
 class Keeper:
-    """A store that remembers every state it was given."""
+    """A store that keeps every saved state."""
 
     def __init__(self) -> None:
         self.states: list[SavedState] = []
@@ -78,7 +78,7 @@ def history(*contents: str, sent: str = "", was_sent: bool = True) -> RestoredSt
 
 
 async def told(subscription: Subscription) -> list[tuple[str, Any]]:
-    """All that was published so far: the data of each event, with its name."""
+    """Return the name and data of all events so far."""
     if not subscription._queue and not subscription._snapshot:
         return []
     data = await subscription.take(at_most=10**9)
@@ -142,7 +142,7 @@ async def test_what_is_typed_at_the_terminal_is_a_user_message_too() -> None:
 
 
 async def test_an_answer_without_words_is_an_empty_message() -> None:
-    """One exchange makes three messages, whatever the agent says."""
+    """One exchange has three messages, whatever the agent's text."""
     async with running() as (session, driver):
         await session.send("hi")
         driver.say("")
@@ -269,7 +269,7 @@ async def test_the_phase_its_reason_and_its_age_are_told() -> None:
 # -- the open question ---------------------------------------------------------------------------
 
 CHOICE = "Run this?\n\nit wants the network\n\n```\nls\n```\n\n1. Yes"
-"""`DIALOG` in words."""
+"""`DIALOG` as text."""
 PAINTED = "  Run this?\n  $ ls\n› 1. Yes"
 
 
@@ -382,7 +382,7 @@ WHOLE = "*** Begin Patch\n*** Add File: x\n+one\n+two\n*** End Patch"
 
 
 async def test_a_patch_is_as_it_is_recorded_whenever_that_comes() -> None:
-    """A screen may show less of it. Where what was said above shows it all, it is there once."""
+    """A screen may show only a part of it. Text above that has the rest is not repeated."""
     async with running() as (session, driver):
         await session.send("hi")
         driver.say("I will edit.")
@@ -400,7 +400,7 @@ async def test_a_patch_is_as_it_is_recorded_whenever_that_comes() -> None:
 
 
 async def test_an_answer_returns_once_nothing_is_blocked_by_the_dialog() -> None:
-    """The agent may tell later than its driver that the question is decided."""
+    """The agent may report the decision later than its driver."""
     async with running() as (session, driver):
         driver.phase(Phase.BLOCKED, dialog=DIALOG)
         driver.silent = True
@@ -429,7 +429,7 @@ async def test_an_answered_dialog_that_stays_is_an_error(monkeypatch: pytest.Mon
 
 
 async def test_an_interrupted_question_is_waited_for_to_the_end_of_its_turn() -> None:
-    """Its agent may work for a moment more when the question is gone."""
+    """The agent may work for a moment after the question is gone."""
     async with running() as (session, driver):
         driver.phase(Phase.BLOCKED, dialog=DIALOG)
         driver.interrupted.clear()
@@ -822,7 +822,7 @@ async def test_the_screen_is_rendered_only_for_those_who_look() -> None:
 
 
 class Shelf(Keeper):
-    """A store with a place for what is set aside."""
+    """A store that keeps what is set aside."""
 
     def __init__(self, error: OSError | None = None) -> None:
         super().__init__()
@@ -838,7 +838,7 @@ class Shelf(Keeper):
 
 @pytest.mark.parametrize("verbatim", [False, True])
 async def test_a_conversation_that_cannot_go_on_is_set_aside(verbatim: bool) -> None:
-    """Whoever followed it is told, and has to ask again: then there is only the new one."""
+    """Subscriptions end; a new one has only the new conversation."""
     shelf = Shelf()
     before = history("banner", "one", "first")
     options: dict[str, Any] = {"history": before, "store": shelf, "verbatim": verbatim}

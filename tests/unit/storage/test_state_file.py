@@ -262,7 +262,7 @@ print(warned)
 
 
 def test_a_full_disk_keeps_the_old_file_whole(file: Path) -> None:
-    """A file size limit cuts a write short as a full disk does."""
+    """A file size limit truncates a write, like a full disk."""
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
     output = subprocess.run(
         [sys.executable, "-c", FULL_DISK, str(file)], capture_output=True, text=True, check=True
