@@ -250,7 +250,7 @@ async def test_a_late_text_of_a_flood_still_goes_out() -> None:
             seen.append(json.loads(data.split(b"data: ")[-1])["message"])
 
 
-async def test_the_phase_its_reason_and_its_age_are_told() -> None:
+async def test_the_phase_its_reason_and_its_age_are_reported() -> None:
     now = START
     async with running(clock=lambda: now) as (session, driver):
         now += timedelta(seconds=5)
@@ -346,7 +346,7 @@ async def test_one_question_takes_the_place_of_another() -> None:
         assert news[1]["message"] == CHOICE.replace("ls", "pwd"), "the same words, another question"
 
 
-async def test_a_question_stays_behind_what_the_user_says_meanwhile() -> None:
+async def test_a_question_stays_after_later_user_messages() -> None:
     async with running() as (session, driver):
         await session.send("hi")
         driver.say("looking")
@@ -612,7 +612,7 @@ async def test_an_idle_phase_that_came_back_during_the_attempt_is_used() -> None
         assert session.notices == ()
 
 
-async def test_an_initial_prompt_that_did_not_arrive_is_told_and_kept_as_unsent() -> None:
+async def test_an_initial_prompt_that_did_not_arrive_is_reported_and_saved_as_unsent() -> None:
     keeper = Keeper()
     async with running(idle=False, initial_prompt="do it", store=keeper) as (session, driver):
         driver.fail_next = SendError("echo", "it never showed")
@@ -631,7 +631,7 @@ async def test_an_initial_prompt_that_did_not_arrive_is_told_and_kept_as_unsent(
         )
 
 
-async def test_a_fault_under_the_initial_prompt_is_told_and_never_hides() -> None:
+async def test_an_error_while_sending_the_initial_prompt_is_reported() -> None:
     async with running(idle=False, initial_prompt="do it") as (session, driver):
         driver.fail_next = OSError("the terminal is gone")  # type: ignore[assignment]
         driver.idle()
@@ -678,7 +678,7 @@ async def test_nothing_on_standard_input_is_no_prompt(text: str | None) -> None:
         assert (driver.sent, session.status) == ([], Status.STABLE)
 
 
-async def test_a_prompt_that_cannot_be_read_is_told() -> None:
+async def test_a_prompt_that_cannot_be_read_is_reported() -> None:
     coming: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
     async with running(initial_prompt=coming) as (session, _):
         coming.set_exception(UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"))
@@ -690,7 +690,7 @@ async def test_a_prompt_that_cannot_be_read_is_told() -> None:
 # -- what is kept --------------------------------------------------------------------------------
 
 
-async def test_a_message_is_kept_before_it_is_told() -> None:
+async def test_a_message_is_saved_before_it_is_published() -> None:
     keeper = Keeper()
     async with running(store=keeper) as (session, driver):
         subscription = session.subscribe()
@@ -869,7 +869,7 @@ async def test_a_conversation_that_cannot_go_on_is_set_aside(verbatim: bool) -> 
         assert [getattr(item.item, "text", "") for item in items] == ["two", "second"]
 
 
-async def test_a_conversation_that_cannot_be_set_aside_is_told() -> None:
+async def test_a_conversation_that_cannot_be_set_aside_is_reported() -> None:
     shelf = Shelf(OSError(28, "No space left on device"))
     async with running(history=history("banner", "one"), store=shelf, idle=False) as (
         session,

@@ -124,7 +124,7 @@ def test_a_wrong_value_names_its_source_itself_and_what_is_allowed(
         assert part in str(caught.value)
 
 
-def test_a_state_file_is_loaded_and_saved_unless_told_otherwise() -> None:
+def test_a_state_file_is_loaded_and_saved_by_default() -> None:
     assert dataclasses.astuple(settings(state_file="s.json"))  # a plain value
     both = settings(state_file="s.json")
     assert (both.state_file, both.load_state, both.save_state) == (Path("s.json"), True, True)

@@ -74,7 +74,7 @@ async def test_an_agent_without_a_terminal_has_none() -> None:
         assert (await live.get("/terminal")).status == 404
 
 
-async def test_what_is_no_web_socket_is_told_so() -> None:
+async def test_a_request_that_is_no_web_socket_gets_426() -> None:
     async with serving() as live:
         answer = await live.get("/terminal")
         assert (answer.status, answer.headers["Upgrade"]) == (426, "websocket")
