@@ -1,6 +1,6 @@
-"""The chat page: static files, and the one page that needs a word about where it is served.
+"""The chat page: static files, and a page that depends on where it is served.
 
-How the routes map (all of them GET):
+The routes (all of them GET):
 
     /chat            200  page(f"{last segment of --chat-base-path}/"), for example page("chat/")
     /chat/           200  page("./")
@@ -8,9 +8,9 @@ How the routes map (all of them GET):
     /chat/embed/     200  page("../")
     /chat/{path}     200  the file STATIC / path, with CONTENT_TYPES[suffix]; else 404
 
-The routes stay at `/chat` whatever `--chat-base-path` says: a proxy has stripped the prefix by
-then. Every URL in the page is relative to `base`, so the same bytes work under any prefix. Without
-`Cache-Control: no-cache` (with an ETag) a browser may mix the modules of two versions.
+The routes stay at `/chat` whatever `--chat-base-path` is: a proxy strips the prefix. Every URL in
+the page is relative to `base`, so the same bytes work under any prefix. Without `Cache-Control:
+no-cache` (with an ETag) a browser may mix the modules of two versions.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 __all__ = ["CONTENT_TYPES", "STATIC", "page"]
 
 STATIC = Path(__file__).parent / "static"
-"""The folder whose files are served below `/chat/`."""
+"""The folder of the files served below `/chat/`."""
 
 CONTENT_TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -32,15 +32,15 @@ CONTENT_TYPES = {
     ".svg": "image/svg+xml",
 }
 """Types by suffix: a module script with the wrong type does not run, and the system's own table
-differs from machine to machine. What is not here (licences) is `text/plain; charset=utf-8`."""
+differs from machine to machine. Other files (licences) are `text/plain; charset=utf-8`."""
 
 
 @cache
 def page(base: str, titles: tuple[tuple[str, str], ...] = ()) -> str:
-    """The HTML of the chat page, for a URL from which `base` leads to `/chat/`.
+    """Return the HTML of the chat page.
 
-    `base` is a relative URL that ends with a slash: `../` for `/chat/embed/`. `titles` says what
-    people call the agents, by their types.
+    `base` is the relative URL of `/chat/`, with a trailing slash: `../` for `/chat/embed/`.
+    `titles` are the agents' display names, by type.
     """
     if not base.endswith("/"):
         raise ValueError(f"the base of the chat page must end with '/', not {base!r}")

@@ -1,4 +1,4 @@
-"""The command line. Each subcommand is a file of its own, imported only when it is called."""
+"""The command line. Each subcommand is a module, imported only when it is called."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ _LAST = {
     "doctor": ("agentapi.cli.doctor.doctor:command", "Say what is fine here and what is not."),
     "version": ("agentapi.cli.version:command", "Print the version."),
 }
-"""Each subcommand: where it is, and what the overview says of it (without importing it). Those of
-the agents stand between the first and the last."""
+"""Each subcommand: its location, and its summary in the overview. The agents' subcommands come
+between the first and the last."""
 
 
 class LazyGroup(click.Group):
     """A group that imports a subcommand when it is called: start-up counts in milliseconds."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The subcommands' names, as the help shows them."""
+        """Return the names of the subcommands, in the order of the help."""
         return [name for name, _ in _overview()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The subcommand, imported; None when there is none of this name."""
-        if place := (_FIRST | _LAST).get(cmd_name):
-            module, _, attribute = place[0].partition(":")
+        """Import a subcommand; return None if there is none of this name."""
+        if location := (_FIRST | _LAST).get(cmd_name):
+            module, _, attribute = location[0].partition(":")
             command: Any = getattr(importlib.import_module(module), attribute)
             assert isinstance(command, click.Command)
             return command
-        for subcommand in _of_agents():
+        for subcommand in _agent_subcommands():
             if subcommand.name == cmd_name:
                 from agentapi.cli.agent_command import make_command
 
@@ -48,20 +48,20 @@ class LazyGroup(click.Group):
         return None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The overview of the subcommands."""
+        """Write the overview of the subcommands."""
         with formatter.section("Commands"):
             formatter.write_dl(_overview())
 
 
 def _overview() -> list[tuple[str, str]]:
-    """Each subcommand's name, with what it does."""
+    """Return the names and summaries of all subcommands."""
     first, last = (
         [(name, summary) for name, (_, summary) in commands.items()] for commands in (_FIRST, _LAST)
     )
-    return [*first, *((command.name, command.summary) for command in _of_agents()), *last]
+    return [*first, *((command.name, command.summary) for command in _agent_subcommands()), *last]
 
 
-def _of_agents() -> Iterator[Subcommand]:
+def _agent_subcommands() -> Iterator[Subcommand]:
     from agentapi.agents.registry import agents
 
     for agent in agents():

@@ -1,4 +1,4 @@
-"""The subcommands that agents have of their own, such as to go on with a session."""
+"""Subcommands of the agents, for example to resume a session."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from agentapi.settings.settings import SettingsError
 
 
 class _NegatingCommand(TableCommand):
-    """Knows `--no-NAME` for every yes-or-no option."""
+    """Accepts `--no-NAME` for every boolean option."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse, `--no-NAME` read as `--NAME=false`."""
+        """Parse `--no-NAME` as `--NAME=false`."""
         negated = {f"--no-{option.name}": option.name for option in self.table if option.boolean}
         end = args.index("--") if "--" in args else len(args)
         own = [f"--{negated[word]}=false" if word in negated else word for word in args[:end]]
@@ -27,7 +27,7 @@ class _NegatingCommand(TableCommand):
 
 
 def make_command(subcommand: Subcommand) -> click.Command:
-    """The subcommand as click has it."""
+    """Create the click command of a subcommand."""
     serving = subcommand.load()
     command = _NegatingCommand(
         subcommand.name,

@@ -1,4 +1,4 @@
-"""`agentapi configure AGENT`: each agent's own command, imported when it is called."""
+"""`agentapi configure AGENT`: runs the agent's own command, imported on demand."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from agentapi.agents.registry import agents
 
 
 class _AgentsGroup(click.Group):
-    """The agents whose configuration we can write."""
+    """The group of agents whose configuration can be written."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Their names."""
+        """Return the names of the agents."""
         return [agent.name for agent in agents() if agent.configure is not None]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of one; None when there is none."""
+        """Return an agent's command; None if it has none."""
         for agent in agents():
             if agent.name == cmd_name and agent.configure is not None:
                 return agent.configure()

@@ -1,4 +1,4 @@
-"""The composition root of `agentapi server`: what is made of what, and in which order it ends."""
+"""The composition root of `agentapi server`: creates all parts, and stops them in order."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ async def serve(
     signals: Signals,
     compose: Compose | None = None,
 ) -> int:
-    """Run the agent and serve its API until either a signal or the agent ends it; the status.
+    """Run the agent and serve its API until a signal or the agent's end; return the exit status.
 
-    `compose` gives other parts than the settings alone would."""
+    `compose` creates other parts than the settings alone would."""
     family = Family()
     parts = compose(of_stdin) if compose is not None else _parts(settings)
     orphans, callers = Orphans(family, spare=parts.outlives), Callers(family)
@@ -69,21 +69,21 @@ async def serve(
     _log.info("serving on %s, agent type %s", ", ".join(urls(sockets)), settings.type)
     notifier.ready()
     notifier.status("starting: serving on " + ", ".join(urls(sockets)))
-    notifier.watch(functools.partial(_reading, driver))
-    _warn_of_weakness(settings, sockets, callers)
-    async with contextlib.AsyncExitStack() as ending:  # the last first; each, whatever another does
-        ending.callback(notifier.close)
+    notifier.watch(functools.partial(_is_reading, driver))
+    _warn_about_access(settings, sockets, callers)
+    async with contextlib.AsyncExitStack() as stack:  # in reverse order, even if one fails
+        stack.callback(notifier.close)
         if store is not None:
-            ending.push_async_callback(store.close)
-        ending.push_async_callback(orphans.end)
+            stack.push_async_callback(store.close)
+        stack.push_async_callback(orphans.end)
         if parts.close is not None:
-            ending.push_async_callback(parts.close)
+            stack.push_async_callback(parts.close)
         if parts.transcript is not None:
-            ending.push_async_callback(parts.transcript.stop)
+            stack.push_async_callback(parts.transcript.stop)
             parts.transcript.bind(session.transcript)
-        ending.push_async_callback(session.stop, GRACE)
-        ending.push_async_callback(server.stop)
-        ending.callback(notifier.stopping)
+        stack.push_async_callback(session.stop, GRACE)
+        stack.push_async_callback(server.stop)
+        stack.callback(notifier.stopping)
         failure = await _run_agent(session, signals)
         session.save()
     if failure:
@@ -91,10 +91,10 @@ async def serve(
     return AGENT_FAILED if failure else 0
 
 
-def _warn_of_weakness(
+def _warn_about_access(
     settings: ServerSettings, sockets: Sequence[socket.socket], callers: Callers
 ) -> None:
-    """Say who may command the agent that perhaps should not."""
+    """Log who can control the agent, but perhaps should not."""
     if settings.allow_agent_requests:
         _log.warning(
             "the agent may send to its own server: %s", ", ".join(settings.allow_agent_requests)
@@ -112,7 +112,7 @@ def _warn_of_weakness(
 
 
 async def _run_agent(session: AgentSession, signals: Signals) -> str:
-    """Start the agent and wait for its end or for a signal; how the agent failed, if it did."""
+    """Start the agent and wait for its end or a signal; return how it failed, if it did."""
     signalled = asyncio.create_task(signals.wait_for_end(), name="wait for a signal")
     ended = asyncio.create_task(_start_and_wait(session), name="wait for the agent")
     try:
@@ -169,14 +169,14 @@ def _http_options(settings: ServerSettings, callers: Callers) -> HttpOptions:
     )
 
 
-def _reading(driver: Driver) -> bool:
-    """Whether the agent's output arrives, as far as the driver can tell."""
-    ask: Callable[[], bool] | None = getattr(driver, "reading", None)
-    return ask is None or ask()
+def _is_reading(driver: Driver) -> bool:
+    """Whether the agent's output arrives, as far as the driver knows."""
+    reading: Callable[[], bool] | None = getattr(driver, "reading", None)
+    return reading is None or reading()
 
 
 def _about(driven: Driven) -> dict[str, object]:
-    """What `GET /session` tells besides the session's own."""
+    """Return the members of `GET /session` that the session does not have."""
     names = ("session_id", "agent_version", "usage", "link")
     driver, transcript = driven.driver, driven.transcript
     known = {name: getattr(driver, name, None) or getattr(transcript, name, None) for name in names}

@@ -1,4 +1,4 @@
-"""`agentapi server`: the command line's side, light enough for `--help` to be instant."""
+"""The command `agentapi server`, with few imports, so `--help` is instant."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ def command(program: tuple[str, ...], **flags: Any) -> None:
 
 
 def run(settings: ServerSettings, composer: Callable[[], Compose] | None = None) -> int:
-    """Take the signals, the pid file and the port, then serve; the exit status.
+    """Acquire the signals, the pid file and the port, then serve; return the exit status.
 
-    All three before the slow imports, and so before the agent starts; the pid file before the port,
-    so that whoever can connect can read it. `composer` imports what gives other parts than the
-    settings alone would."""
+    All three come before the slow imports, and so before the agent; the pid file comes before the
+    port: a client that can connect can read it. `composer` imports and returns a function that
+    creates other parts than the settings alone would."""
     signals = Signals()
     descriptors.raise_limit()
     if settings.auth_token is not None:
@@ -81,7 +81,7 @@ def run(settings: ServerSettings, composer: Callable[[], Compose] | None = None)
 
 
 def _check_writable(flag: str, file: Path | None) -> None:
-    """Raise `SettingsError` when the file cannot be written; it stays as it is, or gets made."""
+    """Raise `SettingsError` if the file cannot be written. Create it if it is missing."""
     if file is None:
         return
     from agentapi.terminal.recording import check_writable
@@ -100,7 +100,7 @@ def _serve(
 ) -> int:
     import asyncio
 
-    with _no_certificates():
+    with _without_certificates():
         from agentapi.cli.server import serve
 
         compose = composer() if composer is not None else None
@@ -108,9 +108,9 @@ def _serve(
 
 
 @contextmanager
-def _no_certificates() -> Iterator[None]:
-    """Spare the imports the authorities' certificates: aiohttp loads them as it is imported (2 MB,
-    20 ms), and a server on loopback asks none. A client for https makes a context of its own."""
+def _without_certificates() -> Iterator[None]:
+    """Import without loading CA certificates: aiohttp does that on import (2 MB, 20 ms), and a
+    server on loopback needs none. An https client creates its own context."""
     names = ("SSL_CERT_FILE", "SSL_CERT_DIR")
     before = {name: os.environ.get(name) for name in names}
     os.environ.update(dict.fromkeys(names, os.devnull))

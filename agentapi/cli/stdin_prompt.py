@@ -1,4 +1,4 @@
-"""The initial prompt from standard input, read while the server already serves."""
+"""Reads the initial prompt from standard input while the server already serves."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import sys
 from collections.abc import Awaitable
 
 SILENCE = 10.0
-"""Seconds that an open standard input may stay without a byte before it is taken for one that
-nobody writes to, as a supervisor may leave it."""
+"""Seconds to wait for the first byte of standard input: a supervisor may leave it open without
+writing to it."""
 _BLOCK = 65536
 
 _log = logging.getLogger(__name__)
 
 
 def of_stdin() -> Awaitable[str | None] | None:
-    """The prompt that standard input may hold, to be waited for; see `read_prompt`."""
+    """Return an awaitable for the prompt if standard input may have one; see `read_prompt`."""
     return read_prompt() if _may_hold_prompt() else None
 
 
 def _may_hold_prompt() -> bool:
-    """Whether standard input is there and not a terminal."""
+    """Whether standard input exists and is not a terminal."""
     try:
         return sys.stdin is not None and not os.isatty(sys.stdin.fileno())
     except (OSError, ValueError):  # closed, or not a real file
@@ -31,9 +31,9 @@ def _may_hold_prompt() -> bool:
 
 
 async def read_prompt(descriptor: int = 0, silence: float = SILENCE) -> str | None:
-    """What standard input holds up to its end; None when that is blank.
+    """Read standard input to its end; return None if it is blank.
 
-    Raises `OSError`, and `ValueError` when it is not UTF-8."""
+    Raises `OSError`, or `ValueError` if it is not UTF-8."""
     kind = os.fstat(descriptor).st_mode
     if stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind):
         data = await _read_stream(descriptor, silence)
@@ -53,7 +53,7 @@ def _read_file(descriptor: int) -> bytes:
 
 
 async def _read_stream(descriptor: int, silence: float) -> bytes:
-    """Read when there is something to read: the pipe itself stays blocking, for others share it."""
+    """Read when data is available. The pipe stays blocking: other processes share it."""
     loop = asyncio.get_running_loop()
     blocks: list[bytes] = []
     ended: asyncio.Future[None] = loop.create_future()

@@ -1,12 +1,12 @@
-"""The agent's own requests: it may read what every client reads, and not drive its own server.
+"""Restricts the agent's own requests: it may read, but not drive its own server.
 
-In its sandbox an agent may well be allowed to use the network, and then it could answer the
-question whether it may leave the sandbox, or type whatever it likes into its own terminal. So what
-types, answers, interrupts, queues, uploads or shows the terminal is refused to its processes,
-whatever token they show, unless the operator has allowed it by name.
+An agent in a sandbox may have network access. It could then answer the dialog that asks whether it
+may leave the sandbox, or type anything into its own terminal. So requests that type, answer,
+interrupt, queue, upload or show the terminal are refused to its processes, whatever token they
+send, unless the operator has allowed them by name.
 
-Who is at the other end of a connection is looked up once, at its first request of that kind. Where
-that cannot be told, the token decides; where none is asked for, the request is refused.
+The process at the other end of a connection is identified once, at the first such request. If that
+fails, the token decides; without a token the request is refused.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ log = logging.getLogger(__name__)
 READS = ("GET", "HEAD", "OPTIONS")
 TERMINAL = "terminal"
 TERMINALS = ("/terminal", "/internal/screen")
-"""What shows the terminal though it is a GET."""
+"""GET endpoints that show the terminal."""
 OPTION = "--allow-agent-requests"
 
 
 def agent_requests(callers: Callers, allowed: Collection[str], *, with_token: bool) -> Middleware:
-    """Refuse the agent's own requests but for those of the `allowed` names.
+    """Refuse the agent's own requests, except for those of the `allowed` names.
 
-    `with_token`: whoever comes here has shown a token."""
-    known = _Known(callers)
-    logged: set[str] = set()  # each name once: the agent may try for ever
+    `with_token`: the request has been authenticated by a token."""
+    known = _CallerCache(callers)
+    logged: set[str] = set()  # each name once: the agent may retry forever
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -67,9 +67,8 @@ UNKNOWN = (
 
 
 def name_of(request: web.Request) -> str | None:
-    """The name by which a request may be allowed; None when every client may send it, or when
-    there is no such endpoint. The login is free: it asks for the token, and gives nothing that the
-    token would not."""
+    """Return the name by which a request may be allowed; None if every client may send it, or if
+    there is no such endpoint. The login is not restricted: it gives no more than the token does."""
     resource = request.match_info.route.resource
     if resource is None or request.path == LOGIN:
         return None
@@ -79,14 +78,14 @@ def name_of(request: web.Request) -> str | None:
     return None if request.method in READS else path.split("/")[1]
 
 
-class _Known:
-    """Who is at the other end of each connection, looked up one after the other: what comes over
-    several connections stays in its order."""
+class _CallerCache:
+    """Identifies the caller of each connection, one at a time: requests of several connections stay
+    in order."""
 
     def __init__(self, callers: Callers) -> None:
         self._callers = callers
         self._known: WeakKeyDictionary[asyncio.Transport, Caller] = WeakKeyDictionary()
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     async def caller(self, request: web.Request) -> Caller:
         transport = request.transport
@@ -94,7 +93,7 @@ class _Known:
             return CLOSED
         if transport not in self._known:
             peer, own = (transport.get_extra_info(name) for name in ("peername", "sockname"))
-            async with self._turn:
+            async with self._lock:
                 self._known[transport] = (
                     await asyncio.to_thread(self._callers.identify, peer, own) if peer else CLOSED
                 )

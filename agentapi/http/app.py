@@ -1,4 +1,4 @@
-"""The HTTP application over one session. It answers before the agent is ready, or even spawned."""
+"""The HTTP application of one session. It serves before the agent is ready, or even started."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from agentapi.session.session import AgentSession
 __all__ = ["HttpOptions", "create_app"]
 
 WARM_UP_DELAY = 1.0
-"""Seconds after the start, while an agent still paints its first screen."""
+"""Seconds after the start, while an agent still draws its first screen."""
 
 
 def create_app(session: AgentSession, options: HttpOptions | None = None) -> web.Application:
-    """The application. Run it with `handler_cancellation` (`agentapi.http.server` does), so that a
-    client that goes away ends what it asked for."""
+    """Create the application. Run it with `handler_cancellation` (as `agentapi.http.server` does):
+    a disconnect must cancel the request."""
     options = options or HttpOptions()
     origins = security.Origins(options.allowed_origins)
     token = security.Token(options.auth_token) if options.auth_token else None
@@ -79,7 +79,7 @@ async def _warm_up(app: web.Application) -> None:
 
 
 async def _load_models() -> None:
-    """Load pydantic beside the serving: neither the start nor the first message waits for it."""
+    """Import pydantic in the background: neither the start nor the first message waits for it."""
     await asyncio.sleep(WARM_UP_DELAY)
     await asyncio.to_thread(importlib.import_module, "agentapi.http.models")
 

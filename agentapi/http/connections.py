@@ -1,10 +1,10 @@
-"""Every connection to the server: how many there may be, and how long one may keep us waiting.
+"""The server's connections: their maximum number and their timeouts.
 
-A connection *waits* while it has no request in hand: since it was opened, or since its last answer.
-Those that wait are closed after a time, and when there are too many, the longest first. When all
-have a request in hand, a few more are let in for the health checks; everything else on them is
-answered 503. A stream (server-sent events, a WebSocket) is a request that never ends, and may not
-take the last places.
+A connection is *idle* while it has no open request: since it was opened, or since its last
+response. Idle connections are closed after a timeout, and the longest idle first if there are too
+many. If none is idle, a few more are accepted for health checks; other requests on them get a 503.
+A stream (server-sent events, a WebSocket) is a request without an end, and may not take the last
+connections.
 """
 
 from __future__ import annotations
@@ -20,34 +20,34 @@ from aiohttp.typedefs import Handler
 
 from agentapi.http.options import Limits
 from agentapi.http.problems import Problem, response
-from agentapi.http.security import FREE
+from agentapi.http.security import UNRESTRICTED
 from agentapi.processes import descriptors
 
 RESERVE = 100
-"""Descriptors that are not for connections: the agent, files, sockets that are being closed."""
+"""Descriptors not used for connections: the agent, files, sockets that are being closed."""
 SPARE = 32
-"""Connections beyond the limit, for health checks: the newest."""
+"""Extra connections beyond the limit, for health checks; the oldest are closed first."""
 SPARE_TIME = 1.0
-"""Seconds that one of them may take."""
-FEWEST = 16
-"""Connections that are allowed whatever the limit of descriptors."""
-ACCEPTED_AT_ONCE = 16
-"""Connections that one turn of the loop takes."""
+"""The timeout of an extra connection, in seconds."""
+MIN_CONNECTIONS = 16
+"""Connections allowed regardless of the limit of descriptors."""
+ACCEPT_BATCH = 16
+"""Connections accepted in one iteration of the event loop."""
 PAUSE = 0.5
-"""Seconds without accepting when the system has no descriptor for another connection."""
+"""Seconds to pause accepting when there is no descriptor for another connection."""
 TCP_OPTIONS = (
     (socket.TCP_KEEPIDLE, 60),
     (socket.TCP_KEEPINTVL, 15),
     (socket.TCP_KEEPCNT, 4),
     (socket.TCP_USER_TIMEOUT, 120_000),
 )
-"""A peer that is gone without a word is found out within two minutes."""
+"""A peer that vanished is detected within two minutes."""
 LATE = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 FULL = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 RETRY = {"Retry-After": "10", "Connection": "close"}
 
 SELDOM = {"seldom": True}
-"""`extra` of a record of a condition that may come up a thousand times a second: few are logged."""
+"""`extra` of log records that may occur a thousand times a second: their rate is limited."""
 
 log = logging.getLogger(__name__)
 
@@ -57,14 +57,15 @@ class Connections:
 
     def __init__(self, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
-        self.most = max(FEWEST, min(self.limits.connections, descriptors.limit() - RESERVE))
+        allowed = min(self.limits.connections, descriptors.limit() - RESERVE)
+        self.most = max(MIN_CONNECTIONS, allowed)
         self._handler: Callable[[], asyncio.Protocol] | None = None
         self._open: set[Connection] = set()
         self._by_transport: dict[asyncio.BaseTransport, Connection] = {}
-        self._waiting: dict[Connection, None] = {}
-        """The longest first."""
+        self._idle: dict[Connection, None] = {}
+        """Idle connections, the longest idle first."""
         self._spare: dict[Connection, None] = {}
-        """Those beyond the limit, the oldest first."""
+        """Connections beyond the limit, the oldest first."""
         self._streams = 0
         self._connecting: set[asyncio.Task[None]] = set()
         self._listeners: dict[socket.socket, asyncio.TimerHandle | None] = {}
@@ -72,10 +73,10 @@ class Connections:
     def __len__(self) -> int:
         return len(self._open)
 
-    # -- taking them -------------------------------------------------------------------------
+    # -- accepting ---------------------------------------------------------------------------
 
     def listen(self, listener: socket.socket, handler: Callable[[], asyncio.Protocol]) -> None:
-        """Take what comes on a listening socket; `handler` makes what serves a connection."""
+        """Accept connections on a listening socket; `handler` creates the protocol of each."""
         self._handler = handler
         listener.setblocking(False)
         self._listen(listener)
@@ -97,7 +98,7 @@ class Connections:
 
     def _accept(self, listener: socket.socket) -> None:
         try:
-            for _ in range(ACCEPTED_AT_ONCE):
+            for _ in range(ACCEPT_BATCH):
                 self._take(listener.accept()[0])
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             pass
@@ -105,8 +106,8 @@ class Connections:
             self._pause(listener, error)
 
     def _pause(self, listener: socket.socket, error: OSError) -> None:
-        """No descriptor is left, and the listening socket would go on telling of the peer that
-        waits: look again later, with one connection less."""
+        """Close an idle connection and stop accepting for a while: no descriptor is left, and the
+        listening socket stays readable."""
         log.warning("a client cannot be taken: %s", error.strerror, extra=SELDOM)
         self._make_room()
         loop = asyncio.get_running_loop()
@@ -117,7 +118,7 @@ class Connections:
         over = len(self._open) - len(self._spare) >= self.most and not self._make_room()
         if len(self._spare) >= SPARE:
             oldest = next(iter(self._spare))
-            self.forget(oldest)
+            self.remove(oldest)
             oldest.refuse()
         assert self._handler is not None
         connection = Connection(self, self._handler(), over)
@@ -134,53 +135,53 @@ class Connections:
             loop = asyncio.get_running_loop()
             await loop.connect_accepted_socket(lambda: connection, client)
         except OSError:
-            self.forget(connection)
+            self.remove(connection)
             client.close()
 
     def _make_room(self) -> bool:
-        """Close the connection that has waited longest; whether there was one."""
-        if not self._waiting:
+        """Close the connection that has been idle longest. Return whether there was one."""
+        if not self._idle:
             log.warning("%d connections are busy, the most there may be", self.most, extra=SELDOM)
             return False
         log.info("more than %d connections: those idle longest are closed", self.most, extra=SELDOM)
-        connection = next(iter(self._waiting))
-        self.forget(connection)
+        connection = next(iter(self._idle))
+        self.remove(connection)
         connection.abort()
         return True
 
-    # -- what the connections tell ------------------------------------------------------------
+    # -- called by connections ---------------------------------------------------------------
 
     def opened(self, connection: Connection, transport: asyncio.BaseTransport) -> None:
-        """It has a transport."""
+        """Note a connection's transport."""
         self._by_transport[transport] = connection
 
-    def waits(self, connection: Connection) -> None:
-        """It has no request in hand."""
+    def idle(self, connection: Connection) -> None:
+        """Note that a connection has no open request."""
         if connection in self._open and not connection.over:
-            self._waiting[connection] = None
+            self._idle[connection] = None
 
-    def works(self, connection: Connection) -> None:
-        """It has one."""
-        self._waiting.pop(connection, None)
+    def busy(self, connection: Connection) -> None:
+        """Note that a connection has an open request."""
+        self._idle.pop(connection, None)
 
-    def forget(self, connection: Connection) -> None:
-        """It is closed, or will be at once. Idempotent."""
+    def remove(self, connection: Connection) -> None:
+        """Remove a connection that is closed or about to be. Idempotent."""
         self._open.discard(connection)
-        self._waiting.pop(connection, None)
+        self._idle.pop(connection, None)
         self._spare.pop(connection, None)
         if connection.transport is not None:
             self._by_transport.pop(connection.transport, None)
 
-    # -- what the requests need ----------------------------------------------------------------
+    # -- called by requests ------------------------------------------------------------------
 
     def of(self, request: web.BaseRequest) -> Connection | None:
-        """The connection that a request came on."""
+        """Return the connection of a request."""
         transport = request.transport
         return None if transport is None else self._by_transport.get(transport)
 
     @contextlib.contextmanager
     def stream(self) -> Iterator[None]:
-        """Count a stream while it lasts. Raises `Problem` (503) when there are too many."""
+        """Count a stream while it lasts. Raises `Problem` (503) if there are too many."""
         if self._streams >= self.most * self.limits.streams:
             raise Problem(
                 503, f"{self._streams} streams are open, the most there may be", (), RETRY
@@ -193,40 +194,40 @@ class Connections:
 
 
 class Connection(asyncio.Protocol):
-    """One connection: passes everything to the handler that serves it, and watches the clock."""
+    """One connection: forwards everything to its handler, and enforces timeouts."""
 
-    def __init__(self, among: Connections, handler: asyncio.Protocol, over: bool) -> None:
+    def __init__(self, connections: Connections, handler: asyncio.Protocol, over: bool) -> None:
         self.over = over
-        """Whether it is one too many, and only good for a health check."""
+        """Whether it is beyond the limit, and serves only health checks."""
         self.transport: asyncio.Transport | None = None
-        self._among, self._handler = among, handler
+        self._connections, self._handler = connections, handler
         self._requests = 0
-        self._begun = False
-        """Whether a request has begun to come in."""
+        self._receiving = False
+        """Whether a part of a request has arrived."""
         self._unsent = 0
         self._timer: asyncio.TimerHandle | None = None
 
     @contextlib.contextmanager
     def request(self) -> Iterator[None]:
-        """A request is in hand while this lasts."""
+        """Count a request while it lasts."""
         self._requests += 1
         self._set_timer(None)
-        self._among.works(self)
+        self._connections.busy(self)
         try:
             yield
         finally:
             self._requests -= 1
             if not self._requests:
-                self._wait()
+                self._set_idle()
 
     def refuse(self) -> None:
-        """Say that there are too many connections, and close it."""
+        """Respond with 503 if there is no open request, and close the connection."""
         if self.transport is not None and not self._requests:
             self.transport.write(FULL)
         self.abort()
 
     def abort(self) -> None:
-        """Close it now."""
+        """Close the connection now."""
         self._set_timer(None)
         if self.transport is not None:
             self.transport.abort()
@@ -237,15 +238,15 @@ class Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         _tune(transport.get_extra_info("socket"))
-        self._among.opened(self, transport)
+        self._connections.opened(self, transport)
         self._handler.connection_made(transport)
-        self._wait()
+        self._set_idle()
 
     def data_received(self, data: bytes) -> None:
-        if not self._requests and not self._begun:
-            self._begun = True
+        if not self._requests and not self._receiving:
+            self._receiving = True
             if not self.over:
-                self._set_timer(self._among.limits.header)
+                self._set_timer(self._connections.limits.header)
         self._handler.data_received(data)
 
     def eof_received(self) -> bool | None:
@@ -253,7 +254,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._set_timer(None)
-        self._among.forget(self)
+        self._connections.remove(self)
         self._handler.connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -262,24 +263,24 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._handler.resume_writing()
 
-    # -- the clock
+    # -- timeouts
 
-    def _wait(self) -> None:
+    def _set_idle(self) -> None:
         if self.transport is None or self.transport.is_closing():
             return
-        self._begun = False
-        self._among.waits(self)
-        limits = self._among.limits
+        self._receiving = False
+        self._connections.idle(self)
+        limits = self._connections.limits
         self._set_timer(min(SPARE_TIME, limits.header) if self.over else limits.idle)
 
-    def _late(self) -> None:
-        """Nothing came in time; but an answer may still be on its way to a slow reader."""
+    def _on_timeout(self) -> None:
+        """Close the connection on timeout, unless a slow client still reads a response."""
         assert self.transport is not None
         unsent, self._unsent = self._unsent, self.transport.get_write_buffer_size()
         if self._unsent and self._unsent != unsent:
-            self._set_timer(self._among.limits.idle)
+            self._set_timer(self._connections.limits.idle)
             return
-        if self._begun and not self._unsent:
+        if self._receiving and not self._unsent:
             self.transport.write(LATE)
             self.transport.close()
         else:
@@ -290,13 +291,13 @@ class Connection(asyncio.Protocol):
             self._timer.cancel()
         self._timer = None
         if delay is not None:
-            self._timer = asyncio.get_running_loop().call_later(delay, self._late)
+            self._timer = asyncio.get_running_loop().call_later(delay, self._on_timeout)
 
 
-def _tune(one: socket.socket) -> None:
+def _tune(sock: socket.socket) -> None:
     with contextlib.suppress(OSError):  # no TCP
         for option, value in TCP_OPTIONS:
-            one.setsockopt(socket.IPPROTO_TCP, option, value)
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 CONNECTIONS = web.AppKey("connections", Connections)
@@ -304,7 +305,7 @@ CONNECTIONS = web.AppKey("connections", Connections)
 
 @web.middleware
 async def counted(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Note that the connection has a request in hand; refuse what is one too many."""
+    """Count the request of a connection; refuse it beyond the limit."""
     connections = request.app[CONNECTIONS]
     connection = connections.of(request)
     if connection is None:
@@ -312,9 +313,9 @@ async def counted(request: web.Request, handler: Handler) -> web.StreamResponse:
     with connection.request():
         if not connection.over:
             return await handler(request)
-        if request.path in FREE:
-            answer = await handler(request)
-            answer.force_close()
-            return answer
+        if request.path in UNRESTRICTED:
+            reply = await handler(request)
+            reply.force_close()
+            return reply
         detail = f"{connections.most} connections are open, the most there may be"
         return response(request, Problem(503, detail, (), RETRY))

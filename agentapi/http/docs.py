@@ -1,4 +1,4 @@
-"""`/docs`: the OpenAPI document as one page that asks for nothing else."""
+"""`/docs`: the OpenAPI document as one self-contained page."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ th, td { text-align: left; vertical-align: top; padding: .3rem .6rem; border-top
 
 @cache
 def page() -> str:
-    """The page."""
-    made = document()
-    info = made["info"]
+    """Return the page."""
+    api = document()
+    info = api["info"]
     title = escape(f"{info['title']} {info['version']}")
     operations = "".join(
         _operation(method, path, operation)
-        for path, methods in made["paths"].items()
+        for path, methods in api["paths"].items()
         for method, operation in methods.items()
     )
-    schemas = "".join(_schema(*item) for item in made["components"]["schemas"].items())
+    schemas = "".join(_schema(*item) for item in api["components"]["schemas"].items())
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

@@ -1,4 +1,4 @@
-"""What is wrong with a text that is no JSON, in the words of upstream's parser, that of Go."""
+"""Explain invalid JSON with the messages of upstream's parser, which is Go's."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _WHERE = {
 _NESTED = "exceeded max depth"
 
 
-def why_no_json(data: bytes) -> str | None:
-    """The first fault; None when it is JSON."""
+def json_error(data: bytes) -> str | None:
+    """Return the first error; None if the data is valid JSON."""
     try:
         json.loads(data.decode("utf-8"), parse_constant=_no_constant, parse_int=float)
     except UnicodeDecodeError as error:
         return f"invalid byte {data[error.start]:#04x} in string literal"
     except json.JSONDecodeError as error:
-        return _explained(error)
+        return _explain(error)
     except _Constant as error:
         return f"invalid character {error.args[0][0]!r} {_VALUE}"
     except RecursionError:
@@ -35,24 +35,24 @@ def why_no_json(data: bytes) -> str | None:
 
 
 class _Constant(Exception):
-    """`NaN` or `Infinity`: Python's, not JSON."""
+    """`NaN` or `Infinity`, which Python accepts, but JSON lacks."""
 
 
 def _no_constant(name: str) -> None:
     raise _Constant(name)
 
 
-def _explained(error: json.JSONDecodeError) -> str:
-    text, place, reason = error.doc, error.pos, error.msg
-    if reason.startswith("Unterminated string") or place >= len(text.rstrip()):
+def _explain(error: json.JSONDecodeError) -> str:
+    text, offset, reason = error.doc, error.pos, error.msg
+    if reason.startswith("Unterminated string") or offset >= len(text.rstrip()):
         return "unexpected end of JSON input"
-    if reason.startswith("Invalid \\"):  # the place is that of the backslash
-        place, where = place + 1, "in string escape code"
+    if reason.startswith("Invalid \\"):  # the offset is that of the backslash
+        offset, where = offset + 1, "in string escape code"
     elif reason == "Expecting ',' delimiter":
         in_object = text.lstrip().startswith("{")
         where = "after object key:value pair" if in_object else "after array element"
     else:
         where = _WHERE.get(reason, reason)
-    if reason.startswith("Illegal trailing comma"):  # the place is that of the comma
-        place = len(text) - len(text[place + 1 :].lstrip())
-    return f"invalid character {text[place]!r} {where}"
+    if reason.startswith("Illegal trailing comma"):  # the offset is that of the comma
+        offset = len(text) - len(text[offset + 1 :].lstrip())
+    return f"invalid character {text[offset]!r} {where}"

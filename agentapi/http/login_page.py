@@ -1,7 +1,7 @@
-"""The page that asks a person for the token, in place of the one they wanted.
+"""The page that asks for the token, shown instead of the requested one.
 
-Its form leads back to the same address with `?token=`, which becomes a cookie and leaves the
-address (`security.token_guard`): so it works under any prefix, and needs no script.
+Its form leads back to the same URL with `?token=`, which `security.token_guard` moves into a
+cookie. So it works under any prefix, and without a script.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ p {{ margin: 0; }}
 WRONG = '<p role="alert">That is not the token.</p>'
 
 
-def asks_for_page(request: web.Request) -> bool:
-    """Whether a person waits for a page here."""
+def wants_page(request: web.Request) -> bool:
+    """Whether the request is a browser's for a page."""
     return request.method == "GET" and "text/html" in request.headers.get("Accept", "")
 
 
 def login_page(request: web.Request) -> web.Response:
-    """The page; what else the address asked for is kept."""
+    """Return the page; other query parameters are kept."""
     kept = "".join(
         f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">'
         for name, value in request.query.items()

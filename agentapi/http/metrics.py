@@ -1,4 +1,4 @@
-"""A session's numbers in Prometheus' text format. Imported when somebody first asks."""
+"""A session's numbers in Prometheus' text format. Imported on the first request."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["CONTENT_TYPE", "exposition"]
 
 
 def exposition(session: AgentSession) -> bytes:
-    """The numbers as they are now."""
+    """Return the current metrics."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_SessionCollector(session))
     return generate_latest(registry)
@@ -34,7 +34,7 @@ class _SessionCollector(Collector):
         self._session = session
 
     def collect(self) -> Iterable[Metric]:
-        """All metrics of the session."""
+        """Yield all metrics of the session."""
         yield from _gauges(self._session)
         yield from _counters(self._session)
         stats = self._session.stats

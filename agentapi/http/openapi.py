@@ -33,9 +33,9 @@ class Operation:
     summary: str
     description: str
     answer: str = ""
-    """The model of the 200; empty for what is no JSON."""
+    """The model of the 200 response; empty if it is not JSON."""
     request: str = ""
-    """The model of the request's body."""
+    """The model of the request body."""
     also: Mapping[str, str] | None = None
     """Other statuses and their models."""
     parameters: tuple[Json, ...] = ()
@@ -169,7 +169,7 @@ _EVENTS = (
 
 @cache
 def document() -> Json:
-    """The document. Treat it as read-only."""
+    """Return the document. Treat it as read-only."""
     paths: Json = {}
     for operation in OPERATIONS:
         paths.setdefault(operation.path, {})[operation.method] = _operation(operation)
@@ -191,7 +191,7 @@ def document() -> Json:
 
 
 def as_yaml() -> bytes:
-    """The document as YAML."""
+    """Return the document as YAML."""
     import yaml
 
     data: bytes = yaml.safe_dump(_plain(document()), sort_keys=False, encoding="utf-8")
@@ -199,7 +199,7 @@ def as_yaml() -> bytes:
 
 
 def schema(name: str) -> Json | None:
-    """One component as a JSON Schema that stands alone beside the others; None for no such one."""
+    """Return one component as a separate JSON Schema; None if there is no such one."""
     found = document()["components"]["schemas"].get(name)
     if found is None:
         return None
@@ -263,7 +263,7 @@ def _errors() -> Json:
 
 
 def _stream(kinds: Iterable[Json]) -> Json:
-    """The answer of an endpoint that sends these kinds of events."""
+    """Return the response of an endpoint that streams these events."""
     schema = {
         "title": "Server Sent Events",
         "description": "Each item is one event of the stream.",
@@ -390,7 +390,7 @@ def _component(name: str, found: Json) -> Json:
 
 
 def _in_openapi(value: Any) -> Any:
-    """The schema without generated titles, and with OpenAPI 3.0's way to allow null."""
+    """Return the schema without generated titles, and with `nullable` as in OpenAPI 3.0."""
     if isinstance(value, list):
         return [_in_openapi(item) for item in value]
     if not isinstance(value, dict):

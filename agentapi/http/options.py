@@ -1,4 +1,4 @@
-"""What a server is given, and where the routes find it in the application."""
+"""The server's options, and the keys of shared objects in the application."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from agentapi.session.session import AgentSession
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What connections may cost."""
+    """The limits of connections."""
 
     connections: int = 1000
-    """How many there may be, descriptors permitting."""
+    """Their maximum number, descriptors permitting."""
     streams: float = 0.8
-    """The part of them that may be streams."""
+    """The fraction of them that may be streams."""
     header: float = 10.0
     """Seconds from the first byte of a request to the end of its header."""
     idle: float = 75.0
@@ -40,22 +40,22 @@ class HttpOptions:
     chat_base_path: str = "/chat"
     """Where a browser finds the chat page; the routes themselves stay at `/chat`."""
     terminal_size: tuple[int, int] | None = None
-    """The columns and rows that the agent's terminal has again when its last viewer left."""
+    """The columns and rows to restore when the terminal's last viewer has left."""
     auth_token: str | None = None
-    """The bearer token that all but the health checks ask for; None asks for none."""
+    """The bearer token required by all but the health checks; None: no authentication."""
     callers: Callers | None = None
-    """What tells the agent's own requests, which are refused; None serves everybody alike."""
+    """Identifies the agent's own requests, which are refused; None: they are not."""
     allow_agent_requests: tuple[str, ...] = ()
-    """Names of those that the agent may send all the same."""
+    """Names of requests that the agent may send."""
     ping_interval: float = 15.0
     """Seconds of silence after which a stream gets a comment line."""
     body_timeout: float = 5.0
-    """Seconds that a request's body may take; for an upload, that it may stand still."""
+    """The timeout of a request's body, in seconds; for an upload, of each chunk."""
     limits: Limits = Limits()
 
 
 class Sockets(set[web.WebSocketResponse]):
-    """The open WebSockets, to be closed at shutdown."""
+    """The open WebSockets, closed at shutdown."""
 
 
 SESSION = web.AppKey("session", AgentSession)

@@ -1,10 +1,10 @@
-"""Errors a client can see, as `application/problem+json`, and their mapping in one place.
+"""Maps errors to `application/problem+json` responses.
 
     Problem               what a route raises: status, detail, errors
-    SendError (drivers)   500, `failed to send message: …`: the wire's way for busy and empty, too
-    LookupError           never mapped: a route says what it means
+    SendError (drivers)   500, `failed to send message: …`; on the wire also busy and empty
+    LookupError           not mapped: a route decides what it means
 
-Anything else is a fault of ours: logged with its traceback, told as a bare 500.
+Any other exception is a bug: it is logged with its traceback, and the response is a bare 500.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ _EXPECTED = {
     "int_type": "integer",
     "float_type": "number",
 }
-"""What upstream's validation calls the types of pydantic's errors."""
+"""Upstream's type names for the types of pydantic's errors."""
 
 
-MOST_ERRORS = 20
-"""Items that `errors` has at most."""
-MOST_VALUE = 8_192
-"""Characters of a value's JSON above which it is not sent back: it may be as large as the body."""
+MAX_ERRORS = 20
+"""The maximum number of items in `errors`."""
+MAX_VALUE = 8_192
+"""The maximum characters of a value's JSON in a response: it may be as large as the body."""
 
 
 class Problem(Exception):
-    """An error with its status. `errors` are `{message, location, value}`, each as far as known."""
+    """An error with its status. `errors` are `{message, location, value}`, as far as known."""
 
     def __init__(
         self,
@@ -71,22 +71,22 @@ def invalid(
     status: int = 422,
     headers: Mapping[str, str] | None = None,
 ) -> Problem:
-    """A part of the request is not what it must be."""
-    return Problem(status, FAILED, [_fault(message, location, value)], headers)
+    """Return the problem of an invalid part of the request."""
+    return Problem(status, FAILED, [_error_item(message, location, value)], headers)
 
 
-def _fault(message: str, location: str, value: object) -> Mapping[str, object]:
-    """One item of `errors`; without a value that is null, long, or a number that no JSON holds."""
+def _error_item(message: str, location: str, value: object) -> Mapping[str, object]:
+    """Return one item of `errors`; a value that is null, long or not valid in JSON is left out."""
     error = {"message": message, "location": location}
     try:
-        long = len(json.dumps(value, allow_nan=False)) > MOST_VALUE
+        long = len(json.dumps(value, allow_nan=False)) > MAX_VALUE
     except ValueError:
         return error
     return error if value is None or long else error | {"value": value}
 
 
 def response(request: web.Request, problem: Problem) -> web.Response:
-    """The problem as a response."""
+    """Return the problem as a response."""
     body: dict[str, object] = {
         "title": HTTPStatus(problem.status).phrase,
         "status": problem.status,
@@ -99,8 +99,8 @@ def response(request: web.Request, problem: Problem) -> web.Response:
     return reply
 
 
-def of_send(error: SendError) -> Problem:
-    """The problem of a message that could not be sent; clients match the text of the busy one."""
+def send_problem(error: SendError) -> Problem:
+    """Return the problem of a message that could not be sent; clients match the text of `Busy`."""
     plain = isinstance(error, Busy | EmptyMessage | DialogOpen)
     reason = error.reason if plain else str(error)
     return Problem(500, UNEXPECTED, [{"message": f"failed to send message: {reason}"}])
@@ -108,13 +108,13 @@ def of_send(error: SendError) -> Problem:
 
 @web.middleware
 async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn what the routes raise into responses."""
+    """Turn exceptions of the routes into responses."""
     try:
         return await handler(request)
     except Problem as problem:
         return response(request, problem)
     except SendError as error:
-        return response(request, of_send(error))
+        return response(request, send_problem(error))
     except web.HTTPNotFound:
         return _not_found()
     except web.HTTPMethodNotAllowed as error:
@@ -124,7 +124,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     except web.HTTPException:
         raise
     except ConnectionError:
-        raise  # the client is gone: nobody to answer
+        raise  # the client is gone
     except Exception:
         log.exception("%s %s failed", request.method, request.path)
         return response(request, Problem(500, UNEXPECTED))
@@ -144,9 +144,9 @@ def _wrong_method(error: web.HTTPMethodNotAllowed) -> web.Response:
 def details(
     errors: Sequence[Mapping[str, Any]], location: str, checked: object
 ) -> list[Mapping[str, object]]:
-    """The items of a pydantic `ValidationError`, as `errors` has them: in upstream's words, and the
-    first of many alone. `checked` is the value at `location` that they are about."""
-    return [_detail(item, location, checked) for item in errors[:MOST_ERRORS]]
+    """Convert the first errors of a pydantic `ValidationError` into items of `errors`, with
+    upstream's messages. `checked` is the validated value at `location`."""
+    return [_detail(item, location, checked) for item in errors[:MAX_ERRORS]]
 
 
 def _detail(item: Mapping[str, Any], location: str, checked: Any) -> Mapping[str, object]:
@@ -156,10 +156,10 @@ def _detail(item: Mapping[str, Any], location: str, checked: Any) -> Mapping[str
         message = f"expected required property {path.pop()} to be present"
     elif kind == "extra_forbidden":
         message = "unexpected property"
-        value = functools.reduce(operator.getitem, item["loc"][:-1], checked)  # all of its object
+        value = functools.reduce(operator.getitem, item["loc"][:-1], checked)  # the whole object
     elif kind == "enum" and isinstance(value, str):
         message = f"expected value to be one of {item['ctx']['expected']}"
     else:
         expected = "string" if kind == "enum" else _EXPECTED.get(kind)
         message = f"expected {expected}" if expected else str(item["msg"])
-    return _fault(message, ".".join([location, *path]), value)
+    return _error_item(message, ".".join([location, *path]), value)

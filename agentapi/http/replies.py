@@ -1,4 +1,4 @@
-"""JSON responses as the wire has them: `$schema` in the body, the schema's address in `Link`."""
+"""JSON responses with their schema: `$schema` in the body, and the `Link` header."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def described(
     status: int = 200,
     content_type: str = "application/json",
 ) -> web.Response:
-    """A JSON response that names its schema, one of those at `/schemas/NAME.json`."""
+    """Return a JSON response that names its schema, one of those at `/schemas/NAME.json`."""
     path = f"/schemas/{schema}.json"
     return web.Response(
         status=status,
@@ -30,7 +30,7 @@ def described(
 
 
 def plain(values: Mapping[str, object]) -> dict[str, object]:
-    """The values with their times as text."""
+    """Return the values with times as text."""
     return {
         name: rfc3339(value) if isinstance(value, datetime) else value
         for name, value in values.items()
@@ -38,7 +38,7 @@ def plain(values: Mapping[str, object]) -> dict[str, object]:
 
 
 def _origin(request: web.Request) -> str:
-    # TLS ends at a proxy: what is not asked for on loopback is taken to be behind one.
+    # TLS ends at a proxy: a host other than loopback is assumed to be behind one.
     host = request.headers.get("Host", "localhost")
     loopback = host.rsplit(":", 1)[0] in _LOOPBACK or host in _LOOPBACK
     return f"{'http' if loopback else 'https'}://{host}"

@@ -1,14 +1,14 @@
-"""Who may ask for what: the Host rule, CORS, the token, and pages of other sites.
+"""Access control: the Host header, CORS, the token, and cross-site requests.
 
-A request passes these in order. The health checks are free of the first and the third, so that a
-probe needs neither a name nor a secret.
+A request passes these in order. The health checks skip the first and the third: a probe needs
+neither a name nor a secret.
 
     hosts       a Host header that is not allowed: 400, before anything else
-    cors        a preflight is answered here; other responses get their headers when they begin
-    token       a bearer token or the cookie that stands for it, else 401 (a person: a login page)
-    same_site   a state-changing request or a WebSocket from a foreign page: 403
+    cors        answers preflights; other responses get their headers when they start
+    token       a bearer token or its cookie, else 401 (in a browser: a login page)
+    same_site   a state-changing request or a WebSocket from another site's page: 403
 
-Last comes `agent_requests`, in a module of its own: what the agent itself sends.
+The last one is `agent_requests`, for requests of the agent itself.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from aiohttp.typedefs import Handler, Middleware
 from multidict import MultiDict
 from yarl import URL
 
-from agentapi.http.login_page import asks_for_page, login_page
+from agentapi.http.login_page import login_page, wants_page
 from agentapi.http.problems import Problem
 
-FREE = frozenset({"/healthz", "/readyz"})
+UNRESTRICTED = frozenset({"/healthz", "/readyz"})
 LOGIN = "/login"
 METHODS = ("GET", "POST", "PUT", "DELETE", "OPTIONS")
 HEADERS = ("accept", "authorization", "content-type", "x-csrf-token", "origin")
 MAX_AGE = 300
 COOKIE_AGE = 30 * 24 * 3600
-"""Seconds for which a browser stays logged in."""
+"""Seconds until a browser's login expires."""
 NEEDED = "a token is required: Authorization: Bearer …, POST /login, or ?token= in the address"
 
 
@@ -40,7 +40,7 @@ NEEDED = "a token is required: Authorization: Bearer …, POST /login, or ?token
 
 
 def hosts(allowed: Iterable[str]) -> Middleware:
-    """Refuse a Host header whose name is not among the allowed ones (any port, any case)."""
+    """Refuse Host headers with a name that is not allowed (any port, any case)."""
     names = [host.strip("[]") for host in allowed]
     known = {name.lower() for name in names}
     refusal = f"Invalid host header. Allowed hosts: {', '.join(names)}\n"
@@ -48,7 +48,7 @@ def hosts(allowed: Iterable[str]) -> Middleware:
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         host = host_name(request.headers.get("Host", ""))
-        if "*" in known or host in known or request.path in FREE:
+        if "*" in known or host in known or request.path in UNRESTRICTED:
             return await handler(request)
         return web.Response(status=400, text=refusal)
 
@@ -56,7 +56,7 @@ def hosts(allowed: Iterable[str]) -> Middleware:
 
 
 def host_name(host: str) -> str:
-    """The name of a Host header, lower-case, without port and brackets; empty when it has none."""
+    """Return the name in a Host header, lower-case, without port and brackets; empty if none."""
     try:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:
@@ -67,7 +67,7 @@ def host_name(host: str) -> str:
 
 
 class Origins:
-    """The allowed origins; one `*` in a pattern stands for any text."""
+    """The allowed origins; one `*` in a pattern matches any text."""
 
     def __init__(self, patterns: Iterable[str]) -> None:
         lowered = [pattern.lower().rstrip("/") for pattern in patterns]
@@ -77,16 +77,16 @@ class Origins:
 
     def __contains__(self, origin: object) -> bool:
         text = str(origin).lower()
-        return self.all or text in self._exact or any(_fits(text, *pair) for pair in self._wild)
+        return self.all or text in self._exact or any(_matches(text, *pair) for pair in self._wild)
 
 
-def _fits(text: str, start: str, end: str) -> bool:
+def _matches(text: str, start: str, end: str) -> bool:
     long_enough = len(text) >= len(start) + len(end)
     return long_enough and text.startswith(start) and text.endswith(end)
 
 
 def cors(origins: Origins) -> Middleware:
-    """Answer preflights; `cors_headers` does the rest."""
+    """Answer preflights; `cors_headers` handles other responses."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -107,25 +107,25 @@ def _preflight(request: web.Request, origins: Origins) -> MultiDict[str]:
     )
     origin = request.headers.get("Origin")
     method = request.headers["Access-Control-Request-Method"].upper()
-    asked = [
+    requested = [
         name.strip()
         for name in request.headers.get("Access-Control-Request-Headers", "").split(",")
         if name.strip()
     ]
     if not origin or origin not in origins or method not in METHODS:
         return headers
-    if any(name.lower() not in HEADERS for name in asked):
+    if any(name.lower() not in HEADERS for name in requested):
         return headers
     headers.update(_granted(origin, origins))
     headers["Access-Control-Allow-Methods"] = method
     headers["Access-Control-Max-Age"] = str(MAX_AGE)
-    if asked:
-        headers["Access-Control-Allow-Headers"] = ", ".join(asked)
+    if requested:
+        headers["Access-Control-Allow-Headers"] = ", ".join(requested)
     return headers
 
 
 def cors_headers(request: web.Request, response: web.StreamResponse, origins: Origins) -> None:
-    """Give a response that is about to begin its CORS headers."""
+    """Add the CORS headers to a response before it starts."""
     if request.method == "OPTIONS":
         return
     response.headers.add("Vary", "Origin")
@@ -142,27 +142,27 @@ def _granted(origin: str, origins: Origins) -> dict[str, str]:
     }
 
 
-# -- pages of other sites ----------------------------------------------------------------------
+# -- cross-site requests ----------------------------------------------------------------------
 
 
 def same_site(origins: Origins) -> Middleware:
-    """Refuse what a foreign page makes a browser do, but for reading, which CORS guards."""
+    """Refuse cross-site requests, except for reads, which CORS guards."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if _acts(request) and _foreign(request, origins):
+        if _changes_state(request) and _cross_site(request, origins):
             raise Problem(403, "this request comes from a page of another site")
         return await handler(request)
 
     return middleware
 
 
-def _acts(request: web.Request) -> bool:
+def _changes_state(request: web.Request) -> bool:
     upgrade = request.headers.get("Upgrade", "").lower() == "websocket"
     return upgrade or request.method not in ("GET", "HEAD", "OPTIONS")
 
 
-def _foreign(request: web.Request, origins: Origins) -> bool:
+def _cross_site(request: web.Request, origins: Origins) -> bool:
     origin = request.headers.get("Origin")
     if origin is not None and origin in origins:
         return False
@@ -179,7 +179,7 @@ def _foreign(request: web.Request, origins: Origins) -> bool:
 
 
 class Token:
-    """The bearer token, and the cookie that stands for it in a browser.
+    """The bearer token, and its cookie in a browser.
 
     The cookie's name depends on the token (cookies do not know ports: two daemons on one host must
     not share one) and its value is not the token itself."""
@@ -190,7 +190,7 @@ class Token:
         self.cookie = f"agentapi_{hashlib.sha256(self._cookie_value.encode()).hexdigest()[:8]}"
 
     def matches(self, token: str) -> bool:
-        """Whether this is the token; takes as long whatever it is."""
+        """Whether this is the token, compared in constant time."""
         return hmac.compare_digest(_digest(token), self._digest)
 
     def admits(self, request: web.Request) -> bool:
@@ -208,7 +208,7 @@ class Token:
             self._cookie_value,
             max_age=COOKIE_AGE,
             httponly=True,
-            samesite="Lax",  # a link from elsewhere to the page must find it
+            samesite="Lax",  # links from other sites must work
             secure=request.headers.get("X-Forwarded-Proto", "").lower() == "https",
         )
 
@@ -218,16 +218,16 @@ def _digest(text: str) -> bytes:
 
 
 def token_guard(token: Token) -> Middleware:
-    """Ask for the token. One in the address (`?token=`) becomes a cookie and leaves the address."""
+    """Require the token. One in the URL (`?token=`) is moved into a cookie."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path in FREE or request.path == LOGIN:
+        if request.path in UNRESTRICTED or request.path == LOGIN:
             return await handler(request)
         given = request.query.get("token")
         matches = given is not None and token.matches(given)
         if not matches and not token.admits(request):
-            if asks_for_page(request):
+            if wants_page(request):
                 return login_page(request)
             raise Problem(401, NEEDED, headers={"WWW-Authenticate": "Bearer"})
         if given is None or request.method != "GET" or "Upgrade" in request.headers:
@@ -246,7 +246,7 @@ def _without_token(request: web.Request) -> web.Response:
 
 
 def _relative(url: URL) -> str:
-    """The address relative to itself: a proxy may have stripped a prefix that we never see."""
+    """Return the URL relative to itself: a proxy may have stripped a prefix."""
     name = quote(url.raw_path.rsplit("/", 1)[-1], safe="%")
     query = f"?{url.raw_query_string}" if url.raw_query_string else ""
     return f"./{name}{query}"

@@ -1,4 +1,4 @@
-"""Serve an application on sockets that listen already, and end."""
+"""Serve an application on listening sockets."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from aiohttp import web
 
 from agentapi.http.connections import CONNECTIONS
 
-PATIENCE = 1.0
-"""Seconds that open requests get to end at shutdown; streams are ended at once."""
+SHUTDOWN_TIMEOUT = 1.0
+"""Seconds to wait for open requests at shutdown; streams are ended at once."""
 LINGER = 2.0
-"""Seconds that a refused body is still read, so that its sender sees the refusal, not a reset."""
+"""Seconds to keep reading a refused body: the client must see the response, not a reset."""
 
 
 class HttpServer:
-    """An application on listening sockets, which it closes at its end."""
+    """Serves an application on listening sockets, and closes them at the end."""
 
     def __init__(self, app: web.Application, sockets: Sequence[socket.socket]) -> None:
         self._sockets = sockets
@@ -26,19 +26,19 @@ class HttpServer:
             access_log=None,
             handle_signals=False,
             handler_cancellation=True,
-            shutdown_timeout=PATIENCE,
+            shutdown_timeout=SHUTDOWN_TIMEOUT,
             lingering_time=LINGER,
         )
 
     async def start(self) -> None:
-        """Serve from now on."""
+        """Start serving."""
         await self._runner.setup()
         handler = self._runner.server
         assert handler is not None
-        for one in self._sockets:
-            self._connections.listen(one, handler)
+        for sock in self._sockets:
+            self._connections.listen(sock, handler)
 
     async def stop(self) -> None:
-        """Take no more connections, end the streams, wait briefly for requests. Idempotent."""
+        """Stop accepting, end the streams, wait briefly for requests. Idempotent."""
         self._connections.close()
         await self._runner.cleanup()

@@ -1,4 +1,4 @@
-"""Server-sent events: one subscription written to one client until either goes away."""
+"""Server-sent events: write a subscription to a client until either ends."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ PING = b": ping\n\n"
 
 
 class EventStream(Protocol):
-    """What a stream is written from: `agentapi.session.events.Subscription` and its like."""
+    """The source of a stream, such as `agentapi.session.events.Subscription`."""
 
     on_overflow: Callable[[], None] | None
 
     async def take(self) -> bytes:
-        """The next frames; empty at the end."""
+        """Return the next frames; empty at the end."""
 
     def close(self) -> None:
-        """Take no more."""
+        """End the subscription."""
 
 
 async def stream(request: web.Request, subscription: EventStream) -> web.StreamResponse:
-    """Write what the subscription gives, a comment where it gives nothing for a while.
+    """Write the subscription's frames, and a comment after a silence.
 
-    A client that went away cancels this; one that reads too slowly has its connection cut, even
-    in the midst of a write."""
+    A disconnect cancels this; a client that reads too slowly is disconnected, even during a
+    write."""
     try:
         with request.app[CONNECTIONS].stream():
             return await _write(request, subscription)
@@ -61,9 +61,9 @@ async def _write(request: web.Request, subscription: EventStream) -> web.StreamR
     return response
 
 
-async def _next(subscription: EventStream, patience: float) -> bytes:
+async def _next(subscription: EventStream, limit: float) -> bytes:
     try:
-        async with asyncio.timeout(patience):
+        async with asyncio.timeout(limit):
             return await subscription.take()
     except TimeoutError:
         return PING

@@ -1,7 +1,7 @@
-"""A scripted model: a loopback server that speaks the APIs of the real ones well enough for agents.
+"""A scripted model: a loopback server with the APIs of real models, complete enough for agents.
 
-`scripts/demo` uses it where there are no credentials, the tests use it so that real agents give
-answers known to the byte. It is a server like any other: nothing in the daemon knows of it.
+`scripts/demo` uses it without credentials, and the tests get predictable answers from real agents.
+It is an ordinary server: nothing in the daemon depends on it.
 """
 
 from __future__ import annotations

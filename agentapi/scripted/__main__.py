@@ -18,7 +18,7 @@ from agentapi.scripted.request import Request
 
 
 def main() -> int:
-    """Serve until SIGINT or SIGTERM; status 2 when the script cannot be read."""
+    """Serve until SIGINT or SIGTERM; exit with 2 if the script cannot be read."""
     parser = argparse.ArgumentParser(prog="python -m agentapi.scripted", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0 picks a free one (default)")
     parser.add_argument(
@@ -37,9 +37,10 @@ def main() -> int:
 
 
 def read_script(path: Path) -> Callable[[Request], Reply]:
-    """A script file as an answer function; what no rule matches is answered as without a script.
+    """Return an answer function for a script file; without a matching rule it uses the built-in
+    answers.
 
-    Raises `OSError` or `ValueError`, the latter saying which rule is wrong."""
+    Raises `OSError` or `ValueError`, which names the invalid rule."""
     rules = []
     for number, rule in enumerate(json.loads(path.read_text(encoding="utf-8"))):
         if not isinstance(rule, dict) or not {"when"} < rule.keys() <= {"when", "say", "run"}:

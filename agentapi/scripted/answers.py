@@ -1,6 +1,6 @@
-"""What the model says by itself: the prompt's first words choose the answer.
+"""The model's built-in answers, chosen by the first words of the prompt.
 
-A person at the demo and a test ask in the same words:
+The demo and the tests use the same prompts:
 
     hello                 (anything else)  a short friendly answer that quotes the prompt
     markdown                               headings, nested lists, a table, code, a link
@@ -72,7 +72,7 @@ _ANSWERED = re.compile(r'"answers": ?\["([^"]*)')
 
 
 def answer(request: Request) -> Reply:
-    """The reply to a turn: to a tool's output when it brings one, else to the user's words."""
+    """Return the reply to a turn: to its tool output if there is one, else to the prompt."""
     if request.tool_output is not None:
         return [Say(_about(request.tool_output))]
     prompt = request.prompt.strip()
@@ -84,8 +84,8 @@ def answer(request: Request) -> Reply:
 
 
 def title(request: Request) -> Reply:
-    """The reply to a request beside the conversation: a title of the user's first words, or the
-    least JSON of the schema that the request wants."""
+    """Return the reply to a request outside the conversation: a title from the prompt, or minimal
+    JSON for the request's schema."""
     asked = request.prompt.rpartition("User prompt:")[2]
     words = " ".join(asked.split()[:5]) or "A conversation"
     if not request.schema:
@@ -94,7 +94,7 @@ def title(request: Request) -> Reply:
 
 
 def numbered(count: int) -> str:
-    """`count` lines that tell which they are, so that a lost one is seen."""
+    """Return `count` numbered lines: a lost one is noticed."""
     return "\n".join(f"line {number} of {count}" for number in range(1, count + 1))
 
 
@@ -124,7 +124,7 @@ _ADDED = re.compile(
 
 
 def _told(output: str) -> str:
-    """What the command wrote: Codex 0.80 wraps it in JSON."""
+    """Return the output of a command: Codex 0.80 wraps it in JSON."""
     try:
         value = json.loads(output)
     except ValueError:

@@ -1,4 +1,4 @@
-"""`scripts/demo`: a real Codex behind `agentapi server`, one prompt over HTTP, told as it happens.
+"""`scripts/demo`: a real Codex behind `agentapi server`, one prompt over HTTP, with live output.
 
 With Codex credentials (`auth.json` in CODEX_HOME or ~/.codex, copied, never changed) Codex talks to
 its own model, else to the scripted one. All that the demo writes stays in its folder.
@@ -46,11 +46,11 @@ TURN_LIMIT = 300.0
 
 
 class DemoError(Exception):
-    """What went wrong, for the user."""
+    """The demo failed. The text is for the user."""
 
 
 def main() -> int:
-    """Run the demo; status 0 after `--once` or Ctrl-C, 1 when it failed."""
+    """Run the demo; exit with 0 after `--once` or Ctrl-C, 1 if it failed."""
     parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
     parser.add_argument("--once", action="store_true", help="end after the answer")
     parser.add_argument("--prompt", default=PROMPT, help="what to ask")
@@ -71,7 +71,7 @@ def main() -> int:
 
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[Path]:
-    """The demo's folder, empty. Raises `DemoError` when another demo runs in it."""
+    """Create the demo's empty folder. Raises `DemoError` if another demo uses it."""
     make_private_folder(folder)
     with (folder / "lock").open("w") as lock:
         try:
@@ -142,7 +142,7 @@ wire_api = "responses"
 
 
 def _answer(request: Request) -> Reply:
-    """The demo's own answer to its own prompt, slow enough to be seen growing."""
+    """Return the answer to the demo's prompt, slow enough to watch it stream."""
     if request.tool_output is None and request.prompt.strip() == PROMPT:
         return [Say("Let me look around first.", 6, 0.05), Shell(LOOK_AROUND)]
     if request.tool_output is not None and request.prompt.strip() == PROMPT:
@@ -154,7 +154,7 @@ def _answer(request: Request) -> Reply:
 async def _server(
     project: Path, folder: Path, home: Path, workdir: Path, wanted: int
 ) -> AsyncIterator[str]:
-    """`agentapi server` around Codex, up; ended, and gone, afterwards. Yields its URL."""
+    """Run `agentapi server` with Codex while the context lasts. Yield its URL."""
     port = _port(wanted)
     codex = project / ".tools/codex/node_modules/.bin/codex"
     command = [
@@ -189,7 +189,7 @@ async def _server(
 
 
 def _port(wanted: int) -> int:
-    """The wanted port, or a free one where that is taken."""
+    """Return the wanted port, or a free one if that is in use."""
     for port in (wanted, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -200,7 +200,7 @@ def _port(wanted: int) -> int:
 
 
 async def _up(process: asyncio.subprocess.Process, url: str, log: Path) -> None:
-    """Wait until the server answers: nothing tells that but asking."""
+    """Poll until the server responds: there is no event to wait for."""
     deadline = time.monotonic() + START_LIMIT
     async with aiohttp.ClientSession() as client:
         while time.monotonic() < deadline:
@@ -225,7 +225,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 async def _converse(url: str, prompt: str) -> None:
-    """Send the prompt once the agent is ready, telling every event; print the answer."""
+    """Send the prompt once the agent is ready; print all events and the answer."""
     started = time.monotonic()
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None)) as client:
         events = _events(client, url)
@@ -277,7 +277,7 @@ def _short(name: str, data: dict[str, Any]) -> str:
 async def _events(
     client: aiohttp.ClientSession, url: str
 ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-    """The server-sent events of `/events`: name and data."""
+    """Yield the name and data of the server-sent events of `/events`."""
     async with client.get(f"{url}/events") as response:
         name = ""
         async for raw in response.content:

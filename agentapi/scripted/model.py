@@ -1,4 +1,4 @@
-"""The server: takes requests, asks for a reply, streams it."""
+"""The server: accepts requests, and streams the replies of an answer function."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class ScriptedModel:
         self.answer = answer
         self.requests: list[Request] = []
         self.replies: list[Reply] = []
-        """What was decided for each of `requests`."""
+        """The reply to each of `requests`."""
         self.finished = 0
-        """How many turns' streams have ended, whole or broken."""
+        """The number of turns whose streams have ended, complete or broken."""
         self.side_requests: list[Request] = []
         self.last_byte_at = 0.0
         """`time.monotonic()` after the last byte of a turn's stream was handed to the socket."""
@@ -47,7 +47,7 @@ class ScriptedModel:
 
     @property
     def port(self) -> int:
-        """The port it listens on; 0 before it is up."""
+        """The listening port; 0 before the server runs."""
         return self._port
 
     @property
@@ -61,11 +61,11 @@ class ScriptedModel:
         return f"{self.origin}/v1"
 
     def hold(self) -> None:
-        """From now on every turn waits, before its first delta, for `release()`."""
+        """Make every turn wait for `release()` before its first delta."""
         self._closed = True
 
     def release(self) -> None:
-        """Open the gate, and let all that wait there go on."""
+        """Let all waiting turns continue."""
         self._closed = False
         for waiting in self._held:
             if not waiting.done():
@@ -73,13 +73,13 @@ class ScriptedModel:
         self._held.clear()
 
     async def wait_for_request(self, count: int) -> Request:
-        """Wait until `count` turns were asked for in all; returns that one."""
+        """Wait for `count` turn requests in all; return the last one."""
         async with self._changed:
             await self._changed.wait_for(lambda: len(self.requests) >= count)
         return self.requests[count - 1]
 
     async def wait_until_held(self) -> None:
-        """Wait until a reply stands at the gate: what came before it has been sent."""
+        """Wait until a reply is held: everything before the hold has been sent."""
         async with self._changed:
             await self._changed.wait_for(lambda: bool(self._held))
 
@@ -187,7 +187,7 @@ class ScriptedModel:
 
 
 class _Broken(Exception):
-    """The reply asks for a broken stream."""
+    """The reply requests a broken stream."""
 
 
 async def _say(write: Write, encoder: Encoder, say: Say) -> None:
@@ -200,7 +200,7 @@ async def _say(write: Write, encoder: Encoder, say: Say) -> None:
 
 
 async def _keep_nothing(_: bytes) -> None:
-    """A stream that nobody wants: the encoder keeps the reply."""
+    """Discards a stream: the encoder keeps the reply."""
 
 
 def _abort(http: web.Request) -> None:

@@ -1,4 +1,4 @@
-"""What the model answers: a reply is a list of steps, streamed in order."""
+"""The model's replies: lists of steps, streamed in order."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Say:
     pause: float = 0.0
 
     def deltas(self) -> list[str]:
-        """The text as it is streamed; joined, the deltas are the text."""
+        """Return the deltas of the text."""
         if self.chunk <= 0:
             return [self.text]
         return [self.text[i : i + self.chunk] for i in range(0, len(self.text), self.chunk)]

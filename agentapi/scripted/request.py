@@ -1,4 +1,4 @@
-"""What a client asked: the decoded body of one request, and the few things to know of it."""
+"""A client's request: its decoded body, and accessors."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     received_at: float = 0.0
     wire: Wire = field(default_factory=Responses)
-    """How the body is read."""
+    """The API that the body belongs to."""
 
     @property
     def prompt(self) -> str:
-        """The text of the user's last message, without what the client put around it."""
+        """The text of the user's last message, without additions of the client."""
         return self.wire.prompt(self.body)
 
     @property
     def tool_output(self) -> str | None:
-        """The output of the tool call that this request reports; None when it reports none."""
+        """The output of the tool call in this request; None if it has none."""
         return self.wire.tool_output(self.body)
 
     @property
@@ -43,11 +43,11 @@ class Request:
 
     @property
     def schema(self) -> dict[str, Any]:
-        """The JSON schema that the answer's text must have; empty when any text will do."""
+        """The JSON schema of the answer's text; empty if any text is valid."""
         return self.wire.schema(self.body)
 
     @property
     def is_side_request(self) -> bool:
-        """Whether this is not a turn of the conversation: programs ask for a title, or which model
-        to use, with a request of its own, which offers no tool that could run anything."""
+        """Whether this is not a turn of the conversation: programs request a title, or which model
+        to use, without offering a tool that runs anything."""
         return self.shell_tool is None

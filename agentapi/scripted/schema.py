@@ -1,13 +1,13 @@
-"""A value that a JSON schema accepts: for clients that want their answer in a form of their own."""
+"""Creates minimal values for JSON schemas: some clients require structured answers."""
 
 from __future__ import annotations
 
 from typing import Any
 
 
-def fill(schema: dict[str, Any], words: str) -> Any:
-    """The least value of the schema: only what it requires (everything where it
-    does not say), with `words` for every free text."""
+def fill(schema: dict[str, Any], text: str) -> Any:
+    """Return a minimal value for the schema: only required members (all if it does not list them),
+    and `text` for every free text."""
     if values := schema.get("enum"):
         return values[0]
     if "const" in schema:
@@ -16,11 +16,11 @@ def fill(schema: dict[str, Any], words: str) -> Any:
     if kind == "object":
         properties = schema.get("properties") or {}
         wanted = schema.get("required", properties)
-        return {name: fill(properties.get(name) or {}, words) for name in wanted}
+        return {name: fill(properties.get(name) or {}, text) for name in wanted}
     empty: dict[str, Any] = {"array": [], "boolean": False, "null": None}
     if kind in ("integer", "number"):
         return schema.get("minimum", 0)
-    return empty.get(kind, words)
+    return empty.get(kind, text)
 
 
 def _kind(schema: dict[str, Any]) -> str:

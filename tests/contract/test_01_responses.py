@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agentapi.http.app import HttpOptions
-from agentapi.http.problems import MOST_ERRORS, MOST_VALUE
+from agentapi.http.problems import MAX_ERRORS, MAX_VALUE
 from tests.support.live import Live, serving
 
 JSON = {"Content-Type": "application/json"}
@@ -46,7 +46,7 @@ async def test_contract_point_1_malformed_json_is_400() -> None:
             status, problem = await post(live, data)
             assert (status, problem["detail"]) == (400, "validation failed"), data
             assert problem["errors"][0]["location"] == "body"
-            short = len(data) < MOST_VALUE
+            short = len(data) < MAX_VALUE
             assert problem["errors"][0].get("value") == (
                 data.decode("utf-8", "replace") if short else None
             )
@@ -59,7 +59,7 @@ async def test_a_body_of_many_faults_is_told_a_few_of_them(count: int) -> None:
     async with serving() as live:
         status, problem = await post(live, data)
         assert status == 422
-        assert len(problem["errors"]) == MOST_ERRORS
+        assert len(problem["errors"]) == MAX_ERRORS
         assert len(json.dumps(problem)) < 20_000
 
 

@@ -1,4 +1,4 @@
-"""A terminal client: shows the agent's screen here and sends the keys typed here."""
+"""A terminal client: displays the agent's screen and sends keystrokes."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from agentapi.cli.attach.server import CONNECT_LIMIT, AttachError, Server, conne
 from agentapi.cli.attach.terminal import UserTerminal
 from agentapi.settings.settings import AttachSettings
 
-PARTING = 1.0
-"""Seconds that the last keys and the goodbye may take."""
+CLOSE_TIMEOUT = 1.0
+"""Seconds to send the last keys and close the connection."""
 
 
 def run(settings: AttachSettings) -> int:
-    """Attach until Ctrl-C, a signal, or the end of the connection; the exit status."""
+    """Attach until Ctrl-C, a signal, or the end of the connection; return the exit status."""
     try:
         farewell = asyncio.run(_attach(settings))
     except AttachError as error:
@@ -30,23 +30,23 @@ def run(settings: AttachSettings) -> int:
 
 
 async def _attach(settings: AttachSettings) -> str:
-    """Connect, show and type, part; what to say then. Raises `AttachError`."""
+    """Connect, display and type; return the final message. Raises `AttachError`."""
     headers = {"Authorization": f"Bearer {settings.auth_token}"} if settings.auth_token else {}
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_LIMIT)
     async with aiohttp.ClientSession(headers=headers, timeout=timeout) as client:
         server = await connect(client, settings.url)
         try:
             with UserTerminal() as terminal, _signals(server, terminal):
-                detached = await _converse(server, terminal)
+                detached = await _run_until_left(server, terminal)
         finally:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(PARTING):
+                async with asyncio.timeout(CLOSE_TIMEOUT):
                     await server.close()
     return "Detached. The agent goes on." if detached else "The server has ended."
 
 
-async def _converse(server: Server, terminal: UserTerminal) -> bool:
-    """Show and type until the user detaches (true) or the server ends. Raises `AttachError`."""
+async def _run_until_left(server: Server, terminal: UserTerminal) -> bool:
+    """Display and type until the user detaches (true) or the server ends. Raises `AttachError`."""
     showing = asyncio.create_task(server.show(terminal))
     typing = asyncio.create_task(_type(server, terminal))
     leaving = asyncio.create_task(terminal.left.wait())
@@ -55,7 +55,7 @@ async def _converse(server: Server, terminal: UserTerminal) -> bool:
         if showing.done():
             await showing
             return False
-        await asyncio.wait((typing,), timeout=PARTING)  # what was typed before still goes out
+        await asyncio.wait((typing,), timeout=CLOSE_TIMEOUT)  # send what was typed before
         if typing.done():
             await typing
         return True
@@ -66,19 +66,19 @@ async def _converse(server: Server, terminal: UserTerminal) -> bool:
 
 
 async def _type(server: Server, terminal: UserTerminal) -> None:
-    """Send what is typed, in order, until the user leaves."""
+    """Send keystrokes, in order, until the user leaves."""
     while keys := await terminal.typed():
         await server.send(keys)
 
 
 @contextlib.contextmanager
 def _signals(server: Server, terminal: UserTerminal) -> Iterator[None]:
-    """SIGWINCH passes the new size on; a signal to end detaches, which restores the terminal."""
+    """Forward the size on SIGWINCH; detach on termination signals, to restore the terminal."""
     loop = asyncio.get_running_loop()
     resizes: set[asyncio.Task[None]] = set()
 
     def resize() -> None:
-        if min(terminal.size) <= 1:  # a terminal that does not know its size (a script's, a CI's)
+        if min(terminal.size) <= 1:  # the size is unknown (in a script or CI)
             return
         task = asyncio.create_task(server.resize(*terminal.size))
         resizes.add(task)

@@ -1,4 +1,4 @@
-"""`agentapi attach`: the command line's side."""
+"""The command `agentapi attach`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The two ways to a running agent's terminal: our server's WebSocket, upstream's screen as text."""
+"""Clients for a running agent's terminal: our server's WebSocket, or upstream's screen as text."""
 
 from __future__ import annotations
 
@@ -10,51 +10,51 @@ from typing import Protocol
 
 import aiohttp
 
-from agentapi.cli.attach.filter import QuestionFilter
+from agentapi.cli.attach.filter import QueryFilter
 
 CONNECT_LIMIT = 10.0
-"""Seconds for the server to answer."""
+"""The connect timeout, in seconds."""
 HEARTBEAT = 15.0
-"""Seconds between two signs of life of the server."""
+"""Seconds between two pings."""
 _NO_SUCH_ENDPOINT = (404, 405, 426, 501)
 
 
 class AttachError(Exception):
-    """Why there is nothing to be seen (any more); the text is for the user."""
+    """There is no terminal, or it was lost. The text is for the user."""
 
 
 class Display(Protocol):
-    """Where a server's output goes."""
+    """Displays a server's output."""
 
     @property
     def size(self) -> tuple[int, int]:
         """(columns, rows)."""
 
     def write(self, data: bytes) -> None:
-        """Show the bytes."""
+        """Write the bytes."""
 
     async def drain(self) -> None:
-        """Wait while the terminal is behind."""
+        """Wait until the terminal has caught up."""
 
 
 class Server(Protocol):
-    """A server that we are attached to."""
+    """A server with an attached terminal."""
 
     async def show(self, screen: Display) -> None:
-        """Show the agent's screen until the server ends it. Raises `AttachError`."""
+        """Display the agent's screen until the server ends. Raises `AttachError`."""
 
     async def send(self, keys: bytes) -> None:
         """Send keystrokes. Raises `AttachError`."""
 
     async def resize(self, columns: int, rows: int) -> None:
-        """This terminal has this size now."""
+        """Set the size of this terminal."""
 
     async def close(self) -> None:
-        """Part."""
+        """Close the connection."""
 
 
 async def connect(client: aiohttp.ClientSession, url: str) -> Server:
-    """The best way that the server at `url` offers. Raises `AttachError`."""
+    """Connect by the best protocol of the server at `url`. Raises `AttachError`."""
     try:
         async with asyncio.timeout(CONNECT_LIMIT):
             try:
@@ -94,15 +94,15 @@ def _lost(url: str) -> AttachError:
 
 
 class TerminalServer:
-    """Over `/terminal`: the agent's own bytes both ways, and its terminal takes our size."""
+    """Client for `/terminal`: passes the agent's bytes both ways, and sets its terminal's size."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse, url: str) -> None:
         self._socket = socket
         self._url = url
-        self._filter = QuestionFilter()
+        self._filter = QueryFilter()
 
     async def show(self, screen: Display) -> None:
-        """Pass the agent's bytes on, without its questions."""
+        """Write the agent's bytes, without its queries."""
         async for message in self._socket:
             if message.type is aiohttp.WSMsgType.BINARY:
                 screen.write(self._filter.feed(message.data))
@@ -111,26 +111,26 @@ class TerminalServer:
             raise _lost(self._url) from self._socket.exception()
 
     async def send(self, keys: bytes) -> None:
-        """Send keystrokes as they are."""
+        """Send keystrokes unchanged."""
         try:
             await self._socket.send_bytes(keys)
         except (aiohttp.ClientError, ConnectionError) as error:
             raise _lost(self._url) from error
 
     async def resize(self, columns: int, rows: int) -> None:
-        """Make the agent's terminal this large."""
+        """Resize the agent's terminal."""
         try:
             await self._socket.send_str(json.dumps({"resize": [columns, rows]}))
         except (aiohttp.ClientError, ConnectionError):
-            return  # show() explains it
+            return  # show() reports it
 
     async def close(self) -> None:
-        """Say goodbye."""
+        """Close the WebSocket."""
         await self._socket.close()
 
 
 class TextServer:
-    """Upstream's: the screen as text over SSE, keys as raw messages, a size of its own."""
+    """Client for upstream's server: the screen as text over SSE, keys as raw messages."""
 
     def __init__(
         self, client: aiohttp.ClientSession, response: aiohttp.ClientResponse, url: str
@@ -143,7 +143,7 @@ class TextServer:
         self._repaint: Callable[[], None] = lambda: None
 
     async def show(self, screen: Display) -> None:
-        """Paint each screen that comes."""
+        """Draw each screen."""
 
         def repaint() -> None:
             screen.write(paint(self._text, *screen.size))
@@ -159,7 +159,7 @@ class TextServer:
             raise _lost(self._url) from error
 
     async def send(self, keys: bytes) -> None:
-        """Send a run of keys as one raw message; returns when the server took it."""
+        """Send keys as one raw message; return when the server accepted it."""
         text = self._decoder.decode(keys)
         if not text:
             return
@@ -172,7 +172,7 @@ class TextServer:
             raise _lost(self._url) from error
 
     async def resize(self, columns: int, rows: int) -> None:
-        """Paint again; the agent's terminal keeps its size."""
+        """Draw again; the agent's terminal keeps its size."""
         self._repaint()
 
     async def close(self) -> None:
@@ -181,7 +181,7 @@ class TextServer:
 
 
 def paint(text: str, columns: int, rows: int) -> bytes:
-    """The bytes that show the last `rows` lines of the text, cut at the terminal's width."""
+    """Return the bytes that draw the last `rows` lines of the text, cut to the terminal's width."""
     lines = text.rstrip().split("\n")[-rows:]
     shown = ("".join(c for c in line if c.isprintable())[:columns] for line in lines)
     body = "\x1b[K\r\n".join(line.rstrip() for line in shown)
@@ -190,12 +190,12 @@ def paint(text: str, columns: int, rows: int) -> bytes:
 
 
 async def read_events(stream: aiohttp.StreamReader) -> AsyncIterator[tuple[str, str]]:
-    """The name and data of each server-sent event. A whole screen may be one line."""
+    """Yield the name and data of each server-sent event. A whole screen may be one line."""
     name, data, line = "message", "", b""
     async for block in stream.iter_any():
         *lines, line = (line + block).split(b"\n")
-        for one in lines:
-            field, _, value = one.rstrip(b"\r").decode("utf-8", "replace").partition(":")
+        for raw in lines:
+            field, _, value = raw.rstrip(b"\r").decode("utf-8", "replace").partition(":")
             value = value.removeprefix(" ")
             if field == "event":
                 name = value

@@ -1,4 +1,4 @@
-"""The user's own terminal while it shows an agent's: raw, and as it was on every way out."""
+"""The user's terminal in raw mode while attached, restored on every exit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RESET = (
     b"\x1b[=0;1u\x1b[>4;0m"  # keys encoded the usual way again
     b"\x1b[?1l\x1b>\x1b[?7h\x1b[0 q\x1b[0m\x1b7\x1b[r\x1b8\x1b[?25h"
 )
-"""Undoes what an agent may have switched on; sent on leaving, whatever was on."""
+"""Resets all modes that an agent may have set; sent when leaving."""
 
 _DETACH = re.compile(
     rb"\x03"
@@ -31,11 +31,11 @@ _RELEASE = b"3"
 _READ = 4096
 _RESET_LIMIT = 0.5
 WRITE_LIMIT = 1024 * 1024
-"""Bytes that wait for a slow terminal before reading from the server waits too."""
+"""The number of buffered bytes for a slow terminal above which reading from the server pauses."""
 
 
 def before_detach(keys: bytes) -> tuple[bytes, bool]:
-    """The keys up to Ctrl-C, in whatever encoding the agent asked for, and whether it was there."""
+    """Return the keys up to Ctrl-C, in any key encoding, and whether it was there."""
     for found in _DETACH.finditer(keys):
         modifiers = found["modifiers"]
         if modifiers is None or ((int(modifiers) - 1) & _CONTROL and found["event"] != _RELEASE):
@@ -46,8 +46,8 @@ def before_detach(keys: bytes) -> tuple[bytes, bool]:
 class UserTerminal:
     """Standard input and output as a raw terminal, while the context lasts.
 
-    Output has an open file of its own: it must not block (a paused terminal would block Ctrl-C),
-    and the one of standard output is shared with the shell."""
+    The output file is opened again: it must not block (a paused terminal would block Ctrl-C), and
+    standard output's open file is shared with the shell."""
 
     def __init__(self, source: int = 0, target: int = 1) -> None:
         self._source = source
@@ -90,13 +90,13 @@ class UserTerminal:
         os.close(self._output)
 
     def _reset(self) -> None:
-        """What the agent switched on goes off. A terminal that takes no bytes (paused with Ctrl-S)
-        is not waited for long. CAN first: it ends a sequence that was cut off."""
+        """Reset the terminal's modes. Do not wait long for a paused terminal (Ctrl-S). CAN comes
+        first: it ends an incomplete sequence."""
         select.select((), (self._output,), (), _RESET_LIMIT)
         os.write(self._output, b"\x18" + RESET + b"\x1b[%d;1H\r\n" % self.size[1])
 
     async def typed(self) -> bytes:
-        """The next keys, as many as there are; empty once the user left."""
+        """Wait for the next keys; empty once the user left."""
         keys = await self._keys.get()
         while keys and not self._keys.empty():
             more = self._keys.get_nowait()
@@ -107,13 +107,13 @@ class UserTerminal:
         return keys
 
     def leave(self) -> None:
-        """Take no more keys."""
+        """Leave: return no more keys."""
         asyncio.get_running_loop().remove_reader(self._source)
         self._keys.put_nowait(b"")
         self.left.set()
 
     def write(self, data: bytes) -> None:
-        """Show the bytes, in order, when the terminal takes them."""
+        """Write the bytes in order, as the terminal accepts them."""
         if not data:
             return
         self._waiting.append(data)
@@ -125,7 +125,7 @@ class UserTerminal:
             self._room.clear()
 
     async def drain(self) -> None:
-        """Wait while too much waits for a slow terminal."""
+        """Wait while too much is buffered for a slow terminal."""
         await self._room.wait()
 
     def _write_some(self) -> None:

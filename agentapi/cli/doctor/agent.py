@@ -10,7 +10,7 @@ from agentapi.model.finding import Finding, fine, note
 from agentapi.processes.callers import Callers, cannot_tell
 from agentapi.processes.tree import PROC, Family, ancestors
 
-_WHAT = "agent"
+_NAME = "agent"
 _TOKEN = "AGENTAPI_AUTH_TOKEN"
 _FILE = "AGENTAPI_AUTH_TOKEN_FILE"
 _ALLOWED = "AGENTAPI_ALLOW_AGENT_REQUESTS"
@@ -18,19 +18,19 @@ _PIPE = "agentapi server --auth-token-file /dev/fd/3 … 3< <(a command that pri
 
 
 def check_agent_requests(environment: Mapping[str, str]) -> Iterator[Finding]:
-    """Which protection is in force: what tells the agent's own requests, what else decides."""
+    """Check how the agent's own requests are identified, and what decides otherwise."""
     token = bool(environment.get(_TOKEN) or environment.get(_FILE))
     reason = cannot_tell(Callers(Family()))
     if not reason:
         says = "what it sends to its own server is known as its own, and refused"
-        yield fine(_WHAT, f"{says}; where it cannot be told, {_decides(token)}")
+        yield fine(_NAME, f"{says}; where it cannot be told, {_decides(token)}")
     elif token:
-        yield note(_WHAT, f"its requests cannot be told from others' ({reason}): the token decides")
+        yield note(_NAME, f"its requests cannot be told from others' ({reason}): the token decides")
     else:
         says = f"its requests cannot be told from others' ({reason}): both are refused"
-        yield note(_WHAT, says, f"Let the server ask for a token: --auth-token-file or {_TOKEN}.")
+        yield note(_NAME, says, f"Let the server ask for a token: --auth-token-file or {_TOKEN}.")
     if allowed := environment.get(_ALLOWED, "").split():
-        yield note(_WHAT, f"it may send to its own server: {', '.join(allowed)} ({_ALLOWED})")
+        yield note(_NAME, f"it may send to its own server: {', '.join(allowed)} ({_ALLOWED})")
     if token:
         yield from _check_token(environment)
 
@@ -40,17 +40,17 @@ def _decides(token: bool) -> str:
 
 
 def _check_token(environment: Mapping[str, str]) -> Iterator[Finding]:
-    """Who shows the token to the agent, which runs as this user."""
-    shown = list(_shown(environment))
+    """Check where the agent, which runs as this user, could read the token."""
+    shown = list(_exposures(environment))
     for where in shown:
-        yield note(_WHAT, f"it can read the token in {where}", f"Hand it over in a pipe:\n{_PIPE}")
+        yield note(_NAME, f"it can read the token in {where}", f"Hand it over in a pipe:\n{_PIPE}")
     if os.geteuid() == 0:
-        yield note(_WHAT, "it runs as root, which may read all: no token is a secret to it")
+        yield note(_NAME, "it runs as root, which may read all: no token is a secret to it")
     elif not shown:
-        yield fine(_WHAT, "it cannot read the token: the server keeps it from other processes")
+        yield fine(_NAME, "it cannot read the token: the server keeps it from other processes")
 
 
-def _shown(environment: Mapping[str, str], proc: Path = PROC) -> Iterator[str]:
+def _exposures(environment: Mapping[str, str], proc: Path = PROC) -> Iterator[str]:
     file = Path(environment.get(_FILE) or "/")
     if file.is_file() and os.access(file, os.R_OK):
         yield str(file)

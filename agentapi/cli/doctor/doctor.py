@@ -1,4 +1,4 @@
-"""`agentapi doctor`: one page that says what is fine and what is not, each with the fix."""
+"""`agentapi doctor`: a report of what is fine and what is not, with fixes."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ command.params[1:1] = all_options()
 def _findings(
     given: Mapping[str, Any], workdir: Path, state: Path | None, hosts: Sequence[str], port: int
 ) -> Iterator[Finding]:
-    """Everything, in the order in which it is best mended."""
+    """Yield all findings, in the best order for fixing them."""
     from agentapi.cli.doctor.agent import check_agent_requests
     from agentapi.cli.doctor.machine import check_folders, check_port, check_terminal
 

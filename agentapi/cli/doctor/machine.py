@@ -1,4 +1,4 @@
-"""What the machine gives: the port, folders, a terminal."""
+"""Checks of the machine: the port, folders, a terminal."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from pathlib import Path
 from agentapi.daemon.sockets import ListenError, close_all, listen
 from agentapi.model.finding import Finding, fine, note, wrong
 
-_LITTLE = 100 << 20
-"""Bytes free below which a disk is said to be nearly full."""
+_LOW_SPACE = 100 << 20
+"""The number of free bytes below which a disk counts as nearly full."""
 
 
 def check_port(hosts: Sequence[str], port: int) -> Finding:
-    """Whether `agentapi server` could serve there."""
+    """Check whether `agentapi server` could serve there."""
     if port == 0:
         return fine("port", "a free one is taken")
     try:
@@ -33,7 +33,7 @@ def check_port(hosts: Sequence[str], port: int) -> Finding:
 
 
 def _agentapi_at(port: int) -> str:
-    """What an AgentAPI server on this port of this machine says it is; empty when there is none."""
+    """Describe the AgentAPI server on a local port; return an empty text if there is none."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(f"http://127.0.0.1:{port}/status", timeout=2) as answer:
@@ -47,8 +47,7 @@ def _agentapi_at(port: int) -> str:
 
 
 def check_folders(folders: Mapping[str, Path], more: Iterable[Finding] = ()) -> list[Finding]:
-    """Whether each folder can be written; one that is missing can be if it could be made. `more`
-    is what else there is to say of them."""
+    """Check that each folder can be written, or created. `more` are other findings about them."""
     faults = [finding for name, folder in folders.items() for finding in _folder(name, folder)]
     faults += more
     if faults:
@@ -57,24 +56,24 @@ def check_folders(folders: Mapping[str, Path], more: Iterable[Finding] = ()) -> 
 
 
 def _folder(name: str, folder: Path) -> Iterator[Finding]:
-    there = next((each for each in (folder, *folder.parents) if each.exists()), Path("/"))
-    if not there.is_dir():
-        yield wrong("folders", f"{name}: {there} is not a folder", "Choose another.")
+    existing = next((each for each in (folder, *folder.parents) if each.exists()), Path("/"))
+    if not existing.is_dir():
+        yield wrong("folders", f"{name}: {existing} is not a folder", "Choose another.")
         return
     try:
-        with tempfile.TemporaryFile(dir=there):
+        with tempfile.TemporaryFile(dir=existing):
             pass
     except OSError as error:
-        fix = f"Give {there} to this user (uid {os.geteuid()}), or choose another folder."
-        yield wrong("folders", f"{name}: {there} cannot be written: {error.strerror}", fix)
+        fix = f"Give {existing} to this user (uid {os.geteuid()}), or choose another folder."
+        yield wrong("folders", f"{name}: {existing} cannot be written: {error.strerror}", fix)
         return
-    free = shutil.disk_usage(there).free
-    if free < _LITTLE:
-        yield note("folders", f"{name}: only {free >> 20} MB are free in {there}", "Make room.")
+    free = shutil.disk_usage(existing).free
+    if free < _LOW_SPACE:
+        yield note("folders", f"{name}: only {free >> 20} MB are free in {existing}", "Make room.")
 
 
 def check_terminal() -> Finding:
-    """Whether the agent can have a terminal of its own, in UTF-8."""
+    """Check that the agent can get a terminal with UTF-8."""
     try:
         for descriptor in os.openpty():
             os.close(descriptor)

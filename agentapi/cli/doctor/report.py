@@ -1,4 +1,4 @@
-"""How findings are shown."""
+"""Formats findings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def healthy(findings: Sequence[Finding]) -> bool:
 
 
 def page(findings: Sequence[Finding]) -> str:
-    """The findings for people, with a sum at the end."""
+    """Format the findings as text, with a summary at the end."""
     lines: list[str] = []
     for finding in findings:
         first, *more = finding.says.splitlines() or [""]
@@ -30,6 +30,6 @@ def page(findings: Sequence[Finding]) -> str:
 
 
 def as_json(findings: Sequence[Finding], version: str) -> dict[str, object]:
-    """`{version, ok, findings: [{what, state, says, fix}]}`."""
+    """Return `{version, ok, findings: [{what, state, says, fix}]}`."""
     listed = [asdict(finding) for finding in findings]
     return {"version": version, "ok": healthy(findings), "findings": listed}

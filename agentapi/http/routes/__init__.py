@@ -1,1 +1,1 @@
-"""The endpoints, one small file a subject; each exports `add(app)`."""
+"""The endpoints, one module for each topic; each exports `add(app)`."""

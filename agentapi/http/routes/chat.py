@@ -1,4 +1,4 @@
-"""The chat page, and the way to it from `/`."""
+"""The chat page, and the redirect to it from `/`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from agentapi.chat import CONTENT_TYPES, STATIC, page
 from agentapi.http.options import OPTIONS
 
 NO_CACHE = {"Cache-Control": "no-cache"}
-"""Ask again each time (there is an ETag): modules of two versions must not mix."""
+"""Revalidate each time (there is an ETag): modules of two versions must not mix."""
 
 
 def add(app: web.Application) -> None:
@@ -25,13 +25,13 @@ def add(app: web.Application) -> None:
 
 
 async def root(request: web.Request) -> web.StreamResponse:
-    """To the page, as a browser sees its address."""
+    """Redirect to the page at its public path."""
     base = request.app[OPTIONS].chat_base_path.rstrip("/")
     return web.Response(status=307, headers={"Location": f"{base}/embed"})
 
 
 async def chat(request: web.Request) -> web.StreamResponse:
-    """The full page."""
+    """Return the full page."""
     if request.path.endswith("/"):
         return _page("./")
     name = request.app[OPTIONS].chat_base_path.rstrip("/").rsplit("/", 1)[-1]
@@ -39,13 +39,13 @@ async def chat(request: web.Request) -> web.StreamResponse:
 
 
 async def embed_without_slash(request: web.Request) -> web.StreamResponse:
-    """To the page itself, relative: a proxy may have stripped a prefix."""
+    """Redirect to the page, relative: a proxy may have stripped a prefix."""
     query = f"?{request.query_string}" if request.query_string else ""
     return web.Response(status=301, headers={"Location": f"embed/{query}"})
 
 
 async def embed(request: web.Request) -> web.StreamResponse:
-    """The page for an iframe."""
+    """Return the page for an iframe."""
     return _page("../")
 
 
@@ -54,7 +54,7 @@ def _page(base: str) -> web.Response:
 
 
 async def asset(request: web.Request) -> web.StreamResponse:
-    """A file of the page."""
+    """Return a file of the page."""
     path = _inside(request.match_info["path"])
     if path is None or not path.is_file():
         raise web.HTTPNotFound
@@ -63,7 +63,7 @@ async def asset(request: web.Request) -> web.StreamResponse:
 
 
 def _inside(name: str) -> Path | None:
-    """The file's path, unless it leads out of the folder."""
+    """Return the file's path, unless it is outside the folder."""
     if "\0" in name:
         return None
     path = (STATIC / name).resolve()

@@ -1,4 +1,4 @@
-"""What goes beyond the AgentAPI wire: `/session`, `/approval`, `/interrupt`, `/login`."""
+"""Extensions of the AgentAPI wire: `/session`, `/approval`, `/interrupt`, `/login`."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ def add(app: web.Application) -> None:
 
 
 async def session(request: web.Request) -> web.StreamResponse:
-    """What is known of the agent and its session."""
+    """Return information about the agent and its session."""
     return described(request, "SessionBody", plain(session_info(request.app[SESSION])))
 
 
 async def approval(request: web.Request) -> web.StreamResponse:
-    """The open dialog."""
+    """Return the open dialog."""
     dialog = request.app[SESSION].dialog
-    body = None if dialog is None else shown(dialog)
+    body = None if dialog is None else dialog_body(dialog)
     return described(request, "ApprovalBody", {"open": body})
 
 
-def shown(dialog: Dialog) -> dict[str, object]:
-    """A dialog as the wire has it."""
+def dialog_body(dialog: Dialog) -> dict[str, object]:
+    """Return a dialog as on the wire."""
     return {
         "id": dialog.id,
         "kind": dialog.kind,
@@ -56,7 +56,7 @@ def shown(dialog: Dialog) -> dict[str, object]:
 
 
 async def answer(request: web.Request) -> web.StreamResponse:
-    """Answer the open dialog; 409 when another one is open, or none."""
+    """Answer the open dialog; 409 if another one is open, or none."""
     from agentapi.http.models import AnswerBody
 
     body = await read_model(request, AnswerBody)
@@ -87,7 +87,7 @@ async def interrupt(request: web.Request) -> web.StreamResponse:
 
 
 def add_login(app: web.Application, token: Token) -> None:
-    """Add `POST /login`, which gives a browser the cookie that stands for the token."""
+    """Add `POST /login`, which sets the token's cookie in a browser."""
 
     async def login(request: web.Request) -> web.StreamResponse:
         from agentapi.http.models import LoginBody

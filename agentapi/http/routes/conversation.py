@@ -21,7 +21,7 @@ def add(app: web.Application) -> None:
 
 
 async def status(request: web.Request) -> web.StreamResponse:
-    """The status, at once, whatever goes on."""
+    """Return the status, without waiting for anything."""
     session = request.app[SESSION]
     body = {
         "agent_type": session.agent_type,
@@ -32,7 +32,7 @@ async def status(request: web.Request) -> web.StreamResponse:
 
 
 async def messages(request: web.Request) -> web.StreamResponse:
-    """The whole conversation."""
+    """Return the whole conversation."""
     items = [
         {
             "content": message.content,
@@ -59,10 +59,10 @@ async def message(request: web.Request) -> web.StreamResponse:
 
 
 async def events(request: web.Request) -> web.StreamResponse:
-    """All that happened, then what happens."""
+    """Stream all events so far, then new ones."""
     return await stream(request, request.app[SESSION].subscribe())
 
 
 async def screen(request: web.Request) -> web.StreamResponse:
-    """The screen, now and on each change."""
+    """Stream the screen, now and on each change."""
     return await stream(request, request.app[SESSION].subscribe_screen())

@@ -1,4 +1,4 @@
-"""The wire described: `/openapi.json`, `/openapi.yaml`, `/schemas/*`, `/docs`."""
+"""The API description: `/openapi.json`, `/openapi.yaml`, `/schemas/*`, `/docs`."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ def add(app: web.Application) -> None:
 
 
 async def openapi_json(request: web.Request) -> web.StreamResponse:
-    """The document."""
+    """Return the OpenAPI document."""
     from agentapi.http.openapi import document
 
     return web.Response(body=encode(document()), content_type="application/openapi+json")
 
 
 async def openapi_yaml(request: web.Request) -> web.StreamResponse:
-    """The same, as YAML."""
+    """Return the OpenAPI document as YAML."""
     from agentapi.http.openapi import as_yaml
 
     return web.Response(body=as_yaml(), content_type="application/openapi+yaml")
 
 
 async def schema(request: web.Request) -> web.StreamResponse:
-    """One body's JSON Schema."""
+    """Return the JSON Schema of one body."""
     from agentapi.http.openapi import schema
 
     found = schema(request.match_info["name"])
@@ -40,7 +40,7 @@ async def schema(request: web.Request) -> web.StreamResponse:
 
 
 async def docs(request: web.Request) -> web.StreamResponse:
-    """The document for people; the page asks for nothing else."""
+    """Return the document as a self-contained page."""
     from agentapi.http.docs import page
 
     return web.Response(text=page(), content_type="text/html")

@@ -1,4 +1,4 @@
-"""For those who watch the daemon: `/healthz`, `/readyz`, `/metrics`."""
+"""Monitoring: `/healthz`, `/readyz`, `/metrics`."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ def add(app: web.Application) -> None:
 
 
 async def healthz(request: web.Request) -> web.StreamResponse:
-    """Whether the daemon lives: an answer proves the event loop, the phase the agent."""
+    """Return whether the daemon is alive: a response proves the event loop, the phase the agent."""
     state = request.app[SESSION].phase_state
     return _health(request, state.phase is not Phase.EXITED, state.reason)
 
 
 async def readyz(request: web.Request) -> web.StreamResponse:
-    """Whether a prompt would be taken now."""
+    """Return whether a message would be accepted now."""
     session = request.app[SESSION]
     state = session.phase_state
     waits = state.phase is Phase.IDLE and not session.ready
-    because = "the initial prompt is still to be sent" if waits else state.reason
-    return _health(request, session.ready, f"{state.phase.value}: {because}")
+    reason = "the initial prompt is still to be sent" if waits else state.reason
+    return _health(request, session.ready, f"{state.phase.value}: {reason}")
 
 
 def _health(request: web.Request, ok: bool, reason: str) -> web.Response:
@@ -36,7 +36,7 @@ def _health(request: web.Request, ok: bool, reason: str) -> web.Response:
 
 
 async def metrics(request: web.Request) -> web.StreamResponse:
-    """Prometheus' text format."""
+    """Return the metrics in Prometheus' text format."""
     from agentapi.http.metrics import CONTENT_TYPE, exposition
 
     data = exposition(request.app[SESSION])

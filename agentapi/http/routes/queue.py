@@ -1,4 +1,4 @@
-"""The queue: `/queue`, messages that go out when the agent is next idle."""
+"""The queue: `/queue`, messages to send when the agent is idle."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def add(app: web.Application) -> None:
 
 
 async def queue(request: web.Request) -> web.StreamResponse:
-    """What waits, and why."""
+    """Return the queued messages, and what holds them up."""
     session = request.app[SESSION]
     items = [
         {
@@ -40,7 +40,7 @@ async def queue(request: web.Request) -> web.StreamResponse:
 
 
 def _held_by(session: AgentSession) -> str | None:
-    """Why nothing goes out now; None when nothing waits, or the first is on its way."""
+    """Return why nothing is sent now; None if the queue is empty or the first is being sent."""
     first = next(iter(session.queue.items), None)
     if first is None or first.step is Step.SENDING or (session.queue.due and session.ready):
         return None

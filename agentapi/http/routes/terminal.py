@@ -1,11 +1,11 @@
-"""`GET /terminal`, a WebSocket: the agent's terminal, for terminals.
+"""`GET /terminal`, a WebSocket: the agent's terminal, for other terminals.
 
-Out: binary frames. The first repaints the whole screen; then come the agent's bytes as it writes
-them. A client that reads too slowly is not sent what it missed: the next frame repaints again.
+Out: binary frames. The first repaints the whole screen; then follow the agent's bytes. A client
+that reads too slowly misses some, and gets another repaint.
 
 In: binary frames are keystrokes; text frames are keystrokes too, except a JSON object
-`{"resize": [columns, rows]}`. A client must not pass on what its own terminal answers to queries:
-the daemon's terminal has answered them.
+`{"resize": [columns, rows]}`. A client must not forward its own terminal's replies to queries: the
+daemon's terminal has answered them.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from agentapi.http.options import OPTIONS, SESSION, SOCKETS
 from agentapi.http.problems import Problem
 from agentapi.session.session import AgentSession
 
-BEHIND = 256 * 1024
-"""Unsent bytes beyond which a client gets a fresh picture instead."""
-LARGEST = (1000, 2000)
-"""Columns and rows that a client may ask for, from 10 each."""
+MAX_LAG = 256 * 1024
+"""The number of unsent bytes after which a client gets a repaint instead."""
+MAX_SIZE = (1000, 2000)
+"""The maximum columns and rows; the minimum is 10 each."""
 HEARTBEAT = 20.0
 
 
@@ -34,7 +34,7 @@ def add(app: web.Application) -> None:
 
 
 async def terminal(request: web.Request) -> web.StreamResponse:
-    """Attach a terminal until either side goes."""
+    """Attach a terminal until either side closes."""
     session = request.app[SESSION]
     if session.driver.transport != "pty":
         raise Problem(404, "this agent has no terminal: it is driven over ACP")
@@ -63,38 +63,38 @@ async def _attach(request: web.Request, socket: web.WebSocketResponse) -> web.St
 
 
 async def _restore_size(request: web.Request) -> None:
-    """With its last viewer goes the viewer's size: the API's readers want the configured one."""
+    """Restore the configured size when the last viewer has left: the API's readers expect it."""
     size = request.app[OPTIONS].terminal_size
     if size is not None and not request.app[SOCKETS]:
         await request.app[SESSION].driver.resize(*size)
 
 
 class OutputFeed:
-    """The bytes that one client still needs."""
+    """The unsent terminal output of one client."""
 
     def __init__(self, session: AgentSession) -> None:
         self._session = session
         self._parts: list[bytes] = []
         self._size = 0
         self._repaint = True
-        self._news = asyncio.Event()
-        self._news.set()
+        self._available = asyncio.Event()
+        self._available.set()
         self._unwatch = session.driver.watch(self._on_bytes)
 
     def close(self) -> None:
-        """Watch no longer."""
+        """Stop watching."""
         self._unwatch()
 
     async def take(self) -> bytes:
-        """The next bytes, once there are any."""
-        await self._news.wait()
-        self._news.clear()
+        """Wait for output and return it."""
+        await self._available.wait()
+        self._available.clear()
         if self._repaint:
             self._repaint = False
             data = self._session.driver.repaint()
         else:
             data = b"".join(self._parts)
-        self._forget()
+        self._clear()
         self._session.stats.terminal_bytes += len(data)
         return data
 
@@ -102,12 +102,12 @@ class OutputFeed:
         if not self._repaint:
             self._parts.append(data)
             self._size += len(data)
-            if self._size > BEHIND:
+            if self._size > MAX_LAG:
                 self._repaint = True
-                self._forget()
-        self._news.set()
+                self._clear()
+        self._available.set()
 
-    def _forget(self) -> None:
+    def _clear(self) -> None:
         self._parts.clear()
         self._size = 0
 
@@ -130,15 +130,15 @@ async def _read(socket: web.WebSocketResponse, session: AgentSession) -> None:
 
 
 def _resize(message: WSMessage) -> tuple[int, int] | None:
-    """The size that a text frame asks for, brought within bounds; None when it is keystrokes."""
+    """Parse the size in a text frame, clamped to the bounds; None if it is keystrokes."""
     if message.type is not WSMsgType.TEXT or not message.data.startswith("{"):
         return None
     try:
         match json.loads(message.data):
             case {"resize": [int(columns), int(rows)]}:
                 return (
-                    min(max(columns, 10), LARGEST[0]),
-                    min(max(rows, 10), LARGEST[1]),
+                    min(max(columns, 10), MAX_SIZE[0]),
+                    min(max(rows, 10), MAX_SIZE[1]),
                 )
     except (ValueError, RecursionError):
         pass

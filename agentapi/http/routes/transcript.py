@@ -1,4 +1,4 @@
-"""The exact conversation: `/transcript`, and `/transcript/events` as it changes."""
+"""The verbatim conversation: `/transcript`, and its changes: `/transcript/events`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from agentapi.http.problems import invalid
 from agentapi.http.replies import described
 from agentapi.http.sse import stream
 
-MOST = 10_000
-"""Items of one answer at most."""
-_LARGEST = 2**63 - 1
+MAX_LIMIT = 10_000
+"""The maximum number of items in a response."""
+_MAX_ID = 2**63 - 1
 
 
 def add(app: web.Application) -> None:
@@ -21,16 +21,16 @@ def add(app: web.Application) -> None:
 
 
 async def transcript(request: web.Request) -> web.StreamResponse:
-    """The items behind `after`, `limit` of them; `next` is the `after` of the next call."""
-    after = _number(request, "after", 0, 0, _LARGEST)
-    limit = _number(request, "limit", 1000, 1, MOST)
+    """Return up to `limit` items after `after`; `next` is the `after` of the next call."""
+    after = _number(request, "after", 0, 0, _MAX_ID)
+    limit = _number(request, "limit", 1000, 1, MAX_LIMIT)
     items, following = request.app[SESSION].transcript.page(after, limit)
     body = {"items": [item.wire() for item in items], "next": following}
     return described(request, "TranscriptBody", body)
 
 
 async def events(request: web.Request) -> web.StreamResponse:
-    """What changed behind `Last-Event-ID` (everything without it), then what changes."""
+    """Stream the changes after `Last-Event-ID` (all items without it), then new ones."""
     text = request.headers.get("Last-Event-ID", "").strip()
     number = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
     return await stream(request, request.app[SESSION].transcript.subscribe(number))

@@ -1,4 +1,4 @@
-"""`POST /upload`: one file, kept under a private folder until the server ends."""
+"""`POST /upload`: store one file in a private folder until the server ends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TypeVar
 from aiohttp import BodyPartReader, MultipartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from agentapi.http.body import CLOSE, late
+from agentapi.http.body import CLOSE, timed_out
 from agentapi.http.options import OPTIONS
 from agentapi.http.problems import Problem, invalid
 from agentapi.http.replies import described
@@ -21,44 +21,44 @@ from agentapi.http.replies import described
 T = TypeVar("T")
 
 FILE_LIMIT = 10 * 1024 * 1024
-"""The largest file, in bytes."""
+"""The maximum size of a file, in bytes."""
 OTHER_LIMIT = 10 * 1024 * 1024
-"""What the other fields of the form may hold together, in bytes."""
+"""The maximum size of all other form fields, in bytes."""
 _BROKEN = (ValueError, AssertionError, RuntimeError, web.RequestPayloadError, HttpProcessingError)
-"""What aiohttp raises for a form that is none."""
+"""What aiohttp raises for an invalid form."""
 UPLOAD_TIME = 600.0
-"""Seconds that a form may take in all."""
+"""The timeout of a whole form, in seconds."""
 NAME_LIMIT = 255
-"""The longest file name, in bytes, that a file system takes."""
+"""The maximum length of a file name, in bytes, in most file systems."""
 
 
 def add(app: web.Application) -> None:
-    """Add the route and the folder's removal at the end."""
+    """Add the route, and remove the folder at the end."""
     app[FOLDER] = Uploads()
     app.router.add_post("/upload", upload)
     app.on_cleanup.append(_clean_up)
 
 
 class Uploads:
-    """The folder of the uploaded files, made when the first one comes."""
+    """The folder of the uploaded files, created by the first one."""
 
     def __init__(self) -> None:
         self._folder: Path | None = None
 
     def folder(self) -> Path:
-        """The folder, mode 0700."""
+        """Return the folder, created with mode 0700."""
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="agentapi-uploads-"))
         return self._folder
 
-    def place(self, part: Path, digest: str, name: str) -> Path:
-        """Move a file that is complete to where it stays: a folder by its content, its name."""
+    def store(self, part: Path, digest: str, name: str) -> Path:
+        """Move a complete file to its final path: a folder named by its content, and its name."""
         home = self.folder() / digest[:16]
         home.mkdir(mode=0o700, exist_ok=True)
         return part.rename(home / name)
 
     def remove(self) -> None:
-        """Remove the folder and all that is in it."""
+        """Remove the folder and its content."""
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -71,7 +71,7 @@ async def _clean_up(app: web.Application) -> None:
 
 
 async def upload(request: web.Request) -> web.StreamResponse:
-    """Keep the file of the form's one field `file`; answers with its path."""
+    """Store the file of the form field `file`, and respond with its path."""
     if request.content_type != "multipart/form-data":
         raise _unreadable("request Content-Type isn't multipart/form-data")
     if "boundary=" not in request.headers["Content-Type"].lower():
@@ -82,21 +82,21 @@ async def upload(request: web.Request) -> web.StreamResponse:
             await form.read(await request.multipart())
         path = form.keep()
     except TimeoutError:
-        raise late() from None
+        raise timed_out() from None
     except _BROKEN as error:
-        raise _unreadable(_why(error)) from None
+        raise _unreadable(_reason(error)) from None
     finally:
         form.drop()
     return described(request, "UploadResponseBody", {"filePath": str(path), "ok": True})
 
 
-def _unreadable(why: str) -> Problem:
-    """422: it is no form, or a broken one."""
-    return invalid(f"cannot read multipart form: {why}", "body", headers=CLOSE)
+def _unreadable(reason: str) -> Problem:
+    """Return a 422: the form is invalid."""
+    return invalid(f"cannot read multipart form: {reason}", "body", headers=CLOSE)
 
 
-def _why(error: Exception) -> str:
-    """aiohttp's reason in upstream's words, where that has some."""
+def _reason(error: Exception) -> str:
+    """Return aiohttp's reason, as upstream words it if it has a message for it."""
     reason = str(error)
     if reason.startswith("Could not find starting boundary"):
         return "multipart: NextPart: EOF"
@@ -104,20 +104,20 @@ def _why(error: Exception) -> str:
 
 
 class _Form:
-    """A form as it comes in; its file goes straight to the disk."""
+    """A form that is being read. Its file is written to disk at once."""
 
-    def __init__(self, uploads: Uploads, patience: float) -> None:
+    def __init__(self, uploads: Uploads, timeout: float) -> None:
         self._uploads = uploads
-        self._patience = patience
+        self._timeout = timeout
         self._part: Path | None = None
         self._name = ""
         self._hash = hashlib.sha256()
         self._other = 0
 
     async def read(self, reader: MultipartReader) -> None:
-        """Read all parts. Raises `Problem`, `TimeoutError` when nothing comes for a while, or
-        `ValueError` when it is no form."""
-        while (part := await self._timely(reader.next())) is not None:
+        """Read all parts. Raises `Problem`, `TimeoutError` if nothing arrives for a while, or
+        `ValueError` if the form is invalid."""
+        while (part := await self._with_timeout(reader.next())) is not None:
             if not isinstance(part, BodyPartReader):
                 raise ValueError("a form inside a form")
             if part.name == "file":
@@ -126,13 +126,13 @@ class _Form:
                 await self._skip(part)
 
     def keep(self) -> Path:
-        """The file's lasting path."""
+        """Store the file and return its final path."""
         if self._part is None:
             raise invalid("File required", "file")
-        return self._uploads.place(self._part, self._hash.hexdigest(), self._name)
+        return self._uploads.store(self._part, self._hash.hexdigest(), self._name)
 
     def drop(self) -> None:
-        """Remove what was not kept."""
+        """Remove a file that was not stored."""
         if self._part is not None:
             self._part.unlink(missing_ok=True)
 
@@ -145,7 +145,7 @@ class _Form:
         with tempfile.NamedTemporaryFile(dir=self._uploads.folder(), delete=False) as file:
             self._part = Path(file.name)
             size = 0
-            while chunk := await self._timely(part.read_chunk(64 * 1024)):
+            while chunk := await self._with_timeout(part.read_chunk(64 * 1024)):
                 size += len(chunk)
                 if size > FILE_LIMIT:
                     raise Problem(400, "file size exceeds 10MB limit", headers=CLOSE)
@@ -153,18 +153,18 @@ class _Form:
                 file.write(chunk)
 
     async def _skip(self, part: BodyPartReader) -> None:
-        while chunk := await self._timely(part.read_chunk()):
+        while chunk := await self._with_timeout(part.read_chunk()):
             self._other += len(chunk)
             if self._other > OTHER_LIMIT:
                 raise _unreadable("multipart: message too large")
 
-    async def _timely(self, work: Awaitable[T]) -> T:
-        async with asyncio.timeout(self._patience):
+    async def _with_timeout(self, work: Awaitable[T]) -> T:
+        async with asyncio.timeout(self._timeout):
             return await work
 
 
 def file_name(given: str) -> str:
-    """The base name of what a client calls its file. Raises `Problem` (422) when that is none."""
+    """Return the base name of an uploaded file. Raises `Problem` (422) if it is invalid."""
     name = PurePosixPath(given).name
     if name in ("", ".", ".."):
         raise invalid("the file has no name", "file", given)

@@ -1,4 +1,4 @@
-"""The wires that the scripted model speaks: each reads a request's body and encodes a reply.
+"""The APIs of the scripted model: each module reads requests and encodes replies.
 
 What a model answers is described once (`agentapi.scripted.reply`); a wire only gives it its form.
 """

@@ -1,4 +1,4 @@
-"""What every wire offers, and what they share."""
+"""The interface of the wires, and shared functions."""
 
 from __future__ import annotations
 
@@ -30,72 +30,72 @@ class Encoder(Protocol):
     """One reply, as bytes of the stream in the order of the calls, or whole at the end."""
 
     def begin(self) -> bytes:
-        """The stream's first bytes."""
+        """Return the first bytes of the stream."""
 
     def text_begins(self) -> bytes:
-        """A text begins."""
+        """Begin a text."""
 
     def delta(self, text: str) -> bytes:
-        """A piece of the text."""
+        """Encode a part of the text."""
 
     def text_ends(self, text: str) -> bytes:
-        """The text, here once more, is complete."""
+        """End the text, which is passed again as a whole."""
 
     def item(self, step: Think | Shell | Patch | Call) -> bytes:
-        """A step that is sent in one piece.
+        """Encode a step that is sent at once.
 
-        Raises `LookupError` when the request offers no tool that could do it."""
+        Raises `LookupError` if the request offers no tool for it."""
 
     def end(self) -> bytes:
-        """The stream's last bytes."""
+        """Return the last bytes of the stream."""
 
     def whole(self) -> Json:
-        """The reply as one JSON object, for a client that wants no stream; after `end`."""
+        """Return the reply as one JSON object, for clients without streaming, after `end`."""
 
 
 class Wire(Protocol):
-    """How one API puts a request and its reply."""
+    """Reads requests and encodes replies of one API."""
 
     paths: Sequence[str]
-    """The routes of its requests for a reply."""
+    """The routes of model requests."""
 
     def prompt(self, body: Json) -> str:
-        """The text of the user's last message, without what the client put around it."""
+        """Return the user's last message, without additions of the client."""
 
     def tool_output(self, body: Json) -> str | None:
-        """The output of the tool call that this request reports; None when it reports none."""
+        """Return the output of the tool call in this request; None if it has none."""
 
     def tools(self, body: Json) -> Sequence[Tool]:
-        """The tools that the client offers."""
+        """Return the tools that the client offers."""
 
     def schema(self, body: Json) -> Json:
-        """The JSON schema that the reply's text must have; empty when any text will do."""
+        """Return the JSON schema of the reply's text; empty if any text is valid."""
 
     def streams(self, path: str, body: Json) -> bool:
         """Whether the client wants a stream."""
 
     def encoder(self, body: Json) -> Encoder:
-        """The encoder of one reply."""
+        """Create the encoder of one reply."""
 
 
 _serial = itertools.count(1)
 
 
 def new_id(prefix: str) -> str:
-    """An id that no other reply of this process has."""
+    """Return an id that is unique in this process."""
     return f"{prefix}{next(_serial)}"
 
 
 def event(data: Json, name: str | None = None) -> bytes:
-    """One server-sent event."""
+    """Encode a server-sent event."""
     head = f"event: {name}\n" if name else ""
     return f"{head}data: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
 
 
 def call_of(step: Shell | Patch | Call, tools: Iterable[Tool]) -> tuple[str, Json]:
-    """The name and the arguments of a function call that does the step.
+    """Return the name and arguments of a function call for the step.
 
-    Raises `LookupError` when the request offers no tool that could do it."""
+    Raises `LookupError` if the request offers no tool for it."""
     if isinstance(step, Call):
         return step.name, step.arguments
     shell = shell_tool(tools)
@@ -106,23 +106,23 @@ def call_of(step: Shell | Patch | Call, tools: Iterable[Tool]) -> tuple[str, Jso
 
 
 def shell_tool(tools: Iterable[Tool]) -> Tool | None:
-    """The offered tool that runs a command."""
+    """Return the offered tool that runs commands."""
     offered = {tool.name: tool for tool in tools}
     return next((offered[name] for name in SHELL_TOOLS if name in offered), None)
 
 
 def text_of(content: Any) -> str:
-    """The text of a message's content: a string, or a list of parts that may have a `text`."""
+    """Return the text of a message: a string, or a list of parts that may have a `text`."""
     if isinstance(content, str):
         return content
     return "".join(str(part.get("text", "")) for part in dicts(content))
 
 
 def dicts(values: Any) -> list[Json]:
-    """The objects of a list that came from outside."""
+    """Return the objects in an untrusted list."""
     return [value for value in values or [] if isinstance(value, dict)]
 
 
 def tokens(value: Any) -> int:
-    """How many tokens JSON has, guessed at four characters a token."""
+    """Estimate the tokens of JSON at four characters a token."""
     return len(json.dumps(value)) // 4

@@ -18,7 +18,7 @@ class Gemini:
     )
 
     def prompt(self, body: Json) -> str:
-        """See `Wire.prompt`; what Gemini CLI says in the user's place is left out."""
+        """See `Wire.prompt`; messages that Gemini CLI adds as the user are left out."""
         for content in reversed(dicts(body.get("contents"))):
             if content.get("role") == "user" and (text := _prompt(content)):
                 return text
@@ -109,7 +109,7 @@ class _Encoder:
 
 
 def _prompt(content: Json) -> str:
-    """What the user said last: after a refusal the prompt before stands beside it."""
+    """Return the user's last text: after a refusal it has the prompt before it."""
     texts = [str(part.get("text", "")) for part in dicts(content.get("parts"))]
     mine = [text for text in texts if text and not text.lstrip().startswith("<session_context>")]
     return mine[-1] if mine else ""

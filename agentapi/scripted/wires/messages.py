@@ -23,7 +23,7 @@ class Messages:
     paths: Sequence[str] = ("/v1/messages",)
 
     def prompt(self, body: Json) -> str:
-        """See `Wire.prompt`; without the reminders that Claude Code adds as blocks of their own."""
+        """See `Wire.prompt`; without the reminders that Claude Code adds as separate blocks."""
         for message in reversed(dicts(body.get("messages"))):
             if message.get("role") == "user" and (text := _prompt(message.get("content"))):
                 return text

@@ -26,7 +26,7 @@ OUTPUT_TYPES = ("function_call_output", "custom_tool_call_output")
 
 
 class Responses:
-    """`POST /v1/responses`; it always streams, as Codex wants nothing else."""
+    """`POST /v1/responses`; it always streams: Codex requires it."""
 
     paths: Sequence[str] = ("/v1/responses",)
 
@@ -46,7 +46,7 @@ class Responses:
         return output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
 
     def tools(self, body: Json) -> Sequence[Tool]:
-        """See `Wire.tools`; those in namespaces are among them."""
+        """See `Wire.tools`; includes those in namespaces."""
         return [
             Tool(str(tool.get("name", tool.get("type", ""))), tool.get("parameters") or {})
             for tool in _flat(body.get("tools"))
@@ -125,8 +125,8 @@ class _Encoder:
 
 
 def namespaced(name: str, body: Json) -> tuple[str, str] | None:
-    """The namespace and the short name of a tool that stands in one, by its whole name; Codex
-    0.142 and later put an MCP server's tools into `mcp__SERVER`."""
+    """Return the namespace and the short name of each tool in one, by full name; Codex 0.142 and
+    later put an MCP server's tools into `mcp__SERVER`."""
     for tool in dicts(body.get("tools")):
         if tool.get("type") == "namespace":
             space = str(tool.get("name"))
@@ -137,9 +137,9 @@ def namespaced(name: str, body: Json) -> tuple[str, str] | None:
 
 
 def tool_call(item_id: str, step: Shell | Patch | Call, body: Json) -> Json:
-    """The call item for a step, in the form of the tools that the request offers.
+    """Return the call item of a step, for the tools that the request offers.
 
-    Raises `LookupError` when it offers none that could do it."""
+    Raises `LookupError` if none fits."""
     if isinstance(step, Patch) and _tool_type("apply_patch", body) == "custom":
         return {
             "id": item_id,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from agentapi.agents.registry import agent_types, server_table
 from agentapi.cli import main
-from agentapi.cli.arguments import TableCommand, canonical
+from agentapi.cli.arguments import TableCommand, normalize
 from agentapi.settings.settings import SettingsError, server_settings
 
 OPTIONS = server_table()
@@ -38,13 +38,13 @@ FLAGS = [option for option in OPTIONS if option.flag]
     ],
 )
 def test_words_get_one_form(words: list[str], expected: list[str]) -> None:
-    assert canonical(words, FLAGS) == expected
+    assert normalize(words, FLAGS) == expected
 
 
 @given(st.lists(st.text(max_size=8) | st.sampled_from(["-I", "--port", "-Pp", "--", "-t=x"])))
 def test_words_after_the_bare_dashes_are_the_agents(words: list[str]) -> None:
-    assert canonical(["--", *words], FLAGS) == ["--", *words]
-    canonical(words, FLAGS)  # never fails
+    assert normalize(["--", *words], FLAGS) == ["--", *words]
+    normalize(words, FLAGS)  # never fails
 
 
 def parse(*words: str) -> tuple[tuple[str, ...], dict[str, object]]:

@@ -1,4 +1,4 @@
-"""What is logged of conditions that come up again and again."""
+"""The rate limit of log records."""
 
 from __future__ import annotations
 

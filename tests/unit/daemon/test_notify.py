@@ -1,4 +1,4 @@
-"""What the service manager is told, on real datagram sockets, by a notifier and by the server."""
+"""Notifications to the service manager, over real datagram sockets, by notifier and server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 
 from agentapi.agents.generic.console import Console
 from agentapi.agents.generic.tui import TuiDriver
-from agentapi.cli.server import _reading
+from agentapi.cli.server import _is_reading
 from agentapi.conversation.profile import AgentProfile
 from agentapi.daemon.notify import Notifier
 from agentapi.terminal import ExitStatus, PtyProcess, child_environment
@@ -27,11 +27,11 @@ from tests.support.fixed_driver import FixedDriver
 
 
 class Manager:
-    """A service manager's end: keeps every datagram, in order."""
+    """A service manager that keeps every datagram, in order."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.told: list[str] = []
+        self.received: list[str] = []
         self._came = asyncio.Event()
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind("\0" + name[1:] if name.startswith("@") else name)
@@ -43,14 +43,14 @@ class Manager:
     def _read(self) -> None:
         with suppress(BlockingIOError):
             while True:
-                self.told.append(self._socket.recv(65536).decode())
+                self.received.append(self._socket.recv(65536).decode())
                 self._came.set()
 
     async def until(self, start: str, since: int = 0) -> str:
-        """The first message from number `since` on that starts so, once it is there."""
+        """Wait for the first message with this prefix, from number `since` on."""
         async with asyncio.timeout(PATIENCE):
             while True:
-                for message in self.told[since:]:
+                for message in self.received[since:]:
                     if message.startswith(start):
                         return message
                 self._came.clear()
@@ -72,29 +72,29 @@ async def manager(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
 
 @pytest.fixture
 def plain(tmp_path: Path) -> Iterator[Manager]:
-    """A manager that does not read yet."""
+    """A manager that does not read."""
     made = Manager(str(tmp_path / "notify"))
     yield made
     made._socket.close()
 
 
-async def test_the_life_of_a_server_is_told_in_order(manager: Manager) -> None:
+async def test_the_life_of_a_server_is_reported_in_order(manager: Manager) -> None:
     async with daemon("--", *ANSWERING, NOTIFY_SOCKET=manager.name) as server:
         assert (await manager.until("READY=1")) == f"READY=1\nMAINPID={server.process.pid}"
-        assert manager.told[0].startswith("READY=1")
+        assert manager.received[0].startswith("READY=1")
         assert await server.get("/status")
         await manager.until("STATUS=idle: ")
-        before = len(manager.told)
+        before = len(manager.received)
         assert await server.say("hello") == 200
         await manager.until("STATUS=idle: ", since=before)
-        assert any(each.startswith("STATUS=working: ") for each in manager.told[before:])
+        assert any(each.startswith("STATUS=working: ") for each in manager.received[before:])
         assert await server.end() == 0
         await manager.until("STOPPING=1")
-    assert not any(each.startswith("WATCHDOG=1") for each in manager.told)
+    assert not any(each.startswith("WATCHDOG=1") for each in manager.received)
 
 
 async def test_ready_means_that_status_answers(plain: Manager) -> None:
-    """Asked synchronously at the very moment in which READY comes."""
+    """Send a synchronous request at the moment of READY."""
     async with daemon("--", *ANSWERING, NOTIFY_SOCKET=plain.name) as server:
         plain._socket.settimeout(PATIENCE)
         message = await asyncio.to_thread(plain._socket.recv, 65536)
@@ -105,12 +105,12 @@ async def test_ready_means_that_status_answers(plain: Manager) -> None:
             assert answer.status == 200
 
 
-async def test_a_reload_is_told_from_beginning_to_end(manager: Manager, tmp_path: Path) -> None:
+async def test_a_reload_is_reported_from_start_to_end(manager: Manager, tmp_path: Path) -> None:
     state = tmp_path / "state.json"
     words = ("--state-file", str(state), "--", *ANSWERING)
     async with daemon(*words, NOTIFY_SOCKET=manager.name) as server:
         await server.stable()
-        before = len(manager.told)
+        before = len(manager.received)
         state.unlink(missing_ok=True)
         server.process.send_signal(signal.SIGUSR1)
         began = await manager.until("RELOADING=1\nMONOTONIC_USEC=", since=before)
@@ -124,7 +124,7 @@ async def test_the_watchdog_is_fed_at_half_its_time(manager: Manager) -> None:
         "--", *ANSWERING, NOTIFY_SOCKET=manager.name, WATCHDOG_USEC="100000"
     ) as server:
         for _ in range(3):
-            await manager.until("WATCHDOG=1", since=len(manager.told))
+            await manager.until("WATCHDOG=1", since=len(manager.received))
         assert await server.end() == 0
 
 
@@ -136,11 +136,11 @@ async def test_a_stopped_loop_feeds_no_watchdog(manager: Manager) -> None:
         server.process.send_signal(signal.SIGSTOP)
         stopped = await asyncio.to_thread(os.waitid, os.P_PID, server.process.pid, os.WSTOPPED)
         assert stopped
-        before = len(manager.told)
+        before = len(manager.received)
         await asyncio.sleep(0.3)
-        assert len(manager.told) - before <= 1  # one may have been under way
+        assert len(manager.received) - before <= 1  # one may have been under way
         server.process.send_signal(signal.SIGCONT)
-        await manager.until("WATCHDOG=1", since=len(manager.told))
+        await manager.until("WATCHDOG=1", since=len(manager.received))
 
 
 async def test_the_agent_never_learns_of_the_manager(manager: Manager) -> None:
@@ -202,7 +202,7 @@ async def test_what_the_manager_cannot_take_yet_comes_later_and_in_order(plain: 
     notifier.stopping()
     plain.listen()
     await plain.until("STOPPING=1")
-    ours = [each for each in plain.told if each != "filling"]
+    ours = [each for each in plain.received if each != "filling"]
     assert ours == [f"READY=1\nMAINPID={os.getpid()}", "STATUS=number 49", "STOPPING=1"]
     notifier.close()
 
@@ -275,17 +275,17 @@ async def test_output_that_nobody_reads_is_noticed() -> None:
 
 async def test_the_server_asks_its_driver() -> None:
     driver = TuiDriver(AgentProfile("custom"), Console(["cat"], env=child_environment(os.environ)))
-    assert _reading(driver), "nothing was started yet"
+    assert _is_reading(driver), "nothing was started yet"
     await driver.start(lambda event: None)
     assert driver.console._process is not None
     asyncio.get_running_loop().remove_reader(driver.console._process._fd)
     await driver.keys("echoed by the terminal\n")
     async with asyncio.timeout(PATIENCE):
-        while _reading(driver):  # noqa: ASYNC110
+        while _is_reading(driver):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     await driver.stop(0)
-    assert _reading(driver)
-    assert _reading(FixedDriver()), "one that cannot tell is believed"
+    assert _is_reading(driver)
+    assert _is_reading(FixedDriver()), "one that cannot tell is believed"
 
 
 async def test_output_that_cannot_be_passed_on_is_noticed() -> None:

@@ -32,7 +32,7 @@ def test_a_port_in_use_is_named() -> None:
 
 
 def test_a_port_in_use_on_one_address_is_enough() -> None:
-    """`localhost` may mean either: half a server would be another's."""
+    """`localhost` may mean either address: clients would reach another server on one of them."""
     with closing(socket.create_server(("127.0.0.2", 0))) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(ListenError, match=f"port {port} is already in use on 127.0.0.2"):

@@ -88,7 +88,7 @@ async def test_a_stranger_does_all() -> None:
         assert found["POST /message raw"] == found["/internal/screen"] == 200
 
 
-async def test_who_is_not_told_is_refused_where_no_token_decides() -> None:
+async def test_an_unidentified_caller_is_refused_without_a_token() -> None:
     async with serving(options(Kin.UNKNOWN)) as live:
         assert set((await statuses(live)).values()) == {403}
         detail = (await live.post("/queue", {"content": "x"})).json["detail"]
@@ -98,7 +98,7 @@ async def test_who_is_not_told_is_refused_where_no_token_decides() -> None:
         assert (await live.get("/status")).status == 200
 
 
-async def test_where_it_is_not_told_the_token_decides() -> None:
+async def test_the_token_decides_for_an_unidentified_caller() -> None:
     async with serving(options(Kin.UNKNOWN, token="word")) as live:
         assert set((await statuses(live)).values()) == {401}
         shown = {"headers": {"Authorization": "Bearer word"}}

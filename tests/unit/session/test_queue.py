@@ -1,4 +1,4 @@
-"""The queue: order, bounds, at most once, over restarts."""
+"""The queue: order, bounds, at most once, across restarts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def steps(queue: MessageQueue) -> list[tuple[str, str]]:
 
 
 def again(queue: MessageQueue, *messages: Message) -> tuple[MessageQueue, list[str]]:
-    """The queue after a restart, through JSON, with the conversation as it is known then."""
+    """Restore the queue through JSON, given the conversation so far."""
     restored = MessageQueue()
     return restored, restored.restore(json.loads(json.dumps(queue.state())), messages)
 
@@ -175,7 +175,7 @@ def test_what_cannot_be_read_is_told(broken: object) -> None:
 
 
 class Disk:
-    """A store whose every state a killed daemon could have left."""
+    """A store that keeps every saved state, as a killed daemon could have left it."""
 
     def __init__(self) -> None:
         self.states: list[SavedState] = []
@@ -282,7 +282,7 @@ async def test_a_prompt_that_failed_no_longer_holds_the_queue() -> None:
 
 
 async def test_what_is_kept_never_lets_a_message_be_sent_twice() -> None:
-    """After each save a kill is thinkable: what the next run would send was not sent yet."""
+    """The daemon may be killed after each save: the next run must not send a message again."""
     async with running() as (session, driver, disk):
         session.enqueue("a")
         session.enqueue("b")

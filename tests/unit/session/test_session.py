@@ -1,4 +1,4 @@
-"""The session: ids, order of sends, the initial prompt, what is kept before it is told."""
+"""The session: ids, order of sends, the initial prompt, saving before publishing."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ DIALOG = Dialog(
 
 
 class Keeper:
-    """A store that remembers every state it was given."""
+    """A store that keeps every saved state."""
 
     def __init__(self) -> None:
         self.states: list[SavedState] = []
@@ -78,7 +78,7 @@ def history(*contents: str, sent: str = "", was_sent: bool = True) -> RestoredSt
 
 
 async def told(subscription: Subscription) -> list[tuple[str, Any]]:
-    """All that was published so far: the data of each event, with its name."""
+    """Return the name and data of all events so far."""
     if not subscription._queue and not subscription._snapshot:
         return []
     data = await subscription.take(at_most=10**9)
@@ -142,7 +142,7 @@ async def test_what_is_typed_at_the_terminal_is_a_user_message_too() -> None:
 
 
 async def test_an_answer_without_words_is_an_empty_message() -> None:
-    """One exchange makes three messages, whatever the agent says."""
+    """One exchange has three messages, whatever the agent's text."""
     async with running() as (session, driver):
         await session.send("hi")
         driver.say("")
@@ -250,7 +250,7 @@ async def test_a_late_text_of_a_flood_still_goes_out() -> None:
             seen.append(json.loads(data.split(b"data: ")[-1])["message"])
 
 
-async def test_the_phase_its_reason_and_its_age_are_told() -> None:
+async def test_the_phase_its_reason_and_its_age_are_reported() -> None:
     now = START
     async with running(clock=lambda: now) as (session, driver):
         now += timedelta(seconds=5)
@@ -269,7 +269,7 @@ async def test_the_phase_its_reason_and_its_age_are_told() -> None:
 # -- the open question ---------------------------------------------------------------------------
 
 CHOICE = "Run this?\n\nit wants the network\n\n```\nls\n```\n\n1. Yes"
-"""`DIALOG` in words."""
+"""`DIALOG` as text."""
 PAINTED = "  Run this?\n  $ ls\n› 1. Yes"
 
 
@@ -346,7 +346,7 @@ async def test_one_question_takes_the_place_of_another() -> None:
         assert news[1]["message"] == CHOICE.replace("ls", "pwd"), "the same words, another question"
 
 
-async def test_a_question_stays_behind_what_the_user_says_meanwhile() -> None:
+async def test_a_question_stays_after_later_user_messages() -> None:
     async with running() as (session, driver):
         await session.send("hi")
         driver.say("looking")
@@ -382,7 +382,7 @@ WHOLE = "*** Begin Patch\n*** Add File: x\n+one\n+two\n*** End Patch"
 
 
 async def test_a_patch_is_as_it_is_recorded_whenever_that_comes() -> None:
-    """A screen may show less of it. Where what was said above shows it all, it is there once."""
+    """A screen may show only a part of it. Text above that has the rest is not repeated."""
     async with running() as (session, driver):
         await session.send("hi")
         driver.say("I will edit.")
@@ -400,7 +400,7 @@ async def test_a_patch_is_as_it_is_recorded_whenever_that_comes() -> None:
 
 
 async def test_an_answer_returns_once_nothing_is_blocked_by_the_dialog() -> None:
-    """The agent may tell later than its driver that the question is decided."""
+    """The agent may report the decision later than its driver."""
     async with running() as (session, driver):
         driver.phase(Phase.BLOCKED, dialog=DIALOG)
         driver.silent = True
@@ -429,7 +429,7 @@ async def test_an_answered_dialog_that_stays_is_an_error(monkeypatch: pytest.Mon
 
 
 async def test_an_interrupted_question_is_waited_for_to_the_end_of_its_turn() -> None:
-    """Its agent may work for a moment more when the question is gone."""
+    """The agent may work for a moment after the question is gone."""
     async with running() as (session, driver):
         driver.phase(Phase.BLOCKED, dialog=DIALOG)
         driver.interrupted.clear()
@@ -614,7 +614,7 @@ async def test_an_idle_phase_that_came_back_during_the_attempt_is_used() -> None
         assert session.notices == ()
 
 
-async def test_an_initial_prompt_that_did_not_arrive_is_told_and_kept_as_unsent() -> None:
+async def test_an_initial_prompt_that_did_not_arrive_is_reported_and_saved_as_unsent() -> None:
     keeper = Keeper()
     async with running(idle=False, initial_prompt="do it", store=keeper) as (session, driver):
         driver.fail_next = SendError("echo", "it never showed")
@@ -633,7 +633,7 @@ async def test_an_initial_prompt_that_did_not_arrive_is_told_and_kept_as_unsent(
         )
 
 
-async def test_a_fault_under_the_initial_prompt_is_told_and_never_hides() -> None:
+async def test_an_error_while_sending_the_initial_prompt_is_reported() -> None:
     async with running(idle=False, initial_prompt="do it") as (session, driver):
         driver.fail_next = OSError("the terminal is gone")  # type: ignore[assignment]
         driver.idle()
@@ -680,7 +680,7 @@ async def test_nothing_on_standard_input_is_no_prompt(text: str | None) -> None:
         assert (driver.sent, session.status) == ([], Status.STABLE)
 
 
-async def test_a_prompt_that_cannot_be_read_is_told() -> None:
+async def test_a_prompt_that_cannot_be_read_is_reported() -> None:
     coming: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
     async with running(initial_prompt=coming) as (session, _):
         coming.set_exception(UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"))
@@ -692,7 +692,7 @@ async def test_a_prompt_that_cannot_be_read_is_told() -> None:
 # -- what is kept --------------------------------------------------------------------------------
 
 
-async def test_a_message_is_kept_before_it_is_told() -> None:
+async def test_a_message_is_saved_before_it_is_published() -> None:
     keeper = Keeper()
     async with running(store=keeper) as (session, driver):
         subscription = session.subscribe()
@@ -824,7 +824,7 @@ async def test_the_screen_is_rendered_only_for_those_who_look() -> None:
 
 
 class Shelf(Keeper):
-    """A store with a place for what is set aside."""
+    """A store that keeps what is set aside."""
 
     def __init__(self, error: OSError | None = None) -> None:
         super().__init__()
@@ -840,7 +840,7 @@ class Shelf(Keeper):
 
 @pytest.mark.parametrize("verbatim", [False, True])
 async def test_a_conversation_that_cannot_go_on_is_set_aside(verbatim: bool) -> None:
-    """Whoever followed it is told, and has to ask again: then there is only the new one."""
+    """Subscriptions end; a new one has only the new conversation."""
     shelf = Shelf()
     before = history("banner", "one", "first")
     options: dict[str, Any] = {"history": before, "store": shelf, "verbatim": verbatim}
@@ -871,7 +871,7 @@ async def test_a_conversation_that_cannot_go_on_is_set_aside(verbatim: bool) -> 
         assert [getattr(item.item, "text", "") for item in items] == ["two", "second"]
 
 
-async def test_a_conversation_that_cannot_be_set_aside_is_told() -> None:
+async def test_a_conversation_that_cannot_be_set_aside_is_reported() -> None:
     shelf = Shelf(OSError(28, "No space left on device"))
     async with running(history=history("banner", "one"), store=shelf, idle=False) as (
         session,

@@ -124,7 +124,7 @@ def test_a_wrong_value_names_its_source_itself_and_what_is_allowed(
         assert part in str(caught.value)
 
 
-def test_a_state_file_is_loaded_and_saved_unless_told_otherwise() -> None:
+def test_a_state_file_is_loaded_and_saved_by_default() -> None:
     assert dataclasses.astuple(settings(state_file="s.json"))  # a plain value
     both = settings(state_file="s.json")
     assert (both.state_file, both.load_state, both.save_state) == (Path("s.json"), True, True)
@@ -220,7 +220,7 @@ def test_the_token_comes_from_its_file_or_its_variable(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b" \n", b"two words", b"\xff\xfe"])
 def test_a_token_file_without_a_token_is_an_error(tmp_path: Path, content: bytes) -> None:
-    """Else the server would be open to everybody, against what was asked."""
+    """Otherwise the server would be open to everybody, against the settings."""
     file = tmp_path / "token"
     file.write_bytes(content)
     with pytest.raises(SettingsError, match="--auth-token-file"):
@@ -258,7 +258,7 @@ def test_any_variable_is_taken_or_refused_with_its_name(name: str, value: str) -
 
 
 def test_a_token_that_is_handed_over_is_read_once(tmp_path: Path) -> None:
-    """Not opened by its name: else standard input would be read again, as the prompt."""
+    """It is not opened by name: standard input would be read again, as the prompt."""
     (tmp_path / "token").write_text("word\n")
     with (tmp_path / "token").open() as given:
         ours = settings(auth_token_file=f"/dev/fd/{given.fileno()}")

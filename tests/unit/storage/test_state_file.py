@@ -262,7 +262,7 @@ print(warned)
 
 
 def test_a_full_disk_keeps_the_old_file_whole(file: Path) -> None:
-    """A file size limit cuts a write short as a full disk does."""
+    """A file size limit truncates a write, like a full disk."""
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
     output = subprocess.run(
         [sys.executable, "-c", FULL_DISK, str(file)], capture_output=True, text=True, check=True
@@ -287,18 +287,18 @@ while True:
 """
 
 
-@pytest.mark.parametrize("told", [1, 7, 40])
-def test_kill_9_at_any_moment_leaves_a_whole_file(file: Path, told: int) -> None:
+@pytest.mark.parametrize("count", [1, 7, 40])
+def test_kill_9_at_any_moment_leaves_a_whole_file(file: Path, count: int) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", SAVING, str(file)], stdout=subprocess.PIPE
     ) as child:
         assert child.stdout is not None
-        while int(child.stdout.readline()) < told:
+        while int(child.stdout.readline()) < count:
             pass
         child.kill()
     state = StateStore(file).load()
     assert state.warnings == ()
-    assert len(state.messages) >= told
+    assert len(state.messages) >= count
 
 
 def test_load_and_save_can_each_be_off(file: Path) -> None:

@@ -1,4 +1,4 @@
-"""At once, then no more often than the interval, and never without the last."""
+"""The throttle: at once, then once per interval, never without the last call."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentapi.cli.attach.filter import QuestionFilter
+from agentapi.cli.attach.filter import QueryFilter
 
 QUESTIONS = [
     b"\x05",
@@ -56,12 +56,12 @@ ORDINARY = [
 
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_questions_do_not_pass(question: bytes) -> None:
-    assert QuestionFilter().feed(b"a" + question + b"b") == b"ab"
+    assert QueryFilter().feed(b"a" + question + b"b") == b"ab"
 
 
 @pytest.mark.parametrize("sequence", ORDINARY)
 def test_everything_else_does(sequence: bytes) -> None:
-    assert QuestionFilter().feed(b"a" + sequence + b"b") == b"a" + sequence + b"b"
+    assert QueryFilter().feed(b"a" + sequence + b"b") == b"a" + sequence + b"b"
 
 
 @given(
@@ -70,8 +70,8 @@ def test_everything_else_does(sequence: bytes) -> None:
 )
 def test_however_the_bytes_are_split(parts: list[bytes], cuts: list[int]) -> None:
     data = b"".join(parts) + b"."
-    whole = QuestionFilter().feed(data)
-    split = QuestionFilter()
+    whole = QueryFilter().feed(data)
+    split = QueryFilter()
     places = sorted({0, len(data), *(cut % len(data) for cut in cuts)})
     pieces = (data[a:b] for a, b in itertools.pairwise(places))
     assert b"".join(split.feed(piece) for piece in pieces) == whole
@@ -81,12 +81,12 @@ def test_however_the_bytes_are_split(parts: list[bytes], cuts: list[int]) -> Non
 def test_a_long_string_is_not_held_back() -> None:
     """A picture of a megabyte is no question, and memory is bounded."""
     start = b"\x1b]1337;File=inline=1:" + b"A" * 1000
-    assert QuestionFilter().feed(start) == start
+    assert QueryFilter().feed(start) == start
 
 
 @given(st.lists(st.binary(max_size=20), max_size=20))
 def test_what_is_held_back_is_little(chunks: list[bytes]) -> None:
-    filtering = QuestionFilter()
+    filtering = QueryFilter()
     shown = 0
     for chunk in chunks:
         shown += len(filtering.feed(chunk))

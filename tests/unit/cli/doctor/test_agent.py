@@ -67,7 +67,8 @@ def test_root_reads_all(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_whoever_started_it_may_show_the_token() -> None:
     code = (
-        "import os; from agentapi.cli.doctor.agent import _shown; print(list(_shown(os.environ)))"
+        "import os; from agentapi.cli.doctor.agent import _exposures;"
+        "print(list(_exposures(os.environ)))"
     )
     shell = subprocess.run(
         ["sh", "-c", '"$@"; true', "launcher", sys.executable, "-c", code],

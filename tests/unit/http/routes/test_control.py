@@ -136,7 +136,7 @@ async def test_of_two_answers_at_once_one_counts() -> None:
         assert live.driver.answered == [("d7", "yes")]
 
 
-async def test_a_dialog_that_stays_open_is_told() -> None:
+async def test_a_dialog_that_stays_open_is_reported() -> None:
     async with serving() as live:
         live.driver.phase(Phase.BLOCKED, "dialog", DIALOG)
         live.driver.fail_next = SendError("answer", "the dialog is still open after 5 s")
@@ -171,7 +171,7 @@ async def test_an_interrupt_answers_once_the_turn_is_over() -> None:
         assert [(await one).json["phase"] for one in both] == ["idle", "idle"]
 
 
-async def test_a_turn_that_goes_on_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_turn_that_goes_on_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agentapi.session.controls.INTERRUPT_LIMIT", 0.01)
     async with serving() as live:
         live.driver.deaf = True

@@ -7,7 +7,7 @@ import asyncio
 import aiohttp
 import pytest
 
-from agentapi.http.routes.terminal import BEHIND, OutputFeed
+from agentapi.http.routes.terminal import MAX_LAG, OutputFeed
 from agentapi.session.session import AgentSession
 from tests.support.fixed_driver import FixedDriver
 from tests.support.live import PATIENCE, Live, serving, settle
@@ -74,7 +74,7 @@ async def test_an_agent_without_a_terminal_has_none() -> None:
         assert (await live.get("/terminal")).status == 404
 
 
-async def test_what_is_no_web_socket_is_told_so() -> None:
+async def test_a_request_that_is_no_web_socket_gets_426() -> None:
     async with serving() as live:
         answer = await live.get("/terminal")
         assert (answer.status, answer.headers["Upgrade"]) == (426, "websocket")
@@ -87,7 +87,7 @@ async def test_a_slow_reader_gets_a_fresh_picture_instead_of_what_it_missed() ->
     feed = OutputFeed(session)
     assert await feed.take() == driver.repaint()
     for _ in range(10):
-        driver.paint("noise", b"x" * (BEHIND // 8))
+        driver.paint("noise", b"x" * (MAX_LAG // 8))
     driver.paint("the last screen")
     assert await feed.take() == driver.repaint()
     driver.paint("next", b"next")
