@@ -1,1 +1,1 @@
-"""What Codex's terminal shows, and how to read it."""
+"""Parse Codex's screen."""

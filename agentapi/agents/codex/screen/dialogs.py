@@ -1,10 +1,10 @@
-"""The questions that Codex asks on its screen, as data.
+"""Parse the dialogs on Codex's screen.
 
-A dialog takes the composer's place: a heading, what it is about, numbered choices with one of them
-marked, and mostly a last line that names its keys. It is known by that shape, whatever the words:
-where choices end the screen, either the keys are named or no cursor shows, as a composer has one.
-A form (`Question 1/2` of the model, `Field 1/2` of an MCP server) asks one thing after the other;
-where it wants words, a line to type them stands instead of the choices.
+A dialog replaces the composer: a heading, details, numbered choices with one of them marked, and
+usually a last line that names its keys. It is recognized by that shape, not by words: choices end
+the screen, and either the keys are named or the cursor, which a composer would have, is hidden. A
+form (`Question 1/2` of the model, `Field 1/2` of an MCP server) asks one question after the other;
+for free text it has an input line instead of choices.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from agentapi.model.conversation import Choice, Dialog
 
 CANCEL = Choice("cancel", "Cancel", "\x1b")
-"""The way out of a form whose choices are all answers."""
+"""Cancels a form whose choices are all answers."""
 RULE = "Permission rule: "
-"""What stands before the permissions that a command wants besides."""
+"""The label of a command's additional permissions."""
 
 _CHOICE = re.compile(r"^(?:  )?[›❯> ] (?P<number>\d+)\. (?P<label>.*)$")
 _CHOSEN = re.compile(r"^(?:  )?[›❯>] (?P<number>\d+)\. ")
@@ -27,8 +27,8 @@ _KEYS_LINE = re.compile(
     r"|esc (?:to )?(?:cancel|go back|back|skip|interrupt))\b",
     re.IGNORECASE,
 )
-_FORM = re.compile(r"^  (?:Question|Field) (?P<place>\d+)/(?P<total>\d+)(?: \(.*\))?$")
-_WORDS_LINE = re.compile(r"^  › ")
+_FORM = re.compile(r"^  (?:Question|Field) (?P<index>\d+)/(?P<total>\d+)(?: \(.*\))?$")
+_INPUT_LINE = re.compile(r"^  › ")
 _WELCOME = "  Welcome to Codex"
 _KEY = re.compile(r" \((\w+)\)$")
 _KEYS = {"esc": "\x1b", "enter": "\r", "space": " "}
@@ -45,7 +45,7 @@ _HEADINGS = tuple(
         (r"Server: ", "mcp"),
     )
 )
-"""How a line above the choices tells the kind."""
+"""Lines above the choices, and the kind that they stand for."""
 _SIGNS = (
     ("trust", "trust"),
     ("without asking for approval", "trust"),
@@ -54,9 +54,9 @@ _SIGNS = (
     ("api key", "login"),
     ("permission", "permission"),
 )
-"""Else: words of a dialog and its kind; the first that fits."""
-_PLAIN = ("trust", "update", "login", "question", "other")
-"""Kinds that are words and choices, nothing else."""
+"""Otherwise: words of a dialog, and its kind; the first match counts."""
+_TEXT_ONLY = ("trust", "update", "login", "question", "other")
+"""Kinds that have only text and choices."""
 _EDITED = re.compile(r"^• (?:Added|Edited|Deleted|Proposed)\b.*\(\+\d+ -\d+\)")
 _COUNTED = re.compile(r"\(\+(\d+) -\d+\)$", re.MULTILINE)
 _ADDED = re.compile(r"^ *\d+ \+", re.MULTILINE)
@@ -65,46 +65,51 @@ _CUT = "… (the screen shows no more)"
 
 
 @dataclass(frozen=True, slots=True)
-class OpenDialog:
+class ScreenDialog:
     """A dialog on a screen."""
 
     above: int
-    """How many rows above it are conversation."""
+    """The number of conversation rows above it."""
     value: Dialog
     text: str
     marked: str
-    """The number of the choice that Enter would take."""
+    """The number of the choice that Enter would select."""
 
 
-def read_dialog(lines: Sequence[str], last: int, cursor_visible: bool = True) -> OpenDialog | None:
-    """The dialog that ends a screen whose last filled line is `last`; None when none is open."""
+def read_dialog(
+    lines: Sequence[str], last: int, cursor_visible: bool = True
+) -> ScreenDialog | None:
+    """Parse the dialog at the end of a screen whose last non-blank line is `last`; None when none
+    is open."""
     foot = _foot(lines, last, cursor_visible)
     if foot is None:
         return None
     first = _first_choice(lines, foot)
     if first is None and foot <= last:
-        first = _words_line(lines, foot)
+        first = _input_line(lines, foot)
     if first is None:
         return None
     top = _top(lines, first)
     text = "\n".join(lines[top : last + 1])
     dialog = _dialog(lines[:top], lines[top:first], lines[first:foot], text)
-    above = 0 if lines[top].startswith(_WELCOME) else top  # a moving picture, no conversation
+    above = 0 if lines[top].startswith(_WELCOME) else top  # an animation, not conversation
     marked = next((m["number"] for m in map(_CHOSEN.match, lines[first:foot]) if m), "")
-    return OpenDialog(above, dialog, text, marked)
+    return ScreenDialog(above, dialog, text, marked)
 
 
-def form_reason(place: int, total: int, wants_words: bool = False) -> str:
-    """What to know of one question of a form; empty for a lone one with choices."""
-    parts = [f"{place} of {total}"] if total > 1 else []
-    if wants_words:
+def form_reason(index: int, total: int, free_text: bool = False) -> str:
+    """Describe a question's position in a form and its input; empty for a single one with
+    choices."""
+    parts = [f"{index} of {total}"] if total > 1 else []
+    if free_text:
         parts.append("wants words: type them in the terminal or send them as raw keys")
     return "; ".join(parts)
 
 
 def _foot(lines: Sequence[str], last: int, cursor_visible: bool) -> int | None:
-    """The line that names the keys; a long one wraps to a second, and an error may stand below it.
-    Without one, a dialog ends with the screen; where a cursor shows, there is none."""
+    """Find the line that names the keys. It may wrap to a second line, and an error may follow it.
+
+    Without one, a dialog ends with the screen if the cursor is hidden; otherwise there is none."""
     lowest = last if cursor_visible else last - 6
     for row in range(last, max(-1, lowest - 1), -1):
         if _KEYS_LINE.match(lines[row]):
@@ -113,8 +118,8 @@ def _foot(lines: Sequence[str], last: int, cursor_visible: bool) -> int | None:
 
 
 def _first_choice(lines: Sequence[str], foot: int) -> int | None:
-    """The first of the choices that end above `foot`, if one of them is marked. Below what only
-    looks like choices, on an old page of the conversation, stand other blocks."""
+    """Find the first of the choices above `foot`, if one of them is marked. A list in the
+    conversation that looks like choices is followed by other blocks."""
     first = None
     for row in range(foot - 1, max(-1, foot - 40), -1):
         if match := _CHOICE.match(lines[row]):
@@ -128,20 +133,20 @@ def _first_choice(lines: Sequence[str], foot: int) -> int | None:
     return first
 
 
-def _words_line(lines: Sequence[str], foot: int) -> int | None:
-    """The line to type words on, below the heading of a form."""
+def _input_line(lines: Sequence[str], foot: int) -> int | None:
+    """Find the input line below the heading of a form."""
     answer = None
     for row in range(foot - 1, max(-1, foot - 40), -1):
         if _FORM.match(lines[row]):
             return answer
-        if _WORDS_LINE.match(lines[row]):
+        if _INPUT_LINE.match(lines[row]):
             answer = row
     return None
 
 
 def _top(lines: Sequence[str], first: int) -> int:
-    """Up to two blank lines in a row, or to the last block of the transcript, or to the welcome
-    below the moving picture of the first start."""
+    """Find the first row: after two blank lines in a row, after the last block of the transcript,
+    or the welcome line below the animation of the first start."""
     top = first
     while top > 0 and not lines[top - 1]:
         top -= 1
@@ -160,7 +165,7 @@ def _top(lines: Sequence[str], first: int) -> int:
 
 
 def _dialog(above: Sequence[str], head: Sequence[str], tail: Sequence[str], text: str) -> Dialog:
-    """Put the parts where a client looks for them."""
+    """Assign the parts to the fields of a dialog."""
     kind, choices = _kind(head, text), _choices(tail)
     if form := _FORM.match(head[0]) if head else None:
         return _form(kind, form, _paragraphs(head[1:]), choices)
@@ -168,7 +173,7 @@ def _dialog(above: Sequence[str], head: Sequence[str], tail: Sequence[str], text
     if kind == "mcp":
         return _request(parts, choices)
     title = next((part for part in parts if part.endswith("?")), parts[0] if parts else "")
-    if kind in _PLAIN:
+    if kind in _TEXT_ONLY:
         reason = "\n".join(part for part in parts if part != title)
         return Dialog("", kind, title, reason, choices=choices)
     reason, rule = _after("Reason: ", parts), _after(RULE, parts)
@@ -193,7 +198,7 @@ def _kind(head: Sequence[str], text: str) -> str:
 def _form(
     kind: str, form: re.Match[str], parts: Sequence[str], choices: tuple[Choice, ...]
 ) -> Dialog:
-    """One question of a form. A tool that wants leave shows its arguments below the question."""
+    """Parse one question of a form. A tool's approval shows its arguments below the question."""
     title, more = parts[0] if parts else "", parts[1:]
     allows = bool(choices) and choices[0].label == "Allow"
     if kind == "mcp" and not any(choice.label == CANCEL.label for choice in choices):
@@ -202,32 +207,32 @@ def _form(
         "",
         kind,
         title if allows else "\n".join(parts),
-        reason=form_reason(int(form["place"]), int(form["total"]), choices in ((), (CANCEL,))),
+        reason=form_reason(int(form["index"]), int(form["total"]), choices in ((), (CANCEL,))),
         command="\n".join(more) if allows else "",
         choices=choices,
     )
 
 
 def _request(parts: Sequence[str], choices: tuple[Choice, ...]) -> Dialog:
-    """An MCP server's own request, which may want a page to be opened."""
-    said = [part for part in parts if "Server: " not in part and "needs your approval" not in part]
+    """Parse an MCP server's request, which may have a page to open."""
+    texts = [part for part in parts if "Server: " not in part and "needs your approval" not in part]
     url = _after("URL ", parts)
-    return Dialog("", "mcp", said[0] if said else "", command=url, choices=choices)
+    return Dialog("", "mcp", texts[0] if texts else "", command=url, choices=choices)
 
 
 def _paragraphs(lines: Sequence[str]) -> list[str]:
-    """What stands between blank lines, each unwrapped."""
-    found = "\n".join(lines).split("\n\n")
-    return [" ".join(part.removeprefix("> ").split()) for part in found if part.strip()]
+    """Split the lines at blank ones, and unwrap each paragraph."""
+    parts = "\n".join(lines).split("\n\n")
+    return [" ".join(part.removeprefix("> ").split()) for part in parts if part.strip()]
 
 
-def _after(mark: str, parts: Sequence[str]) -> str:
-    return next((part.removeprefix(mark) for part in parts if part.startswith(mark)), "")
+def _after(label: str, parts: Sequence[str]) -> str:
+    return next((part.removeprefix(label) for part in parts if part.startswith(label)), "")
 
 
 def _command(head: Sequence[str]) -> str:
-    """The command is the last part; its own lines and the terminal's look the same: both stand
-    below the `$`."""
+    """Return the command, the last part. Its line breaks and the terminal's cannot be told apart:
+    both indent below the `$`."""
     for row, line in enumerate(head):
         if line.startswith("  $ "):
             return "\n".join([line[4:], *(more[2:] for more in head[row + 1 :])]).rstrip()
@@ -235,19 +240,19 @@ def _command(head: Sequence[str]) -> str:
 
 
 def _diff(above: Sequence[str], head: Sequence[str], title: str) -> str:
-    """What the screen shows of a patch: up to 0.107 in the dialog, later as the last block above
-    it. Where that is not the whole, it says so."""
-    shown = "\n".join(
+    """Return the visible part of a patch: up to 0.107 in the dialog, later the last block above
+    it. An incomplete one is marked."""
+    visible = "\n".join(
         line for line in head if line.strip() != title and not line.strip().startswith(_NO_DIFF)
     ).strip("\n")
-    if shown:
-        wanted = sum(int(count) for count in _COUNTED.findall(shown))
-        return shown if len(_ADDED.findall(shown)) >= wanted else f"{shown}\n{_CUT}"
+    if visible:
+        added = sum(int(count) for count in _COUNTED.findall(visible))
+        return visible if len(_ADDED.findall(visible)) >= added else f"{visible}\n{_CUT}"
     rows = [row for row, line in enumerate(above) if line and line[0] != " "]
     if rows and _EDITED.match(above[rows[-1]]):
         return "\n".join(above[rows[-1] :]).strip("\n")
-    shown = "\n".join(above).strip("\n")
-    return f"{_CUT}\n{shown}" if shown and not rows else ""
+    visible = "\n".join(above).strip("\n")
+    return f"{_CUT}\n{visible}" if visible and not rows else ""
 
 
 def _choices(lines: Sequence[str]) -> tuple[Choice, ...]:
@@ -262,11 +267,11 @@ def _choices(lines: Sequence[str]) -> tuple[Choice, ...]:
 
 
 def _choice(number: str, text: str) -> Choice:
-    """A choice shows its key in parentheses at its end, or its description in a second column; a
-    number of one digit works as a key, too."""
+    """Parse a choice: it ends with its key in parentheses, or has a description in a second column.
+    A number of one digit is a key, too."""
     digit = number if len(number) == 1 else ""
-    shown = _KEY.search(text)
-    if shown and (key := _KEYS.get(shown[1], shown[1] if len(shown[1]) == 1 else "")):
-        return Choice(number, text[: shown.start()], key)
+    match = _KEY.search(text)
+    if match and (key := _KEYS.get(match[1], match[1] if len(match[1]) == 1 else "")):
+        return Choice(number, text[: match.start()], key)
     label, _, description = text.partition("  ")
     return Choice(number, label, digit, description.strip())

@@ -1,9 +1,9 @@
-"""How OpenAI's Codex CLI generic_profile, from 0.80 to 0.169, inline and on the alternate screen.
+"""Parse the screen of OpenAI's Codex CLI, 0.80 to 0.169, inline and on the alternate screen.
 
-Seen on the real program: a user's message is echoed with `›` in column 0, and nothing of the
-agent's words ever stands there, because every block is indented by two columns behind its bullet.
-The composer is the last such line. A dialog takes the composer's place and ends with its keys.
-Furniture is told from an agent that quotes it by place and by faintness, not by words alone.
+Observed on the real program: a user's message is echoed with `›` in column 0. The agent's text
+never starts there, because every block is indented by two columns after its bullet. The composer is
+the last line with `›`. A dialog replaces the composer and ends with its keys. UI elements are told
+from an agent's quote of them by position and faintness, not only by text.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class CodexProfile(AgentProfile):
     """OpenAI's Codex CLI."""
 
     def read(self, frame: Frame) -> Reading:
-        """Find transcript, composer, dialog and working line on a screen."""
-        last = _last_filled(frame.lines, frame.rows)
+        """Parse transcript, composer, dialog and working line of a screen."""
+        last = _last_nonblank(frame.lines, frame.rows)
         if dialog := read_dialog(frame.lines, last, frame.cursor_visible):
             above = dialog.above
             return Reading(
@@ -48,14 +48,14 @@ class CodexProfile(AgentProfile):
                 dialog=dialog.value,
                 dialog_text=dialog.text,
                 marked=dialog.marked,
-                working=_working(frame.lines, _last_filled(frame.lines, above)),
+                working=_working(frame.lines, _last_nonblank(frame.lines, above)),
             )
         row = _composer_top(frame, last)
         if row is None:
             return Reading(last + 1, working=_working(frame.lines, last))
         bottom = max(row, min(frame.cursor[1], last))
         typed = _typed(frame.bright[row : bottom + 1])
-        end = _above_pending(frame.lines, _last_filled(frame.lines, row))
+        end = _above_pending(frame.lines, _last_nonblank(frame.lines, row))
         return Reading(
             row,
             composer=Composer(row, typed, ready=_configured(frame.lines, bottom, last)),
@@ -66,39 +66,39 @@ class CodexProfile(AgentProfile):
         )
 
     def title_phase(self, title: str) -> Phase | None:
-        """Codex 0.125 and later: a braille spinner while working, `[ ! ]` while it asks, else the
-        bare title."""
+        """Parse the title, from Codex 0.125 on: a braille spinner while working, `[ ! ]` while
+        blocked, else plain."""
         if title.startswith(("[ ! ]", "[ . ]")):
             return Phase.BLOCKED
         return Phase.WORKING if _SPINNER.match(title) else Phase.IDLE
 
     def notification_phase(self, text: str) -> Phase | None:
-        """Codex 0.80 tells the end of a turn (the answer's text) and an approval by OSC 9, when
-        its terminal has no focus."""
+        """Parse an OSC 9 notification, which Codex 0.80 sends for an approval and for the end of a
+        turn (with the answer) while its terminal has no focus."""
         if text.startswith(("Approval requested", "Codex wants to edit")):
             return Phase.BLOCKED
         return Phase.IDLE
 
     def starts_echo(self, line: str) -> bool:
-        """A user's message starts with `›` in column 0."""
+        """Return whether a user's message starts here: with `›` in column 0."""
         return line.startswith("› ") or line == "›"
 
     def heading(self, line: str) -> str:
-        """0.158 pins the prompt's words in column 0, where otherwise only the signs of blocks and a
-        few notices stand, 0.169 puts a mark before them; both cut them with `…`."""
+        """Return the echo that a pinned prompt stands for. 0.158 pins it in column 0, where
+        otherwise only bullets and a few notices are, 0.169 adds a marker; both cut it with `…`."""
         if self.starts_echo(line):
             return line
         return f"› {line}" if line and line[0] != " " else ""
 
     def echo_length(self, lines: Sequence[str]) -> int:
-        """An echo lasts until the next block: a line that has something in column 0."""
+        """Return the length of an echo: up to the next line with text in column 0."""
         for number, line in enumerate(lines[1:], 1):
             if line and not line.startswith(" "):
                 return number
         return len(lines)
 
     def echo_text(self, lines: Sequence[str]) -> str:
-        """The words behind `› ` and the indent of the lines after it."""
+        """Return an echo's text without `› ` and indentation."""
         return "\n".join(line[2:] for line in lines).strip("\n")
 
     def clean(
@@ -108,12 +108,12 @@ class CodexProfile(AgentProfile):
         kept = [line for line in lines if not (line[:1] == "─" and _RULE.match(line))]
         if working:
             kept = kept[: _above_pending(kept, len(kept) - 1) + 1]
-        while kept and _is_tail_furniture(kept, bright, working):
+        while kept and _is_tail_decoration(kept, bright, working):
             kept.pop()
         return kept
 
     def clean_startup(self, lines: Sequence[str]) -> list[str]:
-        """Keep banner and tips; drop the logo and the composers of screens that came before."""
+        """Keep banner and tips; drop the logo and the composers of earlier screens."""
         kept: list[str] = []
         skip_footer = False
         for line in lines:
@@ -129,10 +129,11 @@ class CodexProfile(AgentProfile):
         return squeeze_blank(kept)
 
     def literal(self, text: str, announces: bool = False) -> str:
-        """Codex trims a prompt, and reads `!`, `/` and the like only in its first column and a
-        mention only at the cursor: a blank before and after keeps all of them plain text.
+        """Pad a prompt so that Codex takes it literally. Codex trims it, and interprets `!`, `/`
+        and the like only in the first column and a mention only at the cursor: a space before and
+        after prevents both.
 
-        But up to 0.158 it trims first, and then runs what begins with `!` in a shell."""
+        Up to 0.158 it trims first, and runs text that starts with `!` in a shell."""
         if text.startswith("!") and not announces:
             raise Unsendable(
                 "this version of Codex runs what begins with ! as a shell command: put another"
@@ -144,15 +145,15 @@ class CodexProfile(AgentProfile):
         return f"{before}{text}{after}"
 
     def echoed(self, frame: Frame, reading: Reading, typed: str) -> bool:
-        """Whether the composer holds what was typed, or the sign of a long paste, and nothing
-        before it; a composer that is higher than its place on the screen shows only the end."""
+        """Return whether the composer holds just the typed text, or the placeholder of a long
+        paste. A text too long for the screen shows only its end."""
         if reading.composer is None:
             return False
-        shown = reading.composer.text
-        if (sign := _PASTED.fullmatch(shown)) and int(sign[1]) == len(typed):
+        text = reading.composer.text
+        if (placeholder := _PASTED.fullmatch(text)) and int(placeholder[1]) == len(typed):
             return True
-        shown, wanted = visible(shown), visible(typed)
-        return len(shown) <= len(wanted) and shown.endswith(wanted[-40:])
+        text, expected = visible(text), visible(typed)
+        return len(text) <= len(expected) and text.endswith(expected[-40:])
 
 
 CODEX = CodexProfile(
@@ -164,11 +165,11 @@ CODEX = CodexProfile(
 
 
 def squeeze_blank(lines: Sequence[str]) -> list[str]:
-    """Lines with at most one blank line in a row."""
+    """Reduce blank lines to at most one in a row."""
     return [line for number, line in enumerate(lines) if line or (number and lines[number - 1])]
 
 
-def _last_filled(lines: Sequence[str], end: int) -> int:
+def _last_nonblank(lines: Sequence[str], end: int) -> int:
     for row in range(end - 1, -1, -1):
         if lines[row]:
             return row
@@ -176,9 +177,9 @@ def _last_filled(lines: Sequence[str], end: int) -> int:
 
 
 def _composer_top(frame: Frame, last: int) -> int | None:
-    """The last line with something in column 0, if that is `›`: below the composer everything is
-    indented. In shell mode `!` stands there, where the cursor is. What looks like it without a
-    cursor is a list to choose from, and with a line of keys below a field of something else."""
+    """Find the last line with text in column 0, if that is `›`: below the composer everything is
+    indented. In shell mode it is `!`, in the cursor's row. Without a cursor such a line belongs to
+    a list of choices, and with a line of keys below to another input field."""
     if not frame.cursor_visible or (last >= 0 and _SUBMITS.match(frame.lines[last])):
         return None
     for row in range(last, -1, -1):
@@ -195,15 +196,15 @@ def _typed(bright: Sequence[str]) -> str:
 
 
 def _configured(lines: Sequence[str], bottom: int, last: int) -> bool:
-    """Codex paints the composer before it can take a prompt; the footer names the model (or, up
-    to 0.107, the context left) only once the session is configured."""
+    """Return whether Codex accepts a prompt. It renders the composer earlier; the footer has the
+    model (or, up to 0.107, the context left) only once the session is configured."""
     footer = " ".join(line.strip() for line in lines[bottom + 1 : last + 1] if line)
     return footer not in ("", "? for shortcuts")
 
 
 def _popup_open(frame: Frame, top: int, last: int) -> bool:
-    """A popup stands below the composer, or above it with one blank line between. A list of
-    commands shows only while the composer begins with `/`."""
+    """Return whether a popup is open, below the composer or above it with one blank line between.
+    A list of commands appears only while the composer starts with `/`."""
     lines = frame.lines
     start = max(0, top - 12) if top > 1 and lines[top - 2] and not lines[top - 1] else top
     near = [*lines[start:top], *lines[top + 1 : last + 1]]
@@ -213,7 +214,7 @@ def _popup_open(frame: Frame, top: int, last: int) -> bool:
 
 
 def _working(lines: Sequence[str], end: int) -> str:
-    """The status line stands last in the transcript, with at most its details below it."""
+    """Find the status line: the last of the transcript, except for its details."""
     for row in range(end, -1, -1):
         if _WORKING.match(lines[row]):
             return lines[row]
@@ -223,26 +224,25 @@ def _working(lines: Sequence[str], end: int) -> str:
 
 
 def _above_pending(lines: Sequence[str], end: int) -> int:
-    """What somebody typed for later is listed below the status line: messages of this turn, and of
-    the ones after it."""
+    """Skip the list of pending messages, for this turn and later ones, below the status line."""
     above = end
     for row in range(end, -1, -1):
         if _PENDING.match(lines[row]):
-            above = _last_filled(lines, row)
+            above = _last_nonblank(lines, row)
         elif lines[row] and not lines[row].startswith("  "):
             break
     return above if above < end and _working(lines, above) else end
 
 
 def _above_background(frame: Frame, end: int) -> int:
-    """What commands still run in the background stands below the mark of a turn's end."""
+    """Skip the line of background commands below the mark of a turn's end."""
     if end >= 0 and not frame.bright[end] and _BACKGROUND.match(frame.lines[end]):
-        return _last_filled(frame.lines, end)
+        return _last_nonblank(frame.lines, end)
     return end
 
 
 def _ends_interrupted(lines: Sequence[str], end: int) -> bool:
-    """The mark's sentence wraps to an indent, or to column 0 (0.80)."""
+    """Find the mark of an interrupt, whose text wraps to an indent, or to column 0 (0.80)."""
     row = end
     while row >= 0 and lines[row] and lines[row][0] not in "■•›":
         row -= 1
@@ -253,8 +253,8 @@ def _ends_worked(frame: Frame, end: int) -> bool:
     return end >= 0 and not frame.bright[end] and bool(_WORKED.match(frame.lines[end]))
 
 
-def _is_tail_furniture(kept: Sequence[str], bright: Mapping[str, str], working: bool) -> bool:
-    """Whether the last line is blank, marks a turn's end, or belongs to a status line or tip."""
+def _is_tail_decoration(kept: Sequence[str], bright: Mapping[str, str], working: bool) -> bool:
+    """Return whether the last line is blank, a turn's end mark, or part of a status line or tip."""
     line = kept[-1]
     if not line or _is_end_mark(line, bright):
         return True
