@@ -25,7 +25,7 @@ import ptyprocess
 
 from agentapi.processes import descriptors
 from agentapi.processes.busy import is_busy
-from agentapi.processes.orphans import own
+from agentapi.processes.orphans import mark_waited
 from agentapi.processes.strays import Strays, kill_session
 from agentapi.terminal.unread import discard, unread
 
@@ -113,7 +113,7 @@ class PtyProcess:
         """`_taken` when `reading` last saw output wait."""
         self._dead: ExitStatus | None = None
         self._deadline: asyncio.TimerHandle | None = None
-        own(self.pid)
+        mark_waited(self.pid)
         os.set_blocking(self._fd, False)
         self._strays = Strays(self.pid, spare=spare)
         self._pidfd = os.pidfd_open(self.pid)
@@ -324,7 +324,7 @@ class PtyProcess:
     def _look_for_strays(self) -> None:
         """Codex gives each command a session of its own, where no signal of ours reaches it."""
         if not self._exited.done():
-            self._strays.look()
+            self._strays.update()
 
     def _groups(self) -> set[int]:
         """The process groups that a signal goes to. The program is not reaped yet, so that its
@@ -471,7 +471,7 @@ def _fork(
 ) -> ptyprocess.PtyProcess:
     def prepare() -> None:
         os.chdir(directory)
-        descriptors.give_back()
+        descriptors.restore_limit()
         # Python ignores these, and ignored signals stay ignored across exec.
         for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
