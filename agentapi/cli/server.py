@@ -22,7 +22,7 @@ from agentapi.daemon.signals import Signals
 from agentapi.daemon.sockets import beyond_loopback, urls
 from agentapi.http.app import HttpOptions, create_app
 from agentapi.http.server import HttpServer
-from agentapi.processes.callers import Callers, cannot_tell
+from agentapi.processes.callers import Callers, identification_problem
 from agentapi.processes.orphans import Orphans
 from agentapi.processes.tree import Family
 from agentapi.session.info import failure
@@ -103,7 +103,7 @@ def _warn_about_access(
         return
     if beyond_loopback(sockets):
         _log.warning("other machines may command the agent: no token is asked for")
-    if reason := cannot_tell(callers):
+    if reason := identification_problem(callers):
         _log.warning(
             "the agent's own requests cannot be told from others', and no token is asked for: both"
             " are refused where they type, answer or show the terminal (%s)",

@@ -1,58 +1,56 @@
-"""Whether the processes of a terminal's foreground do anything but wait for input.
+"""Detect whether a terminal's foreground processes are not waiting for input.
 
-Used only as a reason to wait longer for a program that shows no sign of being ready: what cannot be
-told is no reason.
+Used only to wait longer for a program that is not visibly ready. If in doubt, the answer is no.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from agentapi.processes.tree import PROC, everybody, pids, stat_of
+from agentapi.processes.tree import PROC, all_processes, pids, stat_of
 
-_ELSEWHERE = (
+_NOT_INPUT = (
     *("hrtimer_nanosleep", "do_nanosleep", "common_nsleep", "do_wait", "kernel_wait4"),
     "futex_",
 )
-"""Where the kernel keeps a thread that sleeps for a time, or waits for the end of another process,
-or for another thread of its own."""
+"""Kernel wait channels of threads that sleep for a time, or wait for another process or thread."""
 _EPOLL = ("ep_poll", "do_epoll_wait")
-"""Where it keeps one that waits for any of a set of files."""
+"""Wait channels of threads that wait for any of a set of files."""
 _TERMINALS = ("/dev/pts/", "/dev/tty", "/dev/console")
 
 
 def is_busy(group: int, proc: Path = PROC) -> bool:
-    """Whether each thread of a process group runs, sleeps for a time or waits for a child, another
-    thread, or files of which none is a terminal."""
+    """Return whether every thread of a process group runs, sleeps for a time, or waits for a child,
+    another thread, or files other than terminals."""
     found = False
-    for process in everybody(proc):
+    for process in all_processes(proc):
         if process.group != group or process.state in "ZX":
             continue
         folder = proc / str(process.pid)
         threads = pids(folder / "task")
-        if not all(_is_elsewhere(folder, thread) for thread in threads):
+        if not all(_not_waiting_for_input(folder, thread) for thread in threads):
             return False
         found = found or bool(threads)
     return found
 
 
-def _is_elsewhere(process: Path, thread: int) -> bool:
-    """Whether a thread is known not to wait for input; one that has ended does not."""
+def _not_waiting_for_input(process: Path, thread: int) -> bool:
+    """Return whether a thread is certainly not waiting for input; an ended one is not."""
     stat = stat_of(thread, process / "task")
     if stat is None or stat.state in "RDZX":
         return True
     try:
         place = (process / "task" / str(thread) / "wchan").read_text()
-    except OSError:  # it is not ours to see
+    except OSError:  # not visible to us
         return False
     if place.startswith(_EPOLL):
         return not _watches_terminal(process)
-    return place.startswith(_ELSEWHERE)
+    return place.startswith(_NOT_INPUT)
 
 
 def _watches_terminal(process: Path) -> bool:
-    """Whether a terminal is in one of the sets of files that a process waits for, as
-    proc_pid_fdinfo(5) tells, or that cannot be told."""
+    """Return whether an epoll set of a process contains a terminal (proc_pid_fdinfo(5)), or that
+    cannot be determined."""
     try:
         sets = [
             fd.name for fd in (process / "fd").iterdir() if _target(fd) == "anon_inode:[eventpoll]"

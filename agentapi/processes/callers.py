@@ -1,17 +1,15 @@
-"""Which process is at the other end of a connection, and is it one of ours?
+"""Identify the process at the other end of a connection, and whether it is ours.
 
-*Ours* is the family of this process; where it adopts the orphans (`agentapi.processes.orphans`),
-what detaches itself still belongs to it.
+*Ours* is the family of this process, including adopted orphans (`agentapi.processes.orphans`).
 
-The holder of the other socket is looked for until it is found, and then its ancestors decide. Not
-to find one among our own would not do: a process that passes the socket on from child to child, or
-forbids others to look at its files, is not found either. So there are three answers; what cannot
-be told is told so:
+The process that holds the other socket is searched, and its ancestors decide. It is not enough to
+search our own processes: one that passes the socket from child to child, or hides its open files,
+would not be found. So there are three results:
 
     OURS      the holder belongs to the family
-    STRANGER  it does not; or the connection comes from another machine; or from another user, and
-              nothing of the family runs as that one
-    UNKNOWN   no holder is found, or the connection is closed already
+    STRANGER  it does not; or the connection comes from another machine, or from a user that no
+              member of the family runs as
+    UNKNOWN   no holder was found, or the connection is already closed
 """
 
 from __future__ import annotations
@@ -28,12 +26,12 @@ from pathlib import Path
 from agentapi.processes import sockets
 from agentapi.processes.tree import PROC, Family, pids, stat_of
 
-REMEMBERED = 16
-"""Processes that called last, and are looked at first: many clients call again and again."""
+CACHED = 16
+"""Number of recent callers, which are checked first: many clients call repeatedly."""
 
 
 class Kin(Enum):
-    """Whose a process is."""
+    """The relation of a process to ours."""
 
     OURS = auto()
     STRANGER = auto()
@@ -42,18 +40,18 @@ class Kin(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is at the other end."""
+    """The process at the other end."""
 
     kin: Kin
     says: str
-    """Which process it is, or why that cannot be told: to be read by people."""
+    """Description of the process, or of why it is unknown, for people."""
 
 
 CLOSED = Caller(Kin.UNKNOWN, "the connection is closed already")
 
 
 class Callers:
-    """Names callers. A call blocks for 0.3 ms, and longer where there are many processes."""
+    """Identifies callers. A call blocks for 0.3 ms, or longer if there are many processes."""
 
     def __init__(
         self,
@@ -62,11 +60,11 @@ class Callers:
         proc: Path = PROC,
     ) -> None:
         self._family, self._find, self._proc = family, find, proc
-        self._last: deque[int] = deque(maxlen=REMEMBERED)
+        self._last: deque[int] = deque(maxlen=CACHED)
 
     def identify(self, peer: tuple[object, ...], own: tuple[object, ...]) -> Caller:
-        """Who is at the other end of the connection with these two ends, as `getpeername` and
-        `getsockname` tell them."""
+        """Identify the caller of a connection, given the results of `getpeername` and
+        `getsockname`."""
         if not sockets.is_local(peer):
             return Caller(Kin.STRANGER, f"another machine, {peer[0]}")
         try:
@@ -94,7 +92,7 @@ class Callers:
         return Caller(Kin.OURS if ours else Kin.STRANGER, name)
 
     def _holder(self, inode: int) -> int | None:
-        """A process that has the socket open."""
+        """Return a process that has the socket open."""
         link = f"socket:[{inode}]"
         for pid in self._candidates():
             if holds(pid, link, self._proc):
@@ -108,15 +106,15 @@ class Callers:
         self._last.append(pid)
 
     def _candidates(self) -> Iterator[int]:
-        """Those who called last, then all: the newest is the likeliest."""
+        """Yield recent callers, then all processes, newest first."""
         last = tuple(self._last)
         yield from reversed(last)
         yield from (pid for pid in pids(self._proc) if pid not in last)
 
 
-def cannot_tell(callers: Callers) -> str:
-    """Why callers cannot be told on this machine, tried on a connection to ourselves; empty when
-    they can."""
+def identification_problem(callers: Callers) -> str:
+    """Test identification with a connection to ourselves; return the problem, or an empty
+    string."""
     with (
         socket.create_server(("127.0.0.1", 0)) as server,
         socket.create_connection(server.getsockname()),
@@ -128,10 +126,10 @@ def cannot_tell(callers: Callers) -> str:
 
 
 def holds(pid: int, link: str, proc: Path = PROC) -> bool:
-    """Whether the process has open what the links of file descriptors name so, as far as we see."""
+    """Return whether a visible file descriptor of the process links to `link`."""
     try:
         folder = os.open(f"{proc}/{pid}/fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:  # gone, or not ours to look at
+    except OSError:  # gone, or not visible to us
         return False
     try:
         return any(_link(name, folder) == link for name in os.listdir(folder))  # noqa: PTH208

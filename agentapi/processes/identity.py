@@ -1,7 +1,7 @@
-"""Which process it is: a number alone does not say, for numbers are used again.
+"""Identify processes reliably, although pids are reused.
 
-A process is known by its number together with the time at which it started, in clock ticks since
-the boot, and the boot itself; and while we hold a pidfd of it, that names nobody else.
+A process is identified by its pid, its start time in clock ticks since boot, and the boot id, or by
+a pidfd as long as that is open.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from types import TracebackType
 from agentapi.processes.tree import stat_of
 
 _TO_GROUP = 1 << 2
-"""PIDFD_SIGNAL_PROCESS_GROUP (pidfd_send_signal(2)), of Linux 6.9."""
+"""PIDFD_SIGNAL_PROCESS_GROUP (pidfd_send_signal(2)), since Linux 6.9."""
 _LISTENS = "0A"
-"""TCP_LISTEN, as /proc/net/tcp writes it."""
+"""TCP_LISTEN, as written in /proc/net/tcp."""
 
 
 class Process:
-    """One process, held by a pidfd. A context; close it."""
+    """One process, held by a pidfd. Use it as a context manager, or close it."""
 
     def __init__(self, pid: int) -> None:
-        """Raises `ProcessLookupError` when there is none of this number, or another `OSError`."""
+        """Raises `ProcessLookupError` if there is no such process, or another `OSError`."""
         try:
             self._pidfd = os.pidfd_open(pid)
-        except OSError as error:  # EINVAL is what an impossible number gets
+        except OSError as error:  # EINVAL: an impossible pid
             if error.errno in (errno.EINVAL, errno.ESRCH):
                 raise ProcessLookupError(f"there is no process {pid}") from error
             raise
@@ -49,48 +49,47 @@ class Process:
         self.close()
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the pidfd."""
         os.close(self._pidfd)
 
     def signal(self, number: Signals) -> None:
-        """Send it a signal; nothing happens when it has ended. Raises `PermissionError`."""
+        """Send a signal, unless the process has ended. Raises `PermissionError`."""
         with contextlib.suppress(ProcessLookupError):
             pidfd_send_signal(self._pidfd, number)
 
     def signal_group(self, number: Signals) -> None:
-        """Send a signal to the group that it leads. Raises `PermissionError`."""
+        """Send a signal to the process group it leads. Raises `PermissionError`."""
         with contextlib.suppress(ProcessLookupError):
             try:
                 pidfd_send_signal(self._pidfd, number, None, _TO_GROUP)
             except OSError as error:
                 if error.errno != errno.EINVAL:
                     raise
-                if not self.ended_within(0):  # an older kernel: its number is its own for now
+                if not self.ended_within(0):  # older kernel; the pid is not reused yet
                     os.killpg(self.pid, number)
 
     def ended_within(self, seconds: float) -> bool:
-        """Wait for its end, blocking; whether it came in time."""
+        """Block until the process ends; return False after the timeout."""
         poll = select.poll()
         poll.register(self._pidfd, select.POLLIN)
         return bool(poll.poll(seconds * 1000))
 
 
 def mark(pid: int) -> str:
-    """What names this very process, to be written down; empty when there is none."""
+    """Return a persistent identifier of a process; empty if there is none."""
     started = start_time(pid)
     return f"{pid} {started} {_boot()}" if started else ""
 
 
 def start_time(pid: int) -> int:
-    """When a process started, in clock ticks since the boot; 0 when there is none of that number,
-    or it waits to be reaped."""
+    """Return the start time of a process in clock ticks since boot; 0 if there is none, or it is a
+    zombie."""
     stat = stat_of(pid)
     return 0 if stat is None or stat.state == "Z" else stat.started
 
 
 def describe(pid: int) -> str:
-    """A process for a person: its number, since when it runs and the ports that it serves, as far
-    as we may know."""
+    """Describe a process for people: its pid, start time and listening ports, as far as visible."""
     words = f"process {pid}"
     with contextlib.suppress(OSError, ValueError, StopIteration):
         words += f", running since {_since(pid):%Y-%m-%d %H:%M:%S} UTC"
@@ -101,7 +100,7 @@ def describe(pid: int) -> str:
 
 
 def listening_ports(pid: int) -> set[int]:
-    """The TCP ports that a process listens on; none where /proc does not let us see them."""
+    """Return the TCP ports that a process listens on, as far as visible in /proc."""
     sockets = set()
     ports = set()
     with contextlib.suppress(OSError):

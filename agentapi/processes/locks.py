@@ -1,11 +1,10 @@
-"""Files that one process holds while it lives, and who that is.
+"""Files locked by one process for its lifetime.
 
-A file is held by a record lock (fcntl_locking(2)). The kernel gives it back when the process ends,
-however it ends, no child inherits it, it works over NFS, and the kernel knows whose it is: nothing
-is believed of a number that stands in a file.
+The record lock (fcntl_locking(2)) is released by the kernel when the process ends in any way, is
+not inherited, works over NFS, and has a known owner: no pid stored in a file has to be trusted.
 
-The lock has one trap: a process loses it when it closes any descriptor of the file. So whoever
-holds a file reads and writes it through `HeldFile` alone.
+The lock has one trap: a process loses it when it closes any descriptor of the file. So a held file
+must only be read and written through `HeldFile`.
 """
 
 from __future__ import annotations
@@ -25,17 +24,17 @@ from agentapi.processes.identity import Process, describe
 _FLOCK = struct.Struct("hhqqi4x")
 """`struct flock` where a file offset has 64 bits: l_type, l_whence, l_start, l_len, l_pid."""
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
-"""What a file system without locks answers."""
+"""Errors of a file system without locks."""
 _HELD = (errno.EACCES, errno.EAGAIN)
 
 log = logging.getLogger(__name__)
 
 _ours: set[tuple[int, int]] = set()
-"""(device, inode) of what this process holds: the kernel refuses us nothing that is ours."""
+"""(device, inode) of our held files: the kernel would grant us the same lock again."""
 
 
 class InUse(Exception):
-    """Another process holds the file; the text says who."""
+    """Another process holds the file; the message names it."""
 
     def __init__(self, path: Path, pid: int) -> None:
         self.path, self.pid = path, pid
@@ -44,7 +43,7 @@ class InUse(Exception):
 
 
 class HeldFile:
-    """A file that this process holds, until `release` or its end. Made by `hold`."""
+    """A file held by this process until `release` or exit. Created by `hold`."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
@@ -52,17 +51,17 @@ class HeldFile:
         _ours.add(_inode(os.fstat(descriptor)))
 
     def read(self, limit: int) -> bytes:
-        """The first `limit` bytes. Raises `OSError`."""
+        """Return the first `limit` bytes. Raises `OSError`."""
         return os.pread(self._descriptor, limit, 0)
 
     def write(self, data: bytes) -> None:
-        """Replace what is in it; from then on it is for this user only. Raises `OSError`."""
+        """Replace the content and make the file private. Raises `OSError`."""
         os.fchmod(self._descriptor, 0o600)
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, data, 0)
 
     def remove(self) -> None:
-        """Remove the file if it still has its name, then release it."""
+        """Remove the file if its path is unchanged, then release it."""
         try:
             if _same(self._descriptor, self.path):
                 self.path.unlink()
@@ -71,7 +70,7 @@ class HeldFile:
         self.release()
 
     def release(self) -> None:
-        """Let others have it. Idempotent."""
+        """Release the lock. Idempotent."""
         if self._descriptor >= 0:
             _ours.discard(_inode(os.fstat(self._descriptor)))
             os.close(self._descriptor)
@@ -79,10 +78,10 @@ class HeldFile:
 
 
 def hold(path: Path) -> HeldFile:
-    """Hold the file; it and its folder are made, for this user only, where they are missing.
+    """Lock a file for this process; create it and its folder, private, if missing.
 
-    On a file system without locks nothing is held, and the log says so. Raises `InUse`, or
-    `OSError` when it cannot be opened for writing."""
+    On a file system without locks this only logs a warning. Raises `InUse`, or `OSError` if the
+    file cannot be opened for writing."""
     path = Path(os.path.realpath(path))
     make_private_folder(path.parent)
     while True:
@@ -103,9 +102,10 @@ def hold(path: Path) -> HeldFile:
 
 
 def holder(path: Path) -> Process | None:
-    """The process that holds the file; None when nobody does, or there is no such file. The caller
-    closes it. Raises `InUse` when it is one that has no number here, and `OSError` when the file
-    cannot be read or has no locks."""
+    """Return the process that holds the file, if any. The caller must close it.
+
+    Raises `InUse` if the holder has no pid in our namespace, and `OSError` if the file cannot be
+    read or its file system has no locks."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -117,8 +117,8 @@ def holder(path: Path) -> Process | None:
             try:
                 process = Process(pid)
             except ProcessLookupError:
-                continue  # it ended just now
-            if _locker(descriptor) == pid:  # alive throughout: the pidfd is of no later process
+                continue  # it has just ended
+            if _locker(descriptor) == pid:  # still the holder, so the pidfd is its own
                 return process
             process.close()
         return None
@@ -136,7 +136,7 @@ def _open(path: Path) -> int:
 
 
 def _lock(descriptor: int, path: Path) -> int | None:
-    """Lock the file; None when that went well, else who has it (0: not known to us)."""
+    """Lock the file; return None, or the pid of the holder (0: unknown)."""
     while True:
         try:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -154,20 +154,20 @@ def _lock(descriptor: int, path: Path) -> int | None:
             except OSError:
                 return 0
             if pid is None:
-                continue  # it was given back just now
+                continue  # it has just been released
             return max(pid, 0)
         return None
 
 
 def _locker(descriptor: int) -> int | None:
-    """The process whose lock is on the file, as far as it is of our namespace: else 0 or less."""
+    """Return the pid of the lock's owner; 0 or less if it is outside our namespace."""
     asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
     kind, _, _, _, pid = _FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))
     return None if kind == fcntl.F_UNLCK else int(pid) or -1
 
 
 def _same(descriptor: int, path: Path) -> bool:
-    """Whether the file still has its name."""
+    """Return whether the path still refers to the file."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.lstat())
     except FileNotFoundError:

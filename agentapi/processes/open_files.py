@@ -1,4 +1,4 @@
-"""Who has a file open, as `/proc` tells it, and the wait until one of them has ended."""
+"""Find the processes that have a file open, and wait until one of them ends."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from agentapi.processes.tree import pids as all_pids
 
 
 def open_for_writing(path: Path, pids: Iterable[int] | None = None) -> set[int]:
-    """Which of these processes (of all, by default) have the file open for writing, as far as
-    /proc lets us see."""
+    """Return which of these processes (default: all) have the file open for writing, as far as
+    /proc shows."""
     try:
         status = path.stat()
     except OSError:
@@ -23,7 +23,7 @@ def open_for_writing(path: Path, pids: Iterable[int] | None = None) -> set[int]:
 
 
 async def wait_for_end(pids: Iterable[int]) -> None:
-    """Wait until one of the processes has ended; returns at once when one has already."""
+    """Wait until one of the processes has ended, which may already be the case."""
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[None] = loop.create_future()
     watched: list[int] = []
@@ -54,7 +54,7 @@ def _has_open(pid: int, wanted: tuple[int, int]) -> bool:
         return False
     for descriptor in descriptors:
         with contextlib.suppress(OSError):
-            # The link's own mode says how the file was opened.
+            # The mode of the link itself shows how the file was opened.
             if descriptor.lstat().st_mode & 0o200:
                 status = descriptor.stat()
                 if (status.st_dev, status.st_ino) == wanted:

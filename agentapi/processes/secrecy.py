@@ -1,7 +1,7 @@
-"""Keep a secret of this process from others of the same user, which may otherwise read it all.
+"""Protect a secret of this process from other processes of the same user.
 
-`/proc/PID/environ` shows the variables that a process was started with, whatever it did to them
-since; the memory itself is open to `/proc/PID/mem` and ptrace(2). Against root nothing helps.
+`/proc/PID/environ` shows the initial variables of a process, even after changes; its memory can be
+read through `/proc/PID/mem` and ptrace(2). There is no protection against root.
 """
 
 from __future__ import annotations
@@ -12,25 +12,25 @@ _PR_SET_DUMPABLE = 4
 
 
 def keep_secret(name: str) -> None:
-    """Take a variable out of the environment, and let no other process of this user read our
-    memory, trace us or take our open files (PR_SET_DUMPABLE(2const)).
+    """Remove a variable from the environment, and keep other processes of this user from reading
+    our memory, tracing us or accessing our open files (PR_SET_DUMPABLE(2const)).
 
-    This also means no core dump, and debuggers only for root. What is started from here is as open
-    as ever. Call it before anything is started."""
+    This also disables core dumps, and debuggers except for root. Child processes are not protected.
+    Call it before starting any."""
     import ctypes
 
-    _forget(name)
+    _wipe(name)
     ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, *map(ctypes.c_ulong, (0, 0, 0, 0)))
 
 
-def _forget(name: str) -> None:
-    """Remove a variable, and overwrite it where `/proc/self/environ` shows it."""
+def _wipe(name: str) -> None:
+    """Remove a variable, and overwrite it in `/proc/self/environ`."""
     import ctypes
 
     getenv = ctypes.CDLL(None).getenv
     getenv.restype = ctypes.c_void_p
     value = os.environ.get(name)
-    place = getenv(name.encode())  # as long as nobody set it anew, what the program was given
+    place = getenv(name.encode())  # the initial value, unless it was set again
     if value and place:
         ctypes.memset(place, ord("*"), len(os.fsencode(value)))
     os.environ.pop(name, None)

@@ -1,10 +1,9 @@
-"""The processes that a process group still runs outside of itself.
+"""Find and kill descendants of a process group that have left the group.
 
-A coding agent gives each command a session of its own, so that no signal to the agent's group
-reaches it; when the agent dies the command would go on for ever, adopted by init. They are found as
-descendants while their parents live, and held by pidfd, which never names anybody else. What has
-detached itself from its parents on purpose (a daemon) is not found, and lives; so does what is to
-be spared, as others use it too.
+A coding agent runs each command in its own session, so signals to the agent's group do not reach
+it. When the agent dies, the command would be adopted by init and run forever. Descendants are found
+while their parents live, and held by pidfd, which is never reused. Daemons that detached themselves
+are not found and survive, as do spared processes that others use, too.
 """
 
 from __future__ import annotations
@@ -15,13 +14,13 @@ import signal
 from collections.abc import Callable
 
 from agentapi.processes.identity import Process, start_time
-from agentapi.processes.tree import everybody, pids
+from agentapi.processes.tree import all_processes, pids
 
 
 class Strays:
-    """Descendants of a group that left it. With `adopts` its leader is the parent of what lost its
-    own, instead of init (a subreaper): such a child is no more found than one of init's. `spare`
-    names processes that others use, too: they are not found, nor what they started."""
+    """Descendants that have left their group. With `adopts`, the leader is a subreaper; like those
+    of init, its adopted children are not found. Processes for which `spare` is true, and their
+    descendants, are not found either."""
 
     def __init__(
         self,
@@ -33,8 +32,8 @@ class Strays:
         self._group, self._adopts, self._spare = group, adopts, spare
         self._pidfds: dict[int, int] = {}
 
-    def look(self) -> None:
-        """Hold those that there are now, besides those held already."""
+    def update(self) -> None:
+        """Hold the current ones, in addition to those already held."""
         for pid, started in strays(self._group, self._spare, self._adopts).items():
             if pid in self._pidfds:
                 continue
@@ -42,11 +41,11 @@ class Strays:
                 pidfd = os.pidfd_open(pid)
                 if start_time(pid) == started:
                     self._pidfds[pid] = pidfd
-                else:  # it ended meanwhile, and its number may be a stranger's
+                else:  # it has ended, and its pid may have been reused
                     os.close(pidfd)
 
     def kill(self) -> None:
-        """SIGKILL to all that are held; then none is."""
+        """Send SIGKILL to all held processes and release them."""
         for pidfd in self._pidfds.values():
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 signal.pidfd_send_signal(pidfd, signal.SIGKILL)
@@ -55,8 +54,8 @@ class Strays:
 
 
 def kill_session(session: int) -> None:
-    """SIGKILL whatever still belongs to the session of a program that ended but is not reaped
-    (its number cannot have been given to another one)."""
+    """Kill the rest of the session of a program that has ended but is not reaped (so its pid cannot
+    have been reused)."""
     for pid in pids():
         if pid != session:
             with contextlib.suppress(OSError):
@@ -67,17 +66,16 @@ def _kill_member(pid: int, session: int) -> None:
     if os.getsid(pid) != session:
         return
     with Process(pid) as process:
-        if os.getsid(pid) == session:  # of the process that we hold now, whoever it was before
+        if os.getsid(pid) == session:  # check again now that the pid cannot be reused
             process.signal(signal.SIGKILL)
 
 
 def strays(group: int, spare: Callable[[int], bool], adopts: bool = False) -> dict[int, int]:
-    """The pids of all descendants of the group's members that are not members themselves, each with
-    the time at which it started."""
+    """Return the pids and start times of all descendants of the group that are not its members."""
     children: dict[int, list[int]] = {}
     members: set[int] = set()
     times = {}
-    for process in everybody():
+    for process in all_processes():
         times[process.pid] = process.started
         children.setdefault(process.parent, []).append(process.pid)
         if process.group == group:

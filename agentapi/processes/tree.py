@@ -1,4 +1,4 @@
-"""Who descends from whom, as `/proc` tells it (proc_pid_stat(5))."""
+"""The process tree, read from `/proc` (proc_pid_stat(5))."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pathlib import Path
 
 PROC = Path("/proc")
 TRIES = 5
-"""Reads of a chain of parents, which changes when one of them ends while it is read."""
+"""Attempts to read a chain of parents, which may change meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stat:
-    """What is read of one process. Two are equal when they are of the same one."""
+    """Status of one process. Two are equal if they belong to the same process."""
 
     pid: int
     started: int
-    """Clock ticks from the boot: with the pid, this names a process for good."""
+    """Clock ticks since boot; identifies a process together with the pid."""
     parent: int = field(compare=False)
     group: int = field(compare=False)
     """The process group."""
@@ -27,12 +27,12 @@ class Stat:
     """The pid of the session's leader."""
     name: str = field(compare=False)
     state: str = field(compare=False)
-    """`Z`: it has ended, and waits for its parent to ask how."""
+    """`Z`: it has ended and waits to be reaped."""
 
 
 def parse_stat(text: bytes) -> Stat:
-    """The content of `/proc/PID/stat`. Raises `ValueError` where it is none."""
-    before, _, after = text.rpartition(b")")  # a name may hold blanks and parentheses itself
+    """Parse the content of `/proc/PID/stat`. Raises `ValueError`."""
+    before, _, after = text.rpartition(b")")  # a name may contain blanks and parentheses
     pid, _, name = before.partition(b" (")
     fields = after.split()
     try:
@@ -50,7 +50,7 @@ def parse_stat(text: bytes) -> Stat:
 
 
 def stat_of(pid: int, proc: Path = PROC) -> Stat | None:
-    """What there is to read of a process; None when it is gone, or hidden from us."""
+    """Read the status of a process; return None if it is gone or hidden."""
     try:
         return parse_stat((proc / str(pid) / "stat").read_bytes())
     except (OSError, ValueError):
@@ -58,7 +58,7 @@ def stat_of(pid: int, proc: Path = PROC) -> Stat | None:
 
 
 def pids(proc: Path = PROC) -> list[int]:
-    """The processes that we see, the highest number first: mostly the newest one."""
+    """Return the visible pids, highest (mostly newest) first."""
     try:
         names = os.listdir(proc)  # noqa: PTH208 (there are hundreds, and this is often called)
     except OSError:
@@ -66,14 +66,14 @@ def pids(proc: Path = PROC) -> list[int]:
     return sorted((int(name) for name in names if name.isdigit()), reverse=True)
 
 
-def everybody(proc: Path = PROC) -> Iterator[Stat]:
-    """All processes that we see."""
+def all_processes(proc: Path = PROC) -> Iterator[Stat]:
+    """Yield the status of all visible processes."""
     return (stat for pid in pids(proc) if (stat := stat_of(pid, proc)) is not None)
 
 
 class Family:
-    """What descends from a process but for what did so already when this was made: a shell that
-    turned into the process by `exec` leaves it children that are none of its own."""
+    """The descendants of a process, except those that existed when this was created: a shell that
+    became the process by `exec` may have left it children."""
 
     def __init__(self, root: int | None = None, proc: Path = PROC) -> None:
         self.root = root or os.getpid()
@@ -81,7 +81,7 @@ class Family:
         self._before = frozenset(children(self.root, proc))
 
     def has(self, pid: int) -> bool | None:
-        """Whether the process belongs to it; None when that cannot be seen."""
+        """Return whether a process belongs to the family; None if unknown."""
         chain = ancestors(pid, self._proc)
         if chain is None:
             return None
@@ -89,22 +89,22 @@ class Family:
         return self.root in above and self._before.isdisjoint(chain)
 
     def members(self, spare: Callable[[int], bool] = lambda pid: False) -> list[Stat]:
-        """All, parents before children, without those whom `spare` names and their descendants."""
+        """Return all members, parents first, without spared processes and their descendants."""
 
-        def left_out(stat: Stat) -> bool:
+        def excluded(stat: Stat) -> bool:
             return stat in self._before or spare(stat.pid)
 
-        return list(descendants(self.root, self._proc, left_out))
+        return list(descendants(self.root, self._proc, excluded))
 
     def users(self) -> set[int]:
-        """The effective user ids of all, and of the root."""
+        """Return the effective user ids of all members and the root."""
         found = (_user_of(stat.pid, self._proc) for stat in self.members())
         return {os.geteuid()} | {user for user in found if user is not None}
 
 
 def ancestors(pid: int, proc: Path = PROC) -> list[Stat] | None:
-    """The process, its parent and so on, up to the first that has none (a container's init, or
-    what came into the container from outside). None when the chain cannot be read."""
+    """Return the process, its parent and so on, up to one without a parent (a container's init, or
+    a process that entered the container). None if the chain cannot be read."""
     for _ in range(TRIES):
         chain = list(_chain(pid, proc))
         if chain and chain[-1].parent == 0:
@@ -113,11 +113,11 @@ def ancestors(pid: int, proc: Path = PROC) -> list[Stat] | None:
 
 
 def _chain(pid: int, proc: Path) -> Iterator[Stat]:
-    """From a process upwards, as far as the chain holds."""
+    """Yield the chain from a process upwards, as far as it is consistent."""
     below = None
     while pid > 0:
         found = stat_of(pid, proc)
-        # One that is younger than its child has only got the number of the parent, which ended.
+        # A parent younger than its child has only reused the pid of the real one.
         if found is None or (below is not None and found.started > below.started):
             return
         yield found
@@ -125,7 +125,7 @@ def _chain(pid: int, proc: Path) -> Iterator[Stat]:
 
 
 def children(root: int, proc: Path = PROC) -> list[Stat]:
-    """The children of a process."""
+    """Return the children of a process."""
     try:
         lists = [path.read_text() for path in (proc / str(root) / "task").glob("*/children")]
     except OSError:
@@ -134,14 +134,14 @@ def children(root: int, proc: Path = PROC) -> list[Stat]:
         found = (stat_of(int(pid), proc) for text in lists for pid in text.split())
         return [stat for stat in found if stat is not None]
     # A kernel without these lists (CONFIG_PROC_CHILDREN).
-    return [stat for stat in everybody(proc) if stat.parent == root]
+    return [stat for stat in all_processes(proc) if stat.parent == root]
 
 
 def descendants(
-    root: int, proc: Path = PROC, left_out: Callable[[Stat], bool] = lambda stat: False
+    root: int, proc: Path = PROC, excluded: Callable[[Stat], bool] = lambda stat: False
 ) -> Iterator[Stat]:
-    """All that descend from a process, parents before children; without those whom `left_out`
-    names and their descendants."""
+    """Yield the descendants of a process, parents first, without `excluded` ones and their
+    descendants."""
     of_parent: dict[int, list[Stat]] = {}
     for pid in pids(proc):
         if (found := stat_of(pid, proc)) is not None:
@@ -149,14 +149,13 @@ def descendants(
     waiting = [root]
     while waiting:
         for child in of_parent.pop(waiting.pop(), ()):
-            if not left_out(child):
+            if not excluded(child):
                 yield child
                 waiting.append(child.pid)
 
 
 def family(root: int) -> set[int]:
-    """The process `root`, what runs in the session that it leads, and all that descend from
-    these."""
+    """Return the process `root`, the members of the session it leads, and all their descendants."""
     found = [stat for pid in pids() if (stat := stat_of(pid)) is not None]
     members = {root} | {stat.pid for stat in found if stat.session == root}
     grew = True

@@ -85,7 +85,7 @@ def _saved(
     if saved is None:
         return ""
     origin = "\x1b[?6h" if saved.origin else ""
-    return origin + _place(saved.x, saved.y, rows) + _look(saved) + save + _PLAIN
+    return origin + _place(saved.x, saved.y, rows) + _cursor_state(saved) + save + _PLAIN
 
 
 def _cursor(screen: ModalScreen) -> str:
@@ -97,7 +97,7 @@ def _cursor(screen: ModalScreen) -> str:
     above = screen.top if origin else 0
     return (
         region + origin + _place(screen.cursor.x, screen.cursor.y, screen.buffer, above)
-    ) + _look(screen.look())
+    ) + _cursor_state(screen.cursor_state())
 
 
 def _place(x: int, y: int, rows: list[Line], above: int = 0) -> str:
@@ -113,7 +113,7 @@ def _place(x: int, y: int, rows: list[Line], above: int = 0) -> str:
     return f"\x1b[{max(y - above, 0) + 1};{column + 1}H{written}"
 
 
-def _look(saved: Saved) -> str:
+def _cursor_state(saved: Saved) -> str:
     sets = "".join(
         f"\x1b{slot}{'0' if on else 'B'}" for slot, on in zip("()", saved.graphics, strict=True)
     )

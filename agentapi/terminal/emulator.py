@@ -1,9 +1,8 @@
-"""The terminal that an agent believes to run in: bytes in, frames, signals and answers out.
+"""Terminal emulator: bytes in, frames, signals and replies out.
 
-Synchronized output (`CSI ? 2026 h … l`) delimits frames. While an update is under way, everything
-that is read here shows the last complete frame, also when one update ended and the next began in
-the same piece of input: at each begin the frame so far is kept, which costs nothing when it was
-already taken. Only `dump` shows the live state.
+Synchronized output (`CSI ? 2026 h … l`) delimits frames. During an update, all readers see the last
+complete frame, even if one update ended and the next began in the same input: the frame is saved at
+each beginning, at no cost if it was already taken. Only `dump` shows the live state.
 """
 
 from __future__ import annotations
@@ -36,19 +35,19 @@ class Emulator:
     # Input
 
     def feed(self, data: bytes) -> None:
-        """Take in any piece of the program's output; it never raises."""
+        """Process a piece of output, split anywhere; never raises."""
         self._changed = True
         self._stream.feed(data)
 
     def resize(self, columns: int, rows: int) -> None:
-        """Change the size; ends a synchronized update."""
+        """Resize the screen and end a synchronized update."""
         self.end_synchronized()
         if (columns, rows) != (self._screen.columns, self._screen.lines):
             self._changed = True
             self._screen.resize(rows, columns)
 
     def end_synchronized(self) -> None:
-        """Show what there is of an unfinished update: for the caller's time limit."""
+        """End an unfinished update, when the caller's time limit expires."""
         if self.synchronized:
             self._changed = True
             self._screen.reset_mode(modes.SYNCHRONIZED, private=True)
@@ -56,13 +55,13 @@ class Emulator:
     # What the program is told and tells
 
     def take_replies(self) -> bytes:
-        """What the terminal answered since the last call: to be written to the program."""
+        """Return the replies since the last call, to be written to the program."""
         taken = bytes(self._stream.replies)
         self._stream.replies.clear()
         return taken
 
     def take_signals(self) -> list[Signal]:
-        """Titles, states, notifications and bells since the last call, in order."""
+        """Return the titles, states, notifications and bells since the last call, in order."""
         taken = list(self._stream.signals)
         self._stream.signals.clear()
         return taken
@@ -70,7 +69,7 @@ class Emulator:
     # What it shows
 
     def take_frame(self) -> Frame:
-        """The last complete frame; `pushed` and `cleared` count from the call before."""
+        """Return the last complete frame; `pushed` and `cleared` are relative to the last call."""
         frame = self._current()
         if not self._pushed and not self._cleared:
             return frame
@@ -91,12 +90,12 @@ class Emulator:
         return taken
 
     def screen_lines(self) -> list[str]:
-        """The rows, top to bottom, without the blanks at their right end."""
+        """Return the rows, without trailing blanks."""
         return list(self._current().lines)
 
     def highlighted(self, row: int) -> list[str]:
-        """The words of a row that stand on another ground than most of it, as a program marks a
-        choice. A change of nothing but colours is no new frame."""
+        """Return the words of a row whose background differs from most of it, as for a selected
+        choice. A change of colours alone does not make a new frame."""
         line = self._screen.buffer[row]
         grounds = [(style.background, style.inverse) for style in line.styles]
         usual = max(set(grounds), key=grounds.count)
@@ -105,32 +104,31 @@ class Emulator:
         return [text.strip() for text in words if text.strip()]
 
     def scrollback_lines(self) -> list[str]:
-        """The lines that left the top of the normal screen, oldest first."""
+        """Return the lines scrolled off the normal screen, oldest first."""
         self._current()
         return list(self._scrollback)
 
     @property
     def cursor(self) -> tuple[int, int]:
-        """(column, row), both from 0; the column stays on the screen when a wrap is due."""
+        """(column, row), both from 0; the column stays on the screen if a wrap is pending."""
         return self._current().cursor
 
     @property
     def completed_frames(self) -> int:
-        """How many synchronized updates the program has ended."""
+        """The number of completed synchronized updates."""
         return self._completed
 
     @property
     def synchronized(self) -> bool:
-        """Whether an update is under way; a frame taken now is the one before it."""
+        """Whether an update is in progress; `take_frame` then returns the frame before it."""
         return self._screen.has(modes.SYNCHRONIZED)
 
     def dump(self) -> bytes:
-        """Bytes that repaint everything visible on a fresh terminal of the same size, with the
-        state that later output depends on: a terminal that gets them and then the rest of the
-        program's output shows the same as one that got everything."""
+        """Return bytes that redraw the screen on a new terminal of the same size, with all state
+        that later output depends on. With the rest of the output, that terminal shows the same."""
         return dump(self._screen, self._stream.parser.pending())
 
-    # What the program switched on
+    # Modes set by the program
 
     @property
     def columns(self) -> int:
@@ -142,12 +140,12 @@ class Emulator:
 
     @property
     def bracketed_paste(self) -> bool:
-        """Whether a paste is to be wrapped in `CSI 200 ~` and `CSI 201 ~`."""
+        """Whether pastes must be wrapped in `CSI 200 ~` and `CSI 201 ~`."""
         return self._screen.has(modes.BRACKETED_PASTE)
 
     @property
     def focus_events(self) -> bool:
-        """Whether the program wants to hear of focus (`CSI I`, `CSI O`)."""
+        """Whether the program requests focus events (`CSI I`, `CSI O`)."""
         return self._screen.has(modes.FOCUS_EVENTS)
 
     # Frames
@@ -165,7 +163,7 @@ class Emulator:
         return self._frame
 
     def _commit(self) -> None:
-        """Make what the screen shows now the frame that readers see."""
+        """Publish the current screen as the frame that readers see."""
         if not self._changed:
             return
         self._changed = False
@@ -198,7 +196,7 @@ class Emulator:
             )
 
     def _commit_scrollback(self) -> bool:
-        """Let readers see the lines that left the screen; whether there was anything."""
+        """Publish the lines scrolled off the screen; return whether there was any change."""
         screen = self._screen
         if screen.cleared:
             self._scrollback.clear()

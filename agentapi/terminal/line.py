@@ -20,7 +20,7 @@ MAX_CELL = 32
 
 
 class Line:
-    """A row; it starts blank."""
+    """A row, initially blank."""
 
     __slots__ = ("_faint", "bright", "chars", "fresh", "shared", "styles", "text")
 
@@ -28,18 +28,18 @@ class Line:
         self.chars: list[str] = [" "] * columns
         self.styles: list[Style] = [style] * columns
         self.text = ""
-        """The row without the blanks at its end; right only while `fresh`."""
+        """The row without trailing blanks; valid only while `fresh`."""
         self.bright = ""
         """`text` with faint characters blanked."""
         self.fresh = True
-        """Whether `text` and `bright` are right; whoever changes a cell makes it False."""
+        """Whether `text` and `bright` are valid; set to False by any change of a cell."""
         self.shared = False
-        """Whether it may stand in several places, and so must not be changed."""
+        """Whether it may be used in several places, and so must not be changed."""
         self._faint = style.faint
         """Whether a faint character was written since the row was blank."""
 
     def copy(self) -> Line:
-        """A row of its own with the same cells."""
+        """Return an independent row with the same cells."""
         copy = Line.__new__(Line)
         copy.chars, copy.styles = self.chars.copy(), self.styles.copy()
         copy.text, copy.bright, copy.fresh = self.text, self.bright, self.fresh
@@ -47,8 +47,7 @@ class Line:
         return copy
 
     def render(self) -> str:
-        """Bring `text` and `bright` up to date, keeping the old strings where they still hold;
-        returns `text`."""
+        """Update `text` and `bright`, keeping the old strings if unchanged; return `text`."""
         self.fresh = True
         text = "".join(self.chars).rstrip(" ")
         if text != self.text:
@@ -64,7 +63,7 @@ class Line:
         return self.text
 
     def put(self, column: int, text: str, style: Style) -> None:
-        """Write narrow characters, one a cell, over whatever is there."""
+        """Write narrow characters, one per cell."""
         chars = self.chars
         end = column + len(text)
         if chars[column] == "":
@@ -83,7 +82,7 @@ class Line:
         self.chars[column : column + 2 * count] = [char, ""] * count
 
     def character(self, column: int) -> str:
-        """The character that covers a cell; for column -1, before the first, nothing."""
+        """Return the character covering a cell; empty for column -1."""
         if column < 0:
             return ""
         return self.chars[column] or self.chars[column - 1]
@@ -98,25 +97,25 @@ class Line:
             self.fresh = False
 
     def erase(self, start: int, end: int, style: Style) -> None:
-        """Blank the cells from `start` up to `end`, and the halves that this cuts off."""
+        """Blank the cells from `start` up to `end`, and halves of wide characters at the edges."""
         if start < end:
             self.put(start, " " * (end - start), style)
 
     def insert(self, column: int, count: int, style: Style) -> None:
-        """Insert blanks; what passes the right edge is lost."""
-        self._mend(column)
+        """Insert blanks; cells beyond the right edge are lost."""
+        self._split_wide(column)
         columns = len(self.chars)
         self.chars[column:column] = [" "] * count
         self.styles[column:column] = [style] * count
-        self._mend(columns)
+        self._split_wide(columns)
         del self.chars[columns:], self.styles[columns:]
         self.fresh = False
 
     def delete(self, column: int, count: int, style: Style) -> None:
-        """Delete cells; blanks follow from the right edge."""
+        """Delete cells; blanks are added at the right edge."""
         count = min(count, len(self.chars) - column)
-        self._mend(column)
-        self._mend(column + count)
+        self._split_wide(column)
+        self._split_wide(column + count)
         del self.chars[column : column + count], self.styles[column : column + count]
         self.chars += [" "] * count
         self.styles += [style] * count
@@ -124,22 +123,22 @@ class Line:
 
     def resize(self, columns: int) -> None:
         """Clip or pad on the right."""
-        self._mend(columns)
+        self._split_wide(columns)
         del self.chars[columns:], self.styles[columns:]
         missing = columns - len(self.chars)
         self.chars += [" "] * missing
         self.styles += [DEFAULT] * missing
         self.fresh = False
 
-    def _mend(self, column: int) -> None:
-        """Blank both halves of a wide character that a cut before `column` would part."""
+    def _split_wide(self, column: int) -> None:
+        """Blank a wide character that a cut before `column` would split."""
         if column < len(self.chars) and self.chars[column] == "":
             self.chars[column - 1 : column + 1] = [" ", " "]
 
 
 @lru_cache(maxsize=64)
 def filled(char: str, columns: int, style: Style) -> Line:
-    """The shared row of a look that is full of one narrow character."""
+    """Return the shared row filled with one narrow character in a style."""
     line = Line(columns, style)
     line.put(0, char * columns, style)
     line.render()

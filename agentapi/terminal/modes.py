@@ -1,4 +1,4 @@
-"""What a program switches: private modes, the alternate screen, saved cursors, keyboard flags."""
+"""Terminal modes: private modes, the alternate screen, saved cursors, keyboard flags."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ PRIVATE_MODES = frozenset(
         *MOUSE_ENCODINGS,
     }
 )
-"""Modes that are kept as set or reset; the alternate screens and 1048 act besides."""
+"""Modes whose state is stored; the alternate screens and 1048 also have an effect."""
 ANSI_MODES = frozenset({mo.IRM, mo.LNM})
 MAX_KEYBOARD_STACK = 16
 
 
 class Saved(NamedTuple):
-    """What DECSC keeps."""
+    """The state saved by DECSC."""
 
     x: int
     y: int
@@ -59,7 +59,7 @@ class Saved(NamedTuple):
 
 
 class ModalScreen(Screen):
-    """A screen with modes. Private mode N is kept in `mode` as `N << 5`, as pyte does."""
+    """A screen with modes. Private mode N is stored in `mode` as `N << 5`, as in pyte."""
 
     def reset(self) -> None:
         self.alternate = False
@@ -76,7 +76,7 @@ class ModalScreen(Screen):
         super().soft_reset()
 
     def has(self, private: int) -> bool:
-        """Whether a private mode is set."""
+        """Return whether a private mode is set."""
         return private << 5 in self.mode
 
     # SM and RM
@@ -126,8 +126,8 @@ class ModalScreen(Screen):
     # The alternate screen
 
     def _show_alternate(self, on: bool, with_cursor: bool) -> None:
-        """Change over. The alternate screen starts blank each time and has no scrollback; with
-        mode 1049 the normal screen's cursor is saved, and restored at the end."""
+        """Switch screens. The alternate screen starts blank each time and has no scrollback; mode
+        1049 also saves and restores the normal screen's cursor."""
         if on == self.alternate:
             if with_cursor and not on:
                 self.restore_cursor()
@@ -143,22 +143,22 @@ class ModalScreen(Screen):
             self.restore_cursor()
 
     def normal_rows(self) -> list[Line]:
-        """The rows of the normal screen, whichever shows."""
+        """Return the rows of the normal screen, even if it is hidden."""
         return self._hidden_rows if self.alternate else self.buffer
 
-    # Saved cursors, one a screen
+    # Saved cursors, one per screen
 
     def save_cursor(self) -> None:
         """DECSC."""
-        self._slots[self.alternate] = self.look()
+        self._slots[self.alternate] = self.cursor_state()
 
-    def look(self) -> Saved:
-        """The cursor as DECSC would save it now."""
+    def cursor_state(self) -> Saved:
+        """Return the cursor state as DECSC would save it now."""
         graphics, origin = tuple(self.graphics), self.has(ORIGIN)
         return Saved(self.cursor.x, self.cursor.y, self.style, self.charset, graphics, origin)
 
     def restore_cursor(self) -> None:
-        """DECRC: as saved, as often as asked; home when nothing was."""
+        """DECRC: restore the saved cursor, repeatedly; home if none was saved."""
         saved = self.saved(self.alternate) or Saved(0, 0, DEFAULT, 0, (False, False), False)
         self._record(ORIGIN << 5, saved.origin)
         self.cursor.x = min(saved.x, self.columns)
@@ -167,18 +167,18 @@ class ModalScreen(Screen):
         self.charset, self.graphics = saved.charset, list(saved.graphics)
 
     def saved(self, alternate: bool) -> Saved | None:
-        """What DECSC kept for a screen."""
+        """Return the state that DECSC saved for a screen."""
         return self._slots[alternate]
 
     # Keyboard protocols
 
     @property
     def keyboard_flags(self) -> int:
-        """The kitty keyboard flags that are in force."""
+        """Return the active kitty keyboard flags."""
         return self._keyboards[self.alternate][-1]
 
     def keyboards(self, alternate: bool) -> list[int]:
-        """The stack of flags of a screen."""
+        """Return the stack of flags of a screen."""
         return self._keyboards[alternate]
 
     def push_keyboard(self, flags: int = 0) -> None:
@@ -212,7 +212,7 @@ class ModalScreen(Screen):
     # Size
 
     def resize(self, lines: int | None = None, columns: int | None = None) -> None:
-        """Change the size of both screens; a program redraws the one that shows."""
+        """Resize both screens; the program redraws the visible one."""
         lines, columns = lines or self.lines, columns or self.columns
         cursor = Cursor(0, 0)
         saved = self._slots[not self.alternate]

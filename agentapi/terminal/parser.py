@@ -1,4 +1,4 @@
-"""Bytes to typed operations: everything that the terminal is told, and nothing of what it means.
+"""Parse bytes into typed operations, without interpreting them.
 
 The grammar is that of ECMA-48 as terminals read it (vt100.net's state table by Paul Williams):
 controls inside a sequence act at once, CAN and SUB abort it, ESC starts a new one, a string ends
@@ -20,12 +20,12 @@ from typing import NamedTuple
 from agentapi.terminal.style import Groups
 
 MAX_SEQUENCE = 256
-"""Characters of a control sequence; one that is not shorter is consumed and ignored."""
+"""Maximum characters of a control sequence; longer ones are consumed and ignored."""
 MAX_STRING = 65_536
-"""Characters of a string (OSC, DCS …); a longer one is consumed and ignored."""
+"""Maximum characters of a string (OSC, DCS …); longer ones are consumed and ignored."""
 MAX_PARAMETER = 65_535
 MAX_REMEMBERED = 64
-"""Characters of a control sequence whose reading is kept for the next time."""
+"""Maximum characters of a control sequence whose parsed form is cached."""
 
 
 class Control(NamedTuple):
@@ -47,22 +47,22 @@ class Csi(NamedTuple):
     key: str
     """Private prefix, intermediates and final together: `?h`, `!p`, `m`, ` q`."""
     parameters: tuple[int, ...]
-    """The first number of each parameter; empty when there are none."""
+    """The first number of each parameter; empty if there are none."""
     groups: Groups
-    """All of it, with sub-parameters, for SGR."""
+    """All parameters with sub-parameters, for SGR."""
 
 
 class String(NamedTuple):
-    """An OSC (`]`), DCS (`P`), APC (`_`), PM (`^`) or SOS (`X`) string that came whole."""
+    """A complete OSC (`]`), DCS (`P`), APC (`_`), PM (`^`) or SOS (`X`) string."""
 
     kind: str
     payload: str
     terminator: str
-    """As it came, for an answer in kind: BEL or ST."""
+    """The received terminator, BEL or ST, for use in the reply."""
 
 
 Operation = str | Control | Escape | Csi | String
-"""A plain `str` is text to paint; it holds no control characters."""
+"""A plain `str` is text to draw, without control characters."""
 
 _TOKEN = re.compile(
     r"([^\x00-\x1f\x7f-\x9f]+)"
@@ -91,7 +91,7 @@ class Parser:
         self._string_length = 0
 
     def parse(self, data: bytes) -> Iterator[Operation]:
-        """The operations in `data`, as far as they are complete; the rest waits for more."""
+        """Yield the complete operations in `data`; keep the rest for the next call."""
         text = self._decode.decode(data)
         position = 0
         end = len(text)
@@ -122,8 +122,8 @@ class Parser:
                 yield Escape(token[6], token[7])
 
     def pending(self) -> bytes:
-        """What was read of a sequence, string or character that is not complete yet: a second
-        parser that gets this and then the rest of the stream reads the same."""
+        """Return the incomplete sequence, string or character read so far. Another parser can
+        continue from it with the rest of the stream."""
         undecoded = self._decode.getstate()[0]
         held = self._sequence
         if self._string_kind:
@@ -131,13 +131,13 @@ class Parser:
         return held.encode() + undecoded
 
     def _start(self, text: str, position: int) -> int:
-        """Begin what no token matched: an unfinished or odd sequence, or a stray character."""
+        """Start a sequence that no token matched, or skip a stray character."""
         if text[position] == "\x1b":
             self._sequence = "\x1b"
         return position + 1
 
     def _slow(self, text: str, position: int) -> tuple[list[Operation], int]:
-        """Go on inside an escape sequence, up to its end or the end of the text."""
+        """Continue inside an escape sequence, up to its end or the end of the text."""
         operations: list[Operation] = []
         while position < len(text):
             char = text[position]
@@ -154,7 +154,7 @@ class Parser:
         return operations, position
 
     def _extend(self, char: str, operations: list[Operation]) -> bool:
-        """Add one printable character to the sequence; whether that completed it."""
+        """Add a printable character to the sequence; return whether that completed it."""
         sequence = self._sequence
         if len(sequence) == 1 and char in _STRING_STARTS:
             self._sequence, self._string_kind = "", char
@@ -173,7 +173,7 @@ class Parser:
         return True
 
     def _string(self, text: str, position: int) -> tuple[list[Operation], int]:
-        """Go on inside a string, up to its end or the end of the text."""
+        """Continue inside a string, up to its end or the end of the text."""
         pattern = _OSC_END if self._string_kind == "]" else _STRING_END
         found = pattern.search(text, position)
         part = text[position : found.start() if found else len(text)]
@@ -199,8 +199,8 @@ class Parser:
 
 
 def _read_csi(body: str) -> Csi | None:
-    """Read what stands after `ESC [`; None when it is malformed. A marker inside a parameter is
-    (only Gemini's `CSI > 4 ; ? m` has one, as a query: -1)."""
+    """Parse the text after `ESC [`; return None if it is malformed. A marker inside a parameter
+    becomes -1 (only Gemini's query `CSI > 4 ; ? m` has one)."""
     match = _BODY.fullmatch(body)
     if match is None:
         return None
@@ -212,11 +212,11 @@ def _read_csi(body: str) -> Csi | None:
 
 
 _csi = lru_cache(maxsize=4096)(_read_csi)
-"""Programs repeat a few hundred different sequences, so most of this work happens once."""
+"""Programs repeat a few hundred different sequences, so caching is effective."""
 
 
 def _group(part: str) -> tuple[int, ...]:
-    """`4:3` as `(4, 3)`; what is missing is 0."""
+    """Parse `4:3` to `(4, 3)`; missing numbers are 0."""
     if part and not part[0].isdigit() and part[0] != ":":
         return (-1,)
     return tuple(

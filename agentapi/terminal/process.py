@@ -1,9 +1,8 @@
-"""A program under a pseudo-terminal, on the event loop: no thread, no signal handler, no polling.
+"""A program on a pseudo-terminal, on the event loop: no threads, signal handlers or polling.
 
-Output is read when the loop says that there is some; the end is learnt from a pidfd. The program
-leads a session and a process group of its own. When it ends, what it wrote last is read first
-(the kernel hands a terminal's output over a little later than the death of its writer), then what
-is left of its session is killed, then it is reaped, then `on_exit` is called: exactly once.
+Output is read when the loop reports it; a pidfd reports the exit. The program leads its own session
+and process group. After its exit the remaining output is read (the kernel delivers it with a short
+delay), the rest of its session is killed, the program is reaped, and `on_exit` is called once.
 """
 
 from __future__ import annotations
@@ -25,40 +24,39 @@ import ptyprocess
 
 from agentapi.processes import descriptors
 from agentapi.processes.busy import is_busy
-from agentapi.processes.orphans import own
+from agentapi.processes.orphans import mark_waited
 from agentapi.processes.strays import Strays, kill_session
 from agentapi.terminal.unread import discard, unread
 
 READ_SIZE = 65_536
 TURN_LIMIT = 16_384
-"""Bytes that one turn of the loop reads at most, so that a flood starves nobody."""
+"""Maximum bytes read per loop iteration, so that a flood does not block other tasks."""
 TURN_TIME = 0.002
-"""Seconds of our own processor time after which a turn ends before that; the rest waits in the
-terminal, which holds up the program."""
+"""Maximum processor time per iteration in seconds; the rest waits in the terminal, which blocks the
+program."""
 TURN_PAUSE = 0.001
-"""Seconds without reading after such a turn: an answer to a client takes some six turns of the
-loop, which pass meanwhile."""
+"""Seconds without reading after such an iteration: a response to a client takes about six of
+them."""
 PIECE = 1_024
-"""Bytes that are passed on at once: the dearest of them take the emulator 5 ms."""
+"""Bytes passed on at once: in the worst case they take the emulator 5 ms."""
 PENDING_LIMIT = 65_536
-"""Bytes that are read at once where all that the program has written must be known; more than a
-terminal holds."""
+"""Maximum bytes read at once when all output must be known; more than a terminal buffers."""
 PENDING_TIME = 0.03
-"""Seconds of our own processor time after which that is given up: a busy machine is no flood."""
+"""Maximum processor time for that in seconds, so that a busy machine is not taken for a flood."""
 WRITE_LIMIT = 8 << 20
-"""Bytes that may wait for a program that does not read."""
+"""Maximum bytes queued for a program that does not read."""
 REPLY_LIMIT = 65_536
-"""The same of the terminal's own answers, which a program may ask for without end."""
+"""The same for terminal replies, which a program may request endlessly."""
 LAST_OUTPUT_TIMEOUT = 0.2
-"""Seconds without output after the program's death in which its last output is waited for; only
-reached when another process keeps the terminal open."""
+"""Seconds without output to wait for the last output after the exit; only reached if another
+process keeps the terminal open."""
 LAST_OUTPUT_CAP = 2.0
-"""Seconds after its death in which output may go on."""
+"""Maximum seconds to read output after the exit."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExitStatus:
-    """How a program ended: one of the two is set."""
+    """How a program ended: either by an exit status or by a signal."""
 
     code: int | None
     signal: int | None
@@ -73,21 +71,20 @@ class ExitStatus:
 
 @dataclass(frozen=True, slots=True)
 class LineMode:
-    """How a terminal takes what is typed (`termios(3)`)."""
+    """How a terminal handles input (`termios(3)`)."""
 
     canonical: bool = False
-    """Whether the kernel collects a line and hands it over at its end (ICANON)."""
+    """Whether the kernel collects input until the end of a line (ICANON)."""
     echo: bool = False
-    """Whether the kernel shows what is typed (ECHO); a program that edits its line shows it
-    itself."""
+    """Whether the kernel echoes input (ECHO); a program with a line editor echoes it itself."""
     kill: bytes = b"\x15"
     """The key that erases the line."""
     interrupt: bytes = b""
-    """The key by which the terminal itself interrupts its program; empty where it does not."""
+    """The key with which the terminal interrupts its program; empty if disabled."""
 
 
 class PtyProcess:
-    """One running program and the master side of its terminal. Made by `spawn`."""
+    """One running program and the master side of its terminal. Created by `spawn`."""
 
     def __init__(
         self,
@@ -106,18 +103,18 @@ class PtyProcess:
         self._unwritten = bytearray()
         self._drained: asyncio.Future[None] | None = None
         self._at_end = False
-        """The terminal has no more output to give."""
-        self._taken = self._passed_on = 0
-        """Pieces of output that were read, and that `on_output` took."""
-        self._waited_at = -1
-        """`_taken` when `reading` last saw output wait."""
+        """Whether the output has ended."""
+        self._read_count = self._delivered_count = 0
+        """Number of pieces read, and of those handled by `on_output`."""
+        self._waiting_at = -1
+        """`_read_count` when `reading` last found pending output."""
         self._dead: ExitStatus | None = None
         self._deadline: asyncio.TimerHandle | None = None
-        own(self.pid)
+        mark_waited(self.pid)
         os.set_blocking(self._fd, False)
         self._strays = Strays(self.pid, spare=spare)
         self._pidfd = os.pidfd_open(self.pid)
-        self._loop.add_reader(self._pidfd, self._died)
+        self._loop.add_reader(self._pidfd, self._on_program_exit)
         self._loop.add_reader(self._fd, self._turn)
 
     @classmethod
@@ -135,11 +132,9 @@ class PtyProcess:
     ) -> PtyProcess:
         """Start `argv` on a terminal of this size.
 
-        `argv[0]` is looked up in `env`'s PATH. Both callbacks come from the event loop; `on_exit`
-        is the last; `spare` names processes that outlive the program. Raises
-        `FileNotFoundError`, `NotADirectoryError`, `PermissionError` or another `OSError` that says
-        what could not be started, and why.
-        """
+        `argv[0]` is looked up in `env`'s PATH. Both callbacks run on the event loop, `on_exit`
+        last. Processes for which `spare` is true outlive the program. Raises `FileNotFoundError`,
+        `NotADirectoryError`, `PermissionError` or another `OSError` with the reason."""
         directory = _directory(cwd)
         program = _program(argv[0], directory, env)
         command = [str(program), *argv[1:]]
@@ -148,16 +143,16 @@ class PtyProcess:
 
     @property
     def status(self) -> ExitStatus | None:
-        """How it ended; None while it runs."""
+        """The exit status; None while it runs."""
         return self._exited.result() if self._exited.done() else None
 
     # Input
 
     def write(self, data: bytes) -> None:
-        """Give the program input, in order; returns at once.
+        """Queue input for the program without blocking.
 
-        What the terminal cannot take yet waits here. Raises `BufferError`, and takes nothing of
-        `data`, when more than `WRITE_LIMIT` bytes would wait. After the end it does nothing.
+        Raises `BufferError`, and queues nothing, if more than `WRITE_LIMIT` bytes would be queued.
+        Does nothing after the exit.
         """
         if self._fd < 0 or not data:
             return
@@ -173,13 +168,13 @@ class PtyProcess:
                 self._loop.add_writer(self._fd, self._flush)
 
     def reply(self, data: bytes) -> None:
-        """Give the program what its terminal answers. An answer is lost when more than
-        `REPLY_LIMIT` bytes wait: who asks and never reads waits for none."""
+        """Queue a terminal reply. It is dropped if more than `REPLY_LIMIT` bytes would be queued:
+        the program is not reading."""
         if len(self._unwritten) + len(data) <= REPLY_LIMIT:
             self.write(data)
 
     async def drain(self) -> None:
-        """Wait until the terminal has taken everything written so far, or is gone."""
+        """Wait until everything queued so far was written, or the terminal is gone."""
         if self._unwritten and self._fd >= 0:
             if self._drained is None:
                 self._drained = self._loop.create_future()
@@ -205,9 +200,8 @@ class PtyProcess:
     # Output
 
     def read_pending(self) -> bool:
-        """Pass on now what the program has written already, without waiting for the loop's turn:
-        for a decision that must know everything (`on_output` is called from within). False when
-        it writes faster than can be read."""
+        """Read all pending output now, for decisions that depend on it; calls `on_output`. Returns
+        False if the program writes faster than it can be read."""
         end = thread_time() + PENDING_TIME
         while self._fd >= 0 and not self._at_end and _has_input(self._fd):
             if (left := end - thread_time()) <= 0:
@@ -216,13 +210,13 @@ class PtyProcess:
         return True
 
     def reading(self) -> bool:
-        """Whether output still arrives, for a watchdog that asks now and then. Not when the last
-        piece could not be passed on, nor when some waits, did so the last time, and nothing was
-        read between."""
+        """Return whether output still arrives, for a periodic watchdog. False if the last piece
+        could not be handled, or if output was pending in this and the last call with nothing read
+        between."""
         waits = self._fd >= 0 and not self._at_end and _has_input(self._fd)
-        stuck = waits and self._waited_at == self._taken
-        self._waited_at = self._taken if waits else -1
-        return not stuck and self._passed_on == self._taken
+        stuck = waits and self._waiting_at == self._read_count
+        self._waiting_at = self._read_count if waits else -1
+        return not stuck and self._delivered_count == self._read_count
 
     def _turn(self) -> None:
         if self._readable(TURN_LIMIT, TURN_TIME) and self._fd >= 0 and not self._at_end:
@@ -234,15 +228,15 @@ class PtyProcess:
             self._loop.add_reader(self._fd, self._turn)
 
     def _readable(self, room: int, patience: float) -> bool:
-        """Pass on what there is, piece by piece: at most `room` bytes, for `patience` seconds of
-        our own processor time. Returns whether that was up."""
+        """Handle pending output in pieces: at most `room` bytes, for `patience` seconds of
+        processor time. Returns whether the time was up."""
         late = False
         end = thread_time() + patience
         while room > 0 and (piece := self._piece(min(room, PIECE))):
             room -= len(piece)
-            self._taken += 1
+            self._read_count += 1
             self._on_output(piece)
-            self._passed_on = self._taken
+            self._delivered_count = self._read_count
             if late := thread_time() >= end:
                 break
         if self._at_end and self._fd >= 0:
@@ -252,7 +246,7 @@ class PtyProcess:
         return late
 
     def _piece(self, size: int) -> bytes:
-        """Some of the output; empty when there is none now, or (`_at_end`) ever again."""
+        """Read some output; return nothing if none is pending, or (`_at_end`) none will follow."""
         try:
             piece = os.read(self._fd, size)
         except BlockingIOError:
@@ -263,7 +257,7 @@ class PtyProcess:
         return piece
 
     def line_mode(self) -> LineMode:
-        """How the terminal takes what is typed now."""
+        """Return the current line mode."""
         try:
             modes = termios.tcgetattr(self._fd)
         except (termios.error, ValueError):  # it is gone
@@ -275,16 +269,16 @@ class PtyProcess:
         return LineMode(canonical, echo, keys[termios.VKILL], interrupt)
 
     def unread_input(self) -> int:
-        """How many bytes of what was typed the program has not read, as far as that is known."""
+        """Return the number of input bytes not read yet, as far as known."""
         return unread(self._fd) if self._fd >= 0 else 0
 
     def discard_input(self) -> None:
-        """Drop what was typed and not read."""
+        """Discard unread input."""
         if self._fd >= 0:
             discard(self._fd)
 
     def busy(self) -> bool:
-        """Whether what runs in the foreground is known not to wait for input."""
+        """Return whether the foreground processes are certainly not waiting for input."""
         try:
             group = os.tcgetpgrp(self._fd)
         except OSError:  # it is gone
@@ -294,41 +288,41 @@ class PtyProcess:
     # Life and death
 
     def resize(self, columns: int, rows: int) -> None:
-        """Change the terminal's size; the program gets SIGWINCH."""
+        """Resize the terminal; the program receives SIGWINCH."""
         if self._fd >= 0:
             self._child.setwinsize(rows, columns)
 
     def signal(self, number: int) -> None:
-        """Send a signal to the program's process group, and to the group in the foreground of its
-        terminal where that is another one. Does nothing after the end."""
+        """Send a signal to the program's process group and to the terminal's foreground group. Does
+        nothing after the exit."""
         for group in self._groups():
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(group, number)
 
     async def wait(self) -> ExitStatus:
-        """Wait for the end. By then everything was read and `on_exit` was called."""
+        """Wait for the exit, after all output was read and `on_exit` was called."""
         return await asyncio.shield(self._exited)
 
     async def stop(self, grace: float) -> ExitStatus:
-        """SIGINT, and SIGKILL after `grace` seconds; returns once the program is reaped. May be
-        called again and while another call waits."""
-        self._look_for_strays()
+        """Send SIGINT, and SIGKILL after `grace` seconds; return once the program is reaped. May be
+        called repeatedly and concurrently."""
+        self._update_strays()
         self.signal(signal.SIGINT)
         try:
             return await asyncio.wait_for(self.wait(), grace)
         except TimeoutError:
-            self._look_for_strays()
+            self._update_strays()
             self.signal(signal.SIGKILL)
             return await self.wait()
 
-    def _look_for_strays(self) -> None:
-        """Codex gives each command a session of its own, where no signal of ours reaches it."""
+    def _update_strays(self) -> None:
+        """Find commands in other sessions, as started by Codex, which our signals do not reach."""
         if not self._exited.done():
-            self._strays.look()
+            self._strays.update()
 
     def _groups(self) -> set[int]:
-        """The process groups that a signal goes to. The program is not reaped yet, so that its
-        number cannot have passed to a stranger."""
+        """Return the process groups to signal. The program is not reaped yet, so its pid cannot
+        have been reused."""
         if self._exited.done():
             return set()
         groups = {self.pid}
@@ -339,14 +333,15 @@ class PtyProcess:
         return groups
 
     def _is_of_session(self, group: int) -> bool:
-        """The terminal goes on naming a group that has ended, whose number may be a stranger's."""
+        """Return whether a group belongs to our session: the terminal may report an ended group,
+        whose number may have been reused."""
         try:
             return os.getsid(group) == self.pid
-        except ProcessLookupError:  # while it has members, nobody else gets its number
+        except ProcessLookupError:  # while it has members, its number is not reused
             return True
 
-    def _died(self) -> None:
-        """The program ended; it stays a zombie until its last output was read."""
+    def _on_program_exit(self) -> None:
+        """Handle the exit; the program stays a zombie until its last output was read."""
         self._loop.remove_reader(self._pidfd)
         result = os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOWAIT)
         assert result is not None
@@ -361,16 +356,16 @@ class PtyProcess:
             self._await_last_output(self._loop.time() + LAST_OUTPUT_CAP, -1)
 
     def _await_last_output(self, end: float, taken: int) -> None:
-        """Finish once nothing was read for a while (`taken` is as of the last look)."""
-        if taken == self._taken or self._loop.time() >= end:
+        """Finish once nothing was read for a while (`taken`: the count at the last check)."""
+        if taken == self._read_count or self._loop.time() >= end:
             self._finish()
         else:
             self._deadline = self._loop.call_later(
-                LAST_OUTPUT_TIMEOUT, self._await_last_output, end, self._taken
+                LAST_OUTPUT_TIMEOUT, self._await_last_output, end, self._read_count
             )
 
     def _finish(self) -> None:
-        """Kill what is left of the session, reap, close, tell."""
+        """Kill the rest of the session, reap the program, close the terminal, call `on_exit`."""
         assert self._dead is not None
         if self._deadline:
             self._deadline.cancel()
@@ -405,10 +400,11 @@ def _has_input(fd: int) -> bool:
 
 
 def child_environment(base: Mapping[str, str], **extra: str) -> dict[str, str]:
-    """The environment for an agent: `base` without what is only ours, and what a terminal sets.
+    """Return the environment for an agent: `base` without private variables, with those of a
+    terminal.
 
-    The service manager's variables would let the agent speak for us, ours hold a token, and a
-    fixed size would outlive a resize. A locale that is not UTF-8 makes programs print `?`.
+    With the service manager's variables the agent could act for us, ours contain a token, and a
+    fixed size would not follow a resize. Without a UTF-8 locale programs print `?`.
     """
     private = ("AGENTAPI_", "LISTEN_", "WATCHDOG_")
     names = {"NOTIFY_SOCKET", "COLUMNS", "LINES", "TMUX", "TMUX_PANE", "STY", "TERM_PROGRAM"}
@@ -428,7 +424,7 @@ def child_environment(base: Mapping[str, str], **extra: str) -> dict[str, str]:
 
 
 class _Child(ptyprocess.PtyProcess):  # type: ignore[misc]
-    """ptyprocess' fork, without a destructor that sleeps and waits for the child."""
+    """The fork of ptyprocess, without its destructor, which sleeps and waits for the child."""
 
     newest: _Child | None = None
 
@@ -450,7 +446,7 @@ def _directory(cwd: Path | None) -> Path:
 
 
 def _program(name: str, directory: Path, env: Mapping[str, str]) -> Path:
-    """Find the program as a shell in `directory` would, or say why there is none."""
+    """Find the program as a shell in `directory` would. Raises `OSError` with the reason."""
     if "/" in name:
         path = directory / name
         if not path.exists():
@@ -471,7 +467,7 @@ def _fork(
 ) -> ptyprocess.PtyProcess:
     def prepare() -> None:
         os.chdir(directory)
-        descriptors.give_back()
+        descriptors.restore_limit()
         # Python ignores these, and ignored signals stay ignored across exec.
         for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
@@ -489,7 +485,7 @@ def _fork(
 
 
 def _discard(child: _Child | None) -> None:
-    """Close and reap a child whose exec failed: it has ended already."""
+    """Close and reap a child whose exec failed."""
     if child is not None:
         child.fileobj.close()
         os.waitpid(child.pid, 0)

@@ -1,6 +1,6 @@
-"""Recordings of a terminal as asciicast v2 files, which asciinema and its players read too.
+"""Terminal recordings as asciicast v2 files, compatible with asciinema and its players.
 
-A header line, then one line an event: `[seconds, "o", text]` for output, `"i"` for input, `"r"`
+A header line, then one line per event: `[seconds, "o", text]` for output, `"i"` for input, `"r"`
 with `COLUMNSxROWS` for a resize, `"m"` for a marker.
 """
 
@@ -19,13 +19,12 @@ from agentapi.files import open_private
 
 RESET = "\x1bc"
 """Clears a terminal, with all its modes (RIS)."""
-AGAIN = "started again"
+RESTART_MARKER = "started again"
 """The marker between two runs of a program in one recording."""
 
 
 def check_writable(path: Path) -> None:
-    """Raise `OSError` when no recording can be written there; the file stays as it is, or is
-    made."""
+    """Raise `OSError` if the file is not writable. It is created if missing, else unchanged."""
     os.close(open_private(path, os.O_WRONLY | os.O_APPEND))
 
 
@@ -33,16 +32,16 @@ class RecordedEvent(NamedTuple):
     """One line of a recording."""
 
     seconds: float
-    """Since the recording began."""
+    """Seconds since the recording began."""
     kind: str
     data: str
 
 
 class Recorder:
-    """Writes a recording as it happens; each event is in the file when its call returns.
+    """Writes a recording live; each event is in the file when its call returns.
 
-    Input is left out: people type secrets. The first write that fails ends the
-    recording with one call of `on_error`; it never raises into the session that is recorded.
+    Input is not recorded, as people type secrets. The first failed write ends the recording with
+    one call of `on_error`; it never raises into the recorded session.
     """
 
     def __init__(
@@ -55,14 +54,13 @@ class Recorder:
         clock: Callable[[], float] = time.monotonic,
         begun: float | None = None,
     ) -> None:
-        """Start a recording; an older file at `path` is replaced, or gone on with where this is
-        another run of a recording that began when the clock said `begun`. Raises `OSError` when
-        the file cannot be made."""
+        """Start a recording. An existing file is replaced, or continued if `begun` is the start
+        time of an earlier run. Raises `OSError` if the file cannot be created."""
         self._path = path
         self._on_error = on_error
         self._clock = clock
         self.begun = clock() if begun is None else begun
-        """The clock's time at the beginning."""
+        """The clock time at the beginning."""
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         descriptor = open_private(
             path, os.O_WRONLY | (os.O_TRUNC if begun is None else os.O_APPEND)
@@ -72,27 +70,27 @@ class Recorder:
             header = {"version": 2, "width": columns, "height": rows, "timestamp": int(time.time())}
             self._write(header | {"env": {"TERM": "xterm-256color"}})
         else:
-            self._event("m", AGAIN)
+            self._event("m", RESTART_MARKER)
             self._event("r", f"{columns}x{rows}")
             self._event("o", RESET)
 
     def output(self, data: bytes) -> None:
-        """The program wrote."""
+        """Record output."""
         self._event("o", self._decoder.decode(data))
 
     def resize(self, columns: int, rows: int) -> None:
-        """The terminal's size changed."""
+        """Record a resize."""
         self._event("r", f"{columns}x{rows}")
 
     def close(self) -> None:
-        """End the recording. May be called again."""
+        """End the recording. Idempotent."""
         self._event("o", self._decoder.decode(b"", final=True))
         file, self._file = self._file, None
         if file is not None:
             file.close()
 
     def _event(self, kind: str, data: str) -> None:
-        """Write one event. A character that a read cut in two waits for its other half."""
+        """Write one event, if any; incomplete characters stay in the decoder."""
         if data:
             self._write([round(self._clock() - self.begun, 6), kind, data])
 
@@ -116,8 +114,8 @@ class Recorder:
 
 
 class Tape:
-    """One recording of all runs of an agent, one after the other on one time line: a marker and a
-    cleared terminal stand before each but the first."""
+    """A recording of successive runs of an agent on one timeline. A marker and a terminal reset
+    separate them."""
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self._path, self._clock = path, clock
@@ -126,12 +124,12 @@ class Tape:
 
     @classmethod
     def of(cls, record: Path | Tape) -> Tape:
-        """The tape, or one for this file."""
+        """Return the tape, or a new one for this file."""
         return record if isinstance(record, Tape) else cls(record)
 
     def run(self, columns: int, rows: int, on_error: Callable[[str], None]) -> Recorder | None:
-        """The recorder of the next run, as `Recorder`; None when an earlier one could not be
-        written to its end. Raises `OSError`."""
+        """Return the recorder for the next run, or None if an earlier one failed. Raises
+        `OSError`."""
         if self._full:
             return None
 
@@ -148,19 +146,19 @@ class Tape:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A recording that was read."""
+    """A parsed recording."""
 
     columns: int
     rows: int
     events: tuple[RecordedEvent, ...]
 
     def output(self) -> bytes:
-        """All that the program wrote."""
+        """Return all output of the program."""
         return "".join(event.data for event in self.events if event.kind == "o").encode()
 
     def segments(self) -> Iterator[tuple[bytes, tuple[int, int] | None]]:
-        """The output in pieces, each with the (columns, rows) that the terminal got after it;
-        None after the last."""
+        """Yield pieces of output, each with the (columns, rows) set after it, or None after the
+        last."""
         part: list[str] = []
         for event in self.events:
             if event.kind == "o":
@@ -172,9 +170,9 @@ class Recording:
 
 
 def read_recording(path: Path) -> Recording:
-    """Read an asciicast v2 file. A last line that was cut off is left out.
+    """Read an asciicast v2 file, ignoring a truncated last line.
 
-    Raises `ValueError` with file and line for anything else that is not one.
+    Raises `ValueError` with file and line if it is invalid.
     """
     lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
     header = _header(path, lines[0])

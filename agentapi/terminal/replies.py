@@ -1,8 +1,7 @@
-"""What the terminal answers when a program asks: pure functions from a question to its bytes.
+"""Replies to terminal queries, as pure functions.
 
-Every question that is seen in an agent's start-up gets an answer, also where the answer is no:
-a program that waits for one loses seconds. We say what we are, a terminal with 24-bit colour and
-without graphics.
+Every query seen at the start of an agent gets a reply, even if it is negative: a program that waits
+in vain loses seconds. We report a terminal with 24-bit colour and without graphics.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from agentapi.terminal.modes import ModalScreen
 from agentapi.terminal.parser import String
 
 CELL_WIDTH, CELL_HEIGHT = 10, 20
-"""Pixels of a cell, for programs that ask."""
+"""The cell size in pixels, for programs that query it."""
 _SPECIAL_COLOURS = {10: "ffffff", 11: "000000", 12: "ffffff", 17: "444444", 19: "ffffff"}
 _CAPABILITIES = {"TN": "xterm-256color", "Co": "256", "colors": "256", "RGB": "8", "name": ""}
 _CAPABILITIES["name"] = _CAPABILITIES["TN"]
@@ -32,7 +31,7 @@ def primary_attributes(screen: ModalScreen, kind: int = 0) -> str:
 
 
 def secondary_attributes(screen: ModalScreen, kind: int = 0) -> str:
-    """DA2. A low version, so that nobody takes us for an xterm with all it can do."""
+    """DA2. A low version, so that programs do not expect all features of xterm."""
     return "\x1b[>1;10;0c" if kind == 0 else ""
 
 

@@ -1,7 +1,7 @@
-"""The grid of cells: pyte's screen with rows as objects, and with what it gets wrong mended.
+"""The grid of cells: pyte's screen with rows as objects, and with fixes.
 
 A cursor column equal to `columns` means that the last column was just written and the next
-character wraps (pyte's own convention, and tmux's).
+character wraps (the convention of pyte and tmux).
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ _SKIN_TONES = frozenset(map(chr, range(0x1F3FB, 0x1F400)))
 
 
 class Screen(PyteScreen):
-    """One screen of cells, its cursor, its scroll region and the lines that left its top."""
+    """One screen of cells, with cursor, scroll region and the lines scrolled off the top."""
 
     buffer: list[Line]  # type: ignore[assignment]
     title: str
 
     def __init__(self, columns: int, rows: int, scrollback: int) -> None:
         self.pushed: deque[str] = deque(maxlen=scrollback)
-        """Text of the lines that left the top since the last commit, oldest first."""
+        """Text of the lines scrolled off the top since the last commit, oldest first."""
         self.cleared = False
         """Whether the scrollback was erased since the last commit."""
         self.alternate = False
         super().__init__(columns, rows)
 
     def reset(self) -> None:
-        """RIS: everything back to its start, the scrollback erased."""
+        """RIS: reset everything and erase the scrollback."""
         self.buffer = self._blank(self.lines)
         self.cursor = Cursor(0, 0)
         self.cursor.attrs = DEFAULT  # type: ignore[assignment]
@@ -59,7 +59,7 @@ class Screen(PyteScreen):
         self.erase_scrollback()
 
     def soft_reset(self) -> None:
-        """DECSTR: modes that a crashed program may have left, not the contents."""
+        """DECSTR: reset modes that a crashed program may have left set, but not the content."""
         self.cursor.attrs = DEFAULT  # type: ignore[assignment]
         self.mode -= {mo.DECOM, mo.IRM, 1 << 5, 66 << 5}
         self.mode |= {mo.DECTCEM, mo.DECAWM}
@@ -78,27 +78,27 @@ class Screen(PyteScreen):
     def _reset_charsets(self) -> None:
         self.charset = 0
         self.graphics = [False, False]
-        """For G0 and G1, whether it is the line-drawing set."""
+        """Whether G0 and G1 are the line-drawing set."""
 
     @property
     def style(self) -> Style:
-        """The look of what is written next."""
+        """The style of the next characters."""
         return self.cursor.attrs  # type: ignore[return-value]
 
     # Rows
 
     def _row(self, y: int) -> Line:
-        """The row, to be changed."""
+        """Return a row that may be modified."""
         line = self.buffer[y]
         if line.shared:
             line = self.buffer[y] = line.copy()
         return line
 
     def _blank(self, count: int, style: Style = DEFAULT) -> list[Line]:
-        """Blank rows."""
+        """Return blank rows."""
         return [filled(" ", self.columns, style)] * count
 
-    # Painting
+    # Drawing
 
     def draw(self, data: str) -> None:
         """Write text without control characters at the cursor."""
@@ -132,7 +132,7 @@ class Screen(PyteScreen):
             cursor.x = x + len(part)
 
     def _draw_other(self, char: str, count: int) -> None:
-        """Write `count` of a character that is not surely narrow."""
+        """Write a character that may not be narrow, `count` times."""
         width = wcwidth(char)
         if width == 1:
             self._draw_narrow(char * count)
@@ -142,7 +142,8 @@ class Screen(PyteScreen):
             self._draw_wide_run(char, count)
 
     def _draw_wide_run(self, char: str, count: int) -> None:
-        """Each may join the cell before it: of flags the second of a pair, of skin tones all."""
+        """Write wide characters that may join the cell before: the second of a flag, any skin
+        tone."""
         count = self._join(char, count)
         if char in _FLAG_LETTERS:
             self._draw_wide(char * 2, count // 2)
@@ -154,7 +155,7 @@ class Screen(PyteScreen):
             self._draw_wide(char, count)
 
     def _join(self, char: str, count: int) -> int:
-        """Attach what belongs there to the cell before the cursor; how many are left."""
+        """Join characters to the cell before the cursor; return how many are left."""
         if not (count and self.cursor.x and self._joins(char)):
             return count
         joined = count if char in _SKIN_TONES else 1
@@ -162,8 +163,8 @@ class Screen(PyteScreen):
         return count - joined
 
     def _joins(self, char: str) -> bool:
-        """Whether a wide character belongs into the cell before it: after a joiner, as the second
-        half of a flag, and as the skin tone of an emoji."""
+        """Return whether a wide character joins the cell before it: after a joiner, as the second
+        half of a flag, or as the skin tone of an emoji."""
         before = self.buffer[self.cursor.y].character(self.cursor.x - 1)
         if char in _SKIN_TONES:
             return wcwidth(before[:1] or " ") == 2
@@ -188,7 +189,7 @@ class Screen(PyteScreen):
             count -= fitting
 
     def _wrap(self) -> int:
-        """Make room past the right edge; the column to write at."""
+        """Wrap at the right edge; return the column to write at."""
         if mo.DECAWM not in self.mode:
             return self.columns - 1
         self.cursor.x = 0
@@ -207,7 +208,7 @@ class Screen(PyteScreen):
         self.cursor.attrs = style  # type: ignore[assignment]
 
     def set_link(self, link: str) -> None:
-        """OSC 8: what is written from now on links there; empty ends it."""
+        """OSC 8: begin a link, or end it if empty."""
         style = self.style._replace(link=link)
         self.cursor.attrs = style  # type: ignore[assignment]
 
@@ -247,7 +248,7 @@ class Screen(PyteScreen):
             self.cursor.y -= 1
 
     def scroll_up(self, count: int = 1) -> None:
-        """SU: the region's lines move up; the scrollback takes them when it begins at row 0."""
+        """SU: scroll the region up, into the scrollback if it begins at row 0."""
         count = min(count or 1, self.bottom - self.top + 1)
         if self.top == 0 and not self.alternate:
             leaving = self.buffer[:count]
@@ -255,12 +256,12 @@ class Screen(PyteScreen):
         self._shift(self.top, self.bottom, count)
 
     def scroll_down(self, count: int = 1) -> None:
-        """SD: the region's lines move down; what leaves at the bottom is lost."""
+        """SD: scroll the region down; lines at the bottom are lost."""
         count = min(count or 1, self.bottom - self.top + 1)
         self._shift(self.top, self.bottom, -count)
 
     def _shift(self, top: int, bottom: int, count: int) -> None:
-        """Move rows `top` to `bottom` up (down: negative); blank ones fill in."""
+        """Move rows `top` to `bottom` up (negative: down), filling with blank rows."""
         rows = self.buffer
         blank = self._blank(abs(count), erased(self.style))
         if count > 0:
@@ -285,7 +286,7 @@ class Screen(PyteScreen):
             self.cursor.x = 0
 
     def set_margins(self, top: int | None = None, bottom: int | None = None) -> None:
-        """DECSTBM: the scroll region, rows from 1; then home. An impossible one is ignored."""
+        """DECSTBM: set the scroll region, rows from 1, and go home. Invalid regions are ignored."""
         first = max((top or 1) - 1, 0)
         last = min(bottom or self.lines, self.lines) - 1
         if first < last:
@@ -297,7 +298,7 @@ class Screen(PyteScreen):
     # Erasing and editing
 
     def erase_in_display(self, how: int = 0, *_: int, **__: bool) -> None:
-        """ED: 0 below, 1 above, 2 all, 3 the scrollback, which the alternate screen has none of."""
+        """ED: 0 below, 1 above, 2 all, 3 the scrollback (not on the alternate screen)."""
         y = self.cursor.y
         style = erased(self.style)
         if how == 3 and not self.alternate:
@@ -368,7 +369,7 @@ class Screen(PyteScreen):
         self.cursor_position(line, min(self.cursor.x, self.columns - 1) + 1)
 
     def tab(self) -> None:
-        """HT: the next tab stop, or the last column; nothing when a wrap is due."""
+        """HT: go to the next tab stop or the last column, unless a wrap is pending."""
         self.tab_forward(1)
 
     def tab_forward(self, count: int = 1) -> None:
@@ -393,8 +394,8 @@ class Screen(PyteScreen):
     # Size
 
     def resize(self, lines: int | None = None, columns: int | None = None) -> None:
-        """Change the size. Rows leave at the top (into the scrollback) when the cursor would
-        otherwise fall off the bottom; new ones come at the bottom. Text is not re-wrapped."""
+        """Resize the screen. Rows scroll off the top if the cursor would be below the bottom; new
+        rows are added at the bottom. Text is not rewrapped."""
         lines, columns = lines or self.lines, columns or self.columns
         self.buffer = self._resized(self.buffer, lines, columns, self.cursor, self.alternate)
         self.tabstops = {stop for stop in self.tabstops if stop < columns}
@@ -407,7 +408,7 @@ class Screen(PyteScreen):
     def _resized(
         self, rows: list[Line], lines: int, columns: int, cursor: Cursor, alternate: bool
     ) -> list[Line]:
-        """`rows` in the new size; `cursor` moves with its row."""
+        """Return `rows` in the new size; `cursor` moves with its row."""
         excess = max(cursor.y - (lines - 1), 0)
         if not alternate:
             self.pushed.extend([row.text if row.fresh else row.render() for row in rows[:excess]])

@@ -1,7 +1,7 @@
-"""Applies operations to a screen: pyte's dispatch tables, completed, and made safe.
+"""Apply parsed operations to a screen, with extended versions of pyte's dispatch tables.
 
-A table entry says how many parameters the method takes at most; more of them in the input are
-dropped, and what no table knows does nothing. So no input can raise.
+A table entry has the maximum number of parameters of a method; excess parameters and unknown
+sequences are ignored, so no input can raise.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from agentapi.terminal.parser import Control, Csi, Escape, Parser, String
 from agentapi.terminal.signals import parse_osc
 
 MAX_REPLIES = 65_536
-"""Bytes of answers that wait to be taken; questions beyond that stay unanswered."""
+"""Maximum bytes of pending replies; further queries are not answered."""
 MAX_SIGNALS = 1_000
-"""Signals that wait to be taken; the oldest go first."""
+"""Maximum number of pending signals; the oldest are dropped."""
 MAX_TITLES = 10
 MAX_LINK = 2_083
-"""Characters of a link's address and parameters, as in VTE; longer ones are no links."""
+"""Maximum characters of a link's address and parameters, as in VTE; longer links are ignored."""
 
 Reply = Callable[..., str]
 
@@ -51,7 +51,7 @@ _METHODS: dict[str, tuple[str, int]] = {
     "?J": ("erase_in_display", 1),
     "?K": ("erase_in_line", 1),
 }
-"""CSI sequences that pyte has not, has elsewhere, or has with more than one parameter."""
+"""CSI sequences that pyte lacks, maps differently, or calls with more than one parameter."""
 
 _REPLIES: dict[str, tuple[Reply, int]] = {
     "c": (replies.primary_attributes, 1),
@@ -67,11 +67,11 @@ _REPLIES: dict[str, tuple[Reply, int]] = {
     "?S": (replies.graphics_attribute, 1),
 }
 _NOT_PLAIN = {"h", "l", "m", "c", "n", "'"}
-"""Of pyte's table: what is handled apart here, or (HPA as `'`) is wrong."""
+"""Entries of pyte's table that are handled separately, or (HPA as `'`) are wrong."""
 
 
 class Stream(PyteStream):
-    """Bytes in; a screen changed, answers and signals out.
+    """Applies bytes to a screen; collects replies and signals.
 
     `on_begin` and `on_end` are called around each synchronized update, before its first and after
     its last change.
@@ -95,7 +95,7 @@ class Stream(PyteStream):
         super().__init__(screen)
 
     def _initialize_parser(self) -> None:
-        """In place of pyte's own character-wise parser: bind the tables to the screen."""
+        """Bind the tables to the screen, instead of creating pyte's parser."""
         screen = self._screen
         methods = {key: (name, 1) for key, name in self.csi.items()} | _METHODS
         self._csi: dict[str, tuple[Callable[..., Any], int]] = {
@@ -111,7 +111,7 @@ class Stream(PyteStream):
         self._controls["\x07"] = lambda: self.signals.append(Bell())
 
     def feed(self, data: bytes) -> None:  # type: ignore[override]
-        """Take in any piece of the program's output."""
+        """Process a piece of output, split anywhere."""
         draw = self._screen.draw
         for operation in self.parser.parse(data):
             if type(operation) is str:

@@ -1,7 +1,7 @@
-"""How a cell looks (SGR): an interned value a style, and the cached step from one to the next.
+"""Cell styles (SGR) as interned values, with cached transitions.
 
-Colours are kept as the SGR parameters that set them (`31`, `38;5;208`, `48;2;1;2;3`), because the
-only reader is a terminal that gets them back.
+Colours are stored as SGR parameters (`31`, `38;5;208`, `48;2;1;2;3`), as they are only sent back to
+a terminal.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ Groups = tuple[tuple[int, ...], ...]
 
 
 class Style(NamedTuple):
-    """The look of a cell. The empty style is the terminal's default."""
+    """The style of a cell. The empty style is the terminal's default."""
 
     foreground: str = ""
     background: str = ""
     underline: str = ""
-    """`4`, `4:2` … `4:5` or `21`; empty when not underlined."""
+    """`4`, `4:2` … `4:5` or `21`; empty if not underlined."""
     underline_colour: str = ""
     bold: bool = False
     faint: bool = False
@@ -30,10 +30,10 @@ class Style(NamedTuple):
     strike: bool = False
     overline: bool = False
     link: str = ""
-    """What stands between `OSC 8 ;` and the terminator; empty when it is no link. SGR leaves it."""
+    """The text between `OSC 8 ;` and the terminator; empty without a link. Not changed by SGR."""
 
     def sgr(self) -> str:
-        """The SGR parameters that set this style, starting from any other."""
+        """Return the SGR parameters that set this style from any other one."""
         flags = [code for code, on in zip(_FLAG_CODES, self[4:12], strict=True) if on]
         colours = [part for part in self[:4] if part]
         return ";".join(["0", *flags, *colours])
@@ -73,7 +73,7 @@ _COLOURS = {38: "foreground", 48: "background", 58: "underline_colour"}
 
 @lru_cache(maxsize=4096)
 def restyle(style: Style, groups: Groups) -> Style:
-    """The style after `CSI … m` with these parameters (none mean 0); what is unknown is skipped."""
+    """Apply the parameters of `CSI … m` (none means 0); unknown ones are skipped."""
     plain = Style(link=style.link) if style.link else DEFAULT
     changes: dict[str, object] = {}
     index = 0
@@ -102,12 +102,12 @@ def restyle(style: Style, groups: Groups) -> Style:
 
 @lru_cache(maxsize=256)
 def erased(style: Style) -> Style:
-    """What an erased cell looks like: only the background stays (the `bce` of terminfo)."""
+    """Return the style of an erased cell: only the background is kept (`bce` in terminfo)."""
     return Style(background=style.background) if style.background else DEFAULT
 
 
 def _colour(group: tuple[int, ...], following: Groups) -> tuple[str, int]:
-    """An extended colour, as SGR parameters, and how many parameters after the first it took.
+    """Return an extended colour as SGR parameters, and the number of further parameters consumed.
 
     Both spellings are in use: `38;5;N` and `38;2;R;G;B`, and with sub-parameters `38:5:N`,
     `38:2:R:G:B` and `38:2:COLOURSPACE:R:G:B`.

@@ -1,7 +1,7 @@
-"""What was typed into a terminal and nobody has read: from the side of its program.
+"""Count or discard unread terminal input, through the program's side of the terminal.
 
-The master tells nothing of it: TIOCOUTQ is 0 there, and the kernel echoes a line whether it is read
-or not. The program's side is opened for a moment; held open, it would hide the program's end.
+The master cannot tell: TIOCOUTQ is 0 there, and the kernel echoes a line whether it is read or not.
+The program's side is opened briefly; kept open, it would hide the program's exit.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import termios
 from collections.abc import Iterator
 
 _TIOCGPTPEER = 0x5441
-"""ioctl_tty(2): opens the other side, whatever `/dev/pts` shows here (Linux 4.13)."""
+"""ioctl_tty(2): opens the other side without `/dev/pts` (Linux 4.13)."""
 
 
 def unread(master: int) -> int:
-    """How many bytes the program could read now: whole lines where the kernel collects lines. 0
-    where that cannot be told."""
+    """Return the number of bytes that the program could read now (in canonical mode, of complete
+    lines); 0 if unknown."""
     try:
         with _program_side(master) as side:
             answer = fcntl.ioctl(side, termios.FIONREAD, bytes(4))
@@ -29,7 +29,7 @@ def unread(master: int) -> int:
 
 
 def discard(master: int) -> None:
-    """Drop them."""
+    """Discard unread input."""
     with contextlib.suppress(OSError, termios.error), _program_side(master) as side:
         termios.tcflush(side, termios.TCIFLUSH)
 

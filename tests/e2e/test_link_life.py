@@ -13,7 +13,7 @@ import pytest
 from agentapi.agents.codex.link.folder import PREFIX
 from agentapi.agents.codex.resume.sessions import SessionTracker
 from agentapi.scripted import ScriptedModel
-from agentapi.terminal.recording import AGAIN, read_recording
+from agentapi.terminal.recording import RESTART_MARKER, read_recording
 from tests.support.codex import codex_binary, pinned_version
 from tests.support.lasting import Workspace, kill, workspace
 from tests.support.server import Server, all_gone, codex_server, processes_of, scratch_folder
@@ -75,7 +75,7 @@ async def test_after_a_restart_everything_follows_the_new_process(place: Workspa
         await server.wait_for_log(f"the folder's session before was {session}")
         assert place.session not in (session, None)
     events = read_recording(recording).events
-    assert [event.data for event in events if event.kind == "m"] == [AGAIN]
+    assert [event.data for event in events if event.kind == "m"] == [RESTART_MARKER]
     times = [event.seconds for event in events]
     assert times == sorted(times)
     place_of_mark = next(i for i, event in enumerate(events) if event.kind == "m")

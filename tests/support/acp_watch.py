@@ -1,4 +1,4 @@
-"""Wait, without sleeping, for what a driver reports and for the end of a process."""
+"""Wait for driver events and the exit of a process, without sleeping."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from agentapi.model.events import (
 
 Event = TypeVar("Event", bound=DriverEvent)
 PATIENCE = 30.0
-"""Seconds until a test that waits in vain says so."""
+"""Seconds after which a test gives up waiting."""
 
 
 class Watch:
-    """Give it to `Driver.start`."""
+    """A sink for `Driver.start`."""
 
     def __init__(self) -> None:
         self.events: list[DriverEvent] = []
@@ -38,7 +38,7 @@ class Watch:
         return [event for event in self.events if isinstance(event, kind)]
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until `condition` holds; looked at after every event."""
+        """Wait until `condition` holds, checked after every event."""
         try:
             async with asyncio.timeout(PATIENCE):
                 while not condition():

@@ -1,4 +1,4 @@
-"""The real Codex for tests: which binary, and a home of its own that asks the scripted model."""
+"""The real Codex for tests: its binary, and a home configured for the scripted model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`agentapi server` as a process of its own, as its users run it."""
+"""`agentapi server` in its own process, as users run it."""
 
 from __future__ import annotations
 
@@ -45,17 +45,17 @@ class Daemon:
             self._port.exception()  # a test may not care
 
     async def url(self) -> str:
-        """Where it serves, once it does."""
+        """Return the URL, once it is serving."""
         async with asyncio.timeout(PATIENCE):
             return f"http://127.0.0.1:{await asyncio.shield(self._port)}"
 
     async def get(self, path: str) -> Any:
-        """The JSON that a GET answers."""
+        """Return the JSON of a GET."""
         async with self.client.get(await self.url() + path) as response:
             return await response.json()
 
     async def say(self, content: str, kind: str = "user") -> int:
-        """POST a message; the status."""
+        """POST a message; return the status."""
         body = {"content": content, "type": kind}
         async with self.client.post(await self.url() + "/message", json=body) as response:
             return response.status
@@ -67,7 +67,7 @@ class Daemon:
         return [(message["role"], message["content"]) for message in found]
 
     async def until(self, condition: Callable[[list[tuple[str, str]]], bool]) -> None:
-        """Wait until the messages meet a condition."""
+        """Wait until the messages satisfy a condition."""
         async with asyncio.timeout(PATIENCE), self.events() as events:
             async for _ in events:
                 if condition(await self.messages()):
@@ -81,7 +81,7 @@ class Daemon:
                     return
 
     async def event(self, name: str) -> Any:
-        """The data of the first such event."""
+        """Return the data of the first event with this name."""
         async with asyncio.timeout(PATIENCE), self.events() as events:
             async for found, data in events:
                 if found == name:
@@ -107,7 +107,7 @@ class Daemon:
             await events.aclose()  # type: ignore[attr-defined]
 
     async def wait(self) -> int:
-        """Wait for its end; its status, with the whole log read."""
+        """Wait for the exit and read the rest of the log; return the status."""
         async with asyncio.timeout(PATIENCE):
             status = await self.process.wait()
             await self._reading
@@ -123,7 +123,7 @@ class Daemon:
 async def daemon(
     *words: str, stdin: int = asyncio.subprocess.DEVNULL, prefix: tuple[str, ...] = (), **env: Any
 ) -> AsyncIterator[Daemon]:
-    """`agentapi server` with these words, on a free port unless they name one."""
+    """Run `agentapi server` with these arguments, on a free port by default."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("AGENTAPI_")}
     if not any(word.startswith(("-p", "--port")) for word in words) and "AGENTAPI_PORT" not in env:
         env["AGENTAPI_PORT"] = "0"
@@ -150,7 +150,7 @@ async def daemon(
 
 
 def alive(pid: int) -> bool:
-    """Whether the process runs (one that waits to be reaped does not)."""
+    """Return whether the process runs and is no zombie."""
     try:
         with open(f"/proc/{pid}/stat") as stat:  # noqa: PTH123
             return stat.read().rpartition(")")[2].split()[0] != "Z"
@@ -159,7 +159,7 @@ def alive(pid: int) -> bool:
 
 
 async def eventually(condition: Callable[[], bool]) -> None:
-    """Wait for something outside that no event tells of."""
+    """Poll for an external condition without an event."""
     async with asyncio.timeout(PATIENCE):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.01)

@@ -1,7 +1,7 @@
-"""A driver without an agent: a test says what the agent does, and sees what it was told.
+"""A driver without an agent, controlled by the test, which can also inspect the calls it received.
 
-It keeps the rules of `Driver`: events come in order, the user's text before the answer, and a send
-returns once its turn has begun.
+It follows the rules of `Driver`: events are in order, the user's text precedes the answer, and a
+send returns once its turn has begun.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from agentapi.model.events import (
 
 
 class FixedDriver:
-    """An agent that a test steers."""
+    """An agent controlled by a test."""
 
     def __init__(self, transport: str = "pty") -> None:
         self.transport = transport
@@ -34,24 +34,24 @@ class FixedDriver:
         self.sizes: list[tuple[int, int]] = []
         self.interrupts = 0
         self.interrupted = asyncio.Event()
-        """An interrupt waits for it; set at first."""
+        """Awaited by an interrupt; initially set."""
         self.interrupted.set()
         self.unseen_turns = False
         """Whether a turn is over before it is seen to begin."""
         self.deaf = False
-        """Whether an interrupt is of no use."""
+        """Whether interrupts have no effect."""
         self.silent = False
-        """Whether it keeps to itself that a dialog was answered."""
+        """Whether it does not report that a dialog was answered."""
         self.stopped_with: list[float] = []
         self.fail_next: SendError | None = None
-        """What the next send or answer raises, with nothing typed."""
+        """Error raised by the next send or answer, before anything is typed."""
         self.start_error: OSError | None = None
         self.hold = asyncio.Event()
         """A send waits for it before its turn begins, an answer before its dialog closes; set at
     first."""
         self.hold.set()
         self.sending = asyncio.Event()
-        """Set while a send is under way."""
+        """Set while a send is in progress."""
         self._sink: Sink | None = None
         self._screen = ""
         self._watchers: list[Callable[[bytes], None]] = []
@@ -59,14 +59,14 @@ class FixedDriver:
     # -- what a test does --------------------------------------------------------------------
 
     def emit(self, event: DriverEvent) -> None:
-        """Report an event, whatever it is."""
+        """Publish any event."""
         assert self._sink is not None, "not started"
         if isinstance(event, PhaseChanged):
             self.state = event.state
         self._sink(event)
 
     def phase(self, phase: Phase, because: str = "told", dialog: Dialog | None = None) -> None:
-        """Enter a phase."""
+        """Publish a phase."""
         self.emit(PhaseChanged(PhaseState(phase, because, dialog)))
 
     def idle(self) -> None:
@@ -74,28 +74,28 @@ class FixedDriver:
         self.phase(Phase.IDLE)
 
     def say(self, text: str) -> None:
-        """The agent's message so far."""
+        """Publish the agent's message so far."""
         self.emit(AgentText(text))
 
     def turn(self, text: str) -> None:
-        """Answer and be done."""
+        """Publish an answer and the end of the turn."""
         self.say(text)
         self.idle()
 
     def paint(self, text: str, data: bytes = b"") -> None:
-        """Show a screen, which `data` painted."""
+        """Set the screen and pass `data`, which draws it, to the listeners."""
         self._screen = text
         for watcher in tuple(self._watchers):
             watcher(data or text.encode())
         self.emit(ScreenChanged())
 
     def end(self, code: int | None = 0, signal: int | None = None) -> None:
-        """The agent ends."""
+        """Publish the exit of the agent."""
         self.emit(Exited(code, signal, self._screen))
 
     @property
     def watched(self) -> int:
-        """How many watch the terminal's bytes."""
+        """The number of listeners to the terminal output."""
         return len(self._watchers)
 
     # -- Driver ------------------------------------------------------------------------------

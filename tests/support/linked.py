@@ -1,4 +1,5 @@
-"""The Codex driver with its link and a real Codex, in the test's process: every event is seen."""
+"""The Codex driver with its link and a real Codex, in the test process, with all events
+recorded."""
 
 from __future__ import annotations
 
@@ -35,7 +36,7 @@ PATIENCE = 30.0
 
 
 class Linked:
-    """A running driver, what it told, and the model behind it."""
+    """A running driver, its events, and the model."""
 
     def __init__(self, driver: CodexDriver, model: ScriptedModel, home: CodexHome) -> None:
         self.driver, self.model, self.home = driver, model, home
@@ -50,7 +51,7 @@ class Linked:
         self._changed.set()
 
     async def until(self, holds: Callable[[], bool], what: str = "the condition") -> None:
-        """Wait until something holds of what was told."""
+        """Wait until a condition on the events holds."""
         try:
             async with asyncio.timeout(PATIENCE):
                 while not holds():
@@ -63,7 +64,7 @@ class Linked:
             ) from None
 
     async def turn(self, prompt: str) -> str:
-        """A whole turn by a send: the agent's text on the screen."""
+        """Run a whole turn; return the agent's displayed text."""
         since = len(self.events)
         await self.driver.send(prompt)
         assert UserText(prompt) in self.events[since:]
@@ -77,7 +78,7 @@ class Linked:
         return self.phases_since(0)
 
     def phases_since(self, since: int) -> list[str]:
-        """The changes of the phase from event number `since` on."""
+        """Return the phase changes from event number `since` on."""
         told = [e.state.phase.value for e in self.events[:since] if isinstance(e, PhaseChanged)]
         seen = told[-1:] or [""]
         for event in self.events[since:]:
@@ -87,12 +88,12 @@ class Linked:
 
     @property
     def phase(self) -> Phase:
-        """The phase last told."""
+        """The last published phase."""
         return self.state.phase
 
     @property
     def state(self) -> PhaseState:
-        """The state last told, whose dialog may be open."""
+        """The last published state, which may have a dialog."""
         states = [event.state for event in self.events if isinstance(event, PhaseChanged)]
         assert states
         return states[-1]
@@ -105,7 +106,7 @@ class Linked:
 
     @property
     def text(self) -> str:
-        """The agent's text last told."""
+        """The last published text of the agent."""
         return [event.text for event in self.events if isinstance(event, AgentText)][-1]
 
     @property
@@ -115,7 +116,7 @@ class Linked:
 
     @property
     def items(self) -> list[Item]:
-        """The items in their last version, in the order in which they first came."""
+        """The latest version of each item, in order of first appearance."""
         return list(self._by_id.values())
 
     @property
@@ -128,21 +129,21 @@ class Linked:
 
     @property
     def said(self) -> list[str]:
-        """What the agent said, exactly."""
+        """The recorded agent messages."""
         return [item.text for item in self.items if isinstance(item, AgentMessage)]
 
     @property
     def asked(self) -> list[str]:
-        """What the user said, exactly."""
+        """The recorded user messages."""
         return [item.text for item in self.items if isinstance(item, UserMessage)]
 
     @property
     def sent(self) -> list[str]:
-        """What the model answered, in messages, to the byte."""
+        """The messages the model sent, byte for byte."""
         return [s.text for reply in self.model.replies for s in reply if isinstance(s, Say)]
 
     def run(self) -> Run:
-        """What was told, to be compared with what the screen alone tells."""
+        """Return the results, for comparison with a replay of the screen alone."""
         whole = {e.id for e in self.events if isinstance(e, ItemChanged) and not e.partial}
         exact: Messages | None = [
             ("user" if isinstance(item, UserMessage) else "agent", item.text)
@@ -160,7 +161,7 @@ class Linked:
         return Run(phases, conversation(self.events), exact if linked else None, cut=cut)
 
     async def agreed(self) -> None:
-        """Wait until every source says what the link says: the TUI is the last to tell the end."""
+        """Wait until all sources agree with the link: the TUI is the last to report the end."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(2):
                 while not agreeing((e.source, e.phase.value) for e in self.driver.evidence()):
@@ -169,7 +170,7 @@ class Linked:
 
     @property
     def ended(self) -> bool:
-        """Whether the driver told its end."""
+        """Whether the driver published the exit."""
         return isinstance(self.events[-1], Exited)
 
     @property
@@ -195,7 +196,8 @@ async def linked(
     record: Path | None = None,
     **home_options: Any,
 ) -> AsyncIterator[Linked]:
-    """A driver that is ready; at the end no process is left with `folder` in its environment."""
+    """Run a driver until it is ready. At the end no process with `folder` in its environment may be
+    left."""
     async with ScriptedModel() as model:
         home = codex_home(folder, model.url, **home_options)
         record = record or folder / "run.cast"

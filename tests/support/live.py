@@ -1,4 +1,4 @@
-"""A real server over a real session and a fixed driver, reached through real sockets."""
+"""A real server and session with a fixed driver, accessed through real sockets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PATIENCE = 10.0
 
 
 class Live:
-    """The server, what is behind it, and a client."""
+    """The server, its session and driver, and a client."""
 
     def __init__(self, session: AgentSession, driver: FixedDriver, port: int) -> None:
         self.session = session
@@ -32,7 +32,7 @@ class Live:
         self.server: HttpServer
 
     async def call(self, method: str, path: str, **more: Any) -> Answer:
-        """One request; redirects are not followed."""
+        """Send a request; redirects are not followed."""
         more.setdefault("allow_redirects", False)
         async with self.client.request(method, self.url + path, **more) as response:
             return Answer(response.status, response.headers, await response.read())
@@ -50,13 +50,13 @@ class Live:
         return await self.post("/message", {"content": content, "type": kind})
 
     async def exchange(self, request: bytes) -> bytes:
-        """The bytes that a connection answers until it is closed."""
+        """Send raw bytes; return the response until the connection closes."""
         async with self.connect(request) as reader:
             return await asyncio.wait_for(reader.read(), PATIENCE)
 
     @asynccontextmanager
     async def connect(self, request: bytes) -> AsyncIterator[asyncio.StreamReader]:
-        """A connection of our own, after sending `request`."""
+        """Open a new connection and send `request`."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
             writer.write(request)
@@ -66,7 +66,7 @@ class Live:
 
     @asynccontextmanager
     async def stream(self, path: str = "/events") -> AsyncIterator[Stream]:
-        """A stream of server-sent events."""
+        """Open a stream of server-sent events."""
         async with self.client.get(self.url + path) as response:
             yield Stream(response)
 
@@ -91,14 +91,14 @@ class Answer:
 
 
 class Stream:
-    """Reads frames as they come."""
+    """Reads frames of a stream."""
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self.response = response
         self._rest = b""
 
     async def frame(self) -> bytes:
-        """The next frame with its empty line; empty at the end of the stream."""
+        """Return the next frame with its empty line; empty at the end of the stream."""
         async with asyncio.timeout(PATIENCE):
             while b"\n\n" not in self._rest:
                 chunk = await self.response.content.readany()
@@ -109,7 +109,7 @@ class Stream:
         return frame + b"\n\n"
 
     async def event(self) -> tuple[str, Any]:
-        """The next event's name and data; comments are passed over. ("", None) at the end."""
+        """Return the name and data of the next event, skipping comments. ("", None) at the end."""
         while (frame := await self.frame()).startswith(b":"):
             pass
         return parse(frame)
@@ -119,7 +119,7 @@ class Stream:
         return [await self.event() for _ in range(count)]
 
     async def until(self, name: str, **members: object) -> Any:
-        """The data of the next such event, passing over others."""
+        """Return the data of the next matching event, skipping others."""
         while True:
             found, data = await self.event()
             assert found, f"the stream ended without {name} {members}"
@@ -162,6 +162,6 @@ async def serving(
 
 
 async def settle() -> None:
-    """Let everything that is ready to run do so."""
+    """Let all ready tasks run."""
     for _ in range(10):
         await asyncio.sleep(0)

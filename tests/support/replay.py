@@ -1,7 +1,7 @@
 """Replay a recording of a terminal through the driver, in virtual time: hours in milliseconds.
 
-The real emulator, tracker and driver run; only the program is missing, and the clock jumps from
-one deadline to the next.
+The real emulator, tracker and driver run without a program, and the clock jumps to the next
+deadline.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class _JumpingSelector(selectors.DefaultSelector):
-    """Waits for nothing: the time that it was told to wait passes at once."""
+    """Does not wait: advances the clock by the timeout."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,14 +41,14 @@ class _JumpingSelector(selectors.DefaultSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop whose clock jumps to the next deadline when there is nothing to do."""
+    """An event loop whose clock jumps to the next deadline when idle."""
 
     def __init__(self) -> None:
         self._jumping = _JumpingSelector()
         super().__init__(self._jumping)
 
     def time(self) -> float:
-        """Seconds since the loop was made, in its own time."""
+        """Return the virtual seconds since the loop was created."""
         return self._jumping.now
 
 
@@ -60,7 +60,7 @@ def run_virtual(main: Coroutine[Any, Any, T]) -> T:
 
 @dataclass
 class Replayed:
-    """What the driver made of a recording."""
+    """The driver and its events after a replay."""
 
     driver: TuiDriver
     events: list[tuple[float, DriverEvent]] = field(default_factory=list)
@@ -92,8 +92,8 @@ class Replayed:
 
 
 def conversation(events: Iterable[DriverEvent]) -> list[tuple[str, str]]:
-    """(role, text) of each message that a driver told, as the session would number them; a question
-    that is open at the end is that of the last one."""
+    """Return (role, text) of each message published by a driver, as numbered by the session. A
+    question open at the end is part of the last message."""
     messages: list[tuple[str, str]] = []
     question = ""
     for event in events:
@@ -122,11 +122,12 @@ def replay(
     patient: bool = False,
     rest: float = STILL - 1,
 ) -> Replayed:
-    """Replay an asciicast file, or one `run` of a program that was started several times. A paste
-    and the Enter after it are taken for a message of ours; `edit` may change the output first (to
-    take a signal away, for example). What was recorded may have been sent as soon as the agent
-    was ready; only a `patient` replay lets a slow one settle for longer. The last screen stands for
-    `rest` seconds: of a program that has ended it is no question."""
+    """Replay an asciicast file, or one `run` of a program that was started several times.
+
+    A paste followed by Enter counts as a message of ours. `edit` may change the output, for example
+    to remove a signal. Recorded messages may have been sent as soon as the agent was ready, so only
+    a `patient` replay uses the longer settling time. The last screen stays for `rest` seconds; if
+    the program has exited, it is no question."""
     header, *lines = path.read_text(encoding="utf-8").split("\n")
     head = json.loads(header)
     if lines and lines[-1]:
@@ -144,7 +145,7 @@ def replay(
 
 
 def prompt(profile: AgentProfile) -> AgentProfile:
-    """An agent that is ready as soon as any was when the recordings were made."""
+    """Return the profile with the settling time used when the recordings were made."""
     return replace(profile, settle_at_most=profile.settle)
 
 

@@ -1,8 +1,8 @@
-"""The real `agentapi server` with a real agent behind it, and a client that notes what it is told.
+"""The real `agentapi server` with a real agent, and a client that records its events.
 
-The client follows `/events` from the first moment and keeps every event with its time; the tests
-wait for what it saw. Whatever a test does, these hold for every event, and are checked as it comes:
-statuses change each time, ids have no gap, no line has blanks at its end.
+The client subscribes to `/events` from the start and keeps every event with its time, for tests to
+wait for. Some invariants are checked for every event: statuses change each time, ids have no gaps,
+and lines have no trailing blanks.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What a POST was answered: `error` is `errors[0].message`, empty with status 200."""
+    """The response to a POST; `error` is `errors[0].message`, empty with status 200."""
 
     status: int
     error: str = ""
@@ -64,7 +64,7 @@ class Server:
         self.port = 0
         self.events: list[Event] = []
         self.faults: list[str] = []
-        """What was wrong with the events themselves."""
+        """Violated invariants of the events."""
         self.client: aiohttp.ClientSession
         self._changed = asyncio.Condition()
         self._over = False
@@ -79,12 +79,12 @@ class Server:
 
     @property
     def status_now(self) -> str:
-        """The last status told."""
+        """The last received status."""
         return self.statuses[-1] if self.statuses else ""
 
     @property
     def told(self) -> list[tuple[str, str]]:
-        """(role, text) of each message, as the events left it."""
+        """(role, text) of each message, according to the events."""
         found: dict[int, tuple[str, str]] = {}
         for event in self.events:
             if event.name == "message_update":
@@ -100,7 +100,7 @@ class Server:
 
     @property
     def phases(self) -> list[Told]:
-        """The phases that it logged, each with its time of the day in seconds."""
+        """The logged phases, each with its time of day in seconds."""
         found = re.finditer(r"^(\d\d):(\d\d):(\d\d\.\d+) info +phase (\w+): ", self.log, re.M)
         return [
             Told(int(hours) * 3600 + int(minutes) * 60 + float(seconds), phase)
@@ -112,10 +112,10 @@ class Server:
         """The text of each `agent_error`."""
         return [event.data["message"] for event in self.events if event.name == "agent_error"]
 
-    # -- what a client does --------------------------------------------------------------------
+    # -- requests ------------------------------------------------------------------------------
 
     async def get(self, path: str) -> Any:
-        """The JSON of a GET that must succeed."""
+        """Return the JSON of a GET, which must succeed."""
         async with asyncio.timeout(PATIENCE), self.client.get(self.url + path) as response:
             assert response.status == 200, await response.text()
             return await response.json()
@@ -143,7 +143,7 @@ class Server:
             after = page["next"]
 
     async def screen(self) -> str:
-        """The first frame of /internal/screen: the screen as it is now."""
+        """Return the current screen, from the first frame of /internal/screen."""
         async with self.client.get(self.url + "/internal/screen") as response:
             async for name, data in _frames(response):
                 assert name == "screen"
@@ -151,7 +151,7 @@ class Server:
         raise AssertionError("no screen")
 
     async def wait_for_screen(self, wanted: str, gone: str | None = None) -> str:
-        """Wait until the screen shows a text, and another one no more; the screen."""
+        """Wait until the screen shows `wanted` and no longer `gone`; return the screen."""
         text = ""
         with self._explain(f"{wanted!r} on the screen"):
             async with (
@@ -165,7 +165,7 @@ class Server:
         raise AssertionError(f"{wanted!r} never showed; the last screen was:\n{text}")
 
     async def send(self, content: str, kind: str = "user") -> Sent:
-        """POST /message; whatever comes of it."""
+        """POST /message; return the response, even an error."""
         body = {"content": content, "type": kind}
         async with (
             asyncio.timeout(PATIENCE),
@@ -179,7 +179,7 @@ class Server:
             return Sent(response.status, answer["errors"][0]["message"])
 
     async def post(self, path: str, body: object = None) -> Any:
-        """The JSON of a POST that must succeed."""
+        """Return the JSON of a POST, which must succeed."""
         async with (
             asyncio.timeout(PATIENCE),
             self.client.post(self.url + path, json=body) as response,
@@ -194,22 +194,21 @@ class Server:
     # -- waiting -------------------------------------------------------------------------------
 
     async def until(self, holds: Callable[[], bool], what: str = "the condition") -> None:
-        """Wait until something holds of what was told."""
+        """Wait until a condition on the events holds."""
         with self._explain(what):
             async with asyncio.timeout(PATIENCE), self._changed:
                 await self._changed.wait_for(lambda: holds() or self._over)
             assert holds(), f"the events ended before {what}"
 
     async def wait_for_log(self, wanted: str) -> None:
-        """Wait until the log holds a text."""
+        """Wait until the log contains a text."""
         with self._explain(f"{wanted!r} in the log"):
             async with asyncio.timeout(PATIENCE), self._changed:
                 await self._changed.wait_for(lambda: wanted in self.log or self._over)
             assert wanted in self.log, f"the log ended before {wanted!r}:\n{self.log}"
 
     async def wait_status(self, *wanted: str, since: int = 0) -> None:
-        """Wait until the statuses from number `since` on are at least as many as `wanted`, and
-        see that they are these."""
+        """Wait for as many statuses from number `since` on as are `wanted`, and compare them."""
         await self.until(lambda: len(self.statuses) >= since + len(wanted), f"{list(wanted)}")
         assert self.statuses[since:] == list(wanted)
 
@@ -218,8 +217,8 @@ class Server:
         await self.wait_status("running", "stable")
 
     async def turn(self, prompt: str) -> str:
-        """One whole turn that needs nobody's help: exactly one `running`, exactly one `stable`,
-        exactly two more messages. Returns the answer."""
+        """Run a whole turn without dialogs; return the answer. Expects exactly one `running`, one
+        `stable`, and two more messages."""
         statuses, count = len(self.statuses), len(self.told)
         sent = await self.send(prompt)
         assert sent == Sent(200), sent.error
@@ -231,11 +230,11 @@ class Server:
 
     @staticmethod
     def told_or_there(messages: Sequence[tuple[str, str]], count: int) -> bool:
-        """Whether a message number `count` of the user's is there."""
+        """Return whether message number `count` exists and is a user message."""
         return len(messages) > count and messages[count][0] == "user"
 
     async def ended(self) -> int:
-        """Wait for its end; the exit status. The whole log is read."""
+        """Wait for the exit and read the rest of the log; return the exit status."""
         with self._explain("its end"):
             async with asyncio.timeout(PATIENCE):
                 status = await self.process.wait()
@@ -243,14 +242,14 @@ class Server:
         return status
 
     async def stop(self) -> int:
-        """SIGTERM, and wait for the end; the exit status."""
+        """Send SIGTERM and wait for the exit; return the exit status."""
         if self.process.returncode is None:
             self.process.send_signal(signal.SIGTERM)
         return await self.ended()
 
     @contextlib.contextmanager
     def _explain(self, what: str) -> Iterator[None]:
-        """Say what was seen when time runs out."""
+        """Describe the observed state on a timeout."""
         try:
             yield
         except TimeoutError:
@@ -276,8 +275,8 @@ class Server:
             self._over = True
 
     async def _follow(self) -> None:
-        """Follow the events; again from their beginning when the stream ends with a notice, as it
-        does when another conversation takes the place of this one."""
+        """Read the events. Start over when the stream ends with a notice, as it does when another
+        conversation replaces this one."""
         with contextlib.suppress(aiohttp.ClientError):
             anew = True
             while anew:
@@ -308,7 +307,7 @@ class Server:
 
 
 async def _frames(response: aiohttp.ClientResponse) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-    """The events of a stream; comments are passed over."""
+    """Yield the events of a stream, without comments."""
     name = ""
     async for line in response.content:
         field, _, value = line.decode().rstrip("\n").partition(": ")
@@ -329,8 +328,8 @@ async def serving(
 ) -> AsyncIterator[Server]:
     """`agentapi server OPTIONS -- COMMAND` on a free port; `wait` for its first event.
 
-    `folder` must stand in `env`: at the end no process with it in its environment is left, the
-    port is free and the log holds no traceback. A server that still runs must end with status 0."""
+    `env` must contain `folder`. At the end no process with it in its environment may be left, the
+    port must be free, the log without a traceback, and a running server must exit with status 0."""
     assert any(str(folder) in value for value in env.values())
     process = await asyncio.create_subprocess_exec(
         *(PROJECT / ".venv/bin/agentapi", "server", "--host", "127.0.0.1", "--port", "0"),
@@ -377,7 +376,7 @@ async def codex_server(
     prepare: Callable[[CodexHome], None] = lambda home: None,
     **home_options: Any,
 ) -> AsyncIterator[tuple[Server, CodexHome]]:
-    """A server with a real Codex (the pinned version by default) that asks `model`.
+    """Run a server with a real Codex (default: the pinned version) that uses `model`.
 
     Codex's home is in `folder`; `prepare` may change it first; the server's `options` come before
     the command, Codex's `arguments` at its end. For `home_options` see `codex_home`."""
@@ -395,8 +394,8 @@ async def codex_server(
 
 @contextlib.contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """A folder of its own under the project; elsewhere, where the project is a temporary one, as
-    Codex leaves its helper programs out of a temporary home."""
+    """Create a folder in the project, or elsewhere if the project is in a temporary folder: Codex
+    does not put its helper programs into a temporary home."""
     folders = (PROJECT / ".cache/tests", Path(f"/var/tmp/agentapi-tests-{os.getuid()}"))
     temporary = Path(tempfile.gettempdir()).resolve()
     lasting = (one for one in folders if not one.resolve().is_relative_to(temporary))
@@ -409,7 +408,7 @@ def scratch_folder() -> Iterator[Path]:
 
 
 def processes_of(folder: Path) -> list[int]:
-    """The ids of all processes that have `folder` in their environment."""
+    """Return the pids of all processes with `folder` in their environment."""
     mark = str(folder).encode()
     found = []
     for process in Path("/proc").glob("[0-9]*"):

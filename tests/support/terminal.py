@@ -1,8 +1,8 @@
-"""A terminal for tests: a program under a PTY that gets its queries answered, and can be recorded.
+"""A terminal for tests: runs a program on a PTY, answers its queries, and can record it.
 
-It stands beside `agentapi.terminal` on purpose: recordings and the figures of a bare Codex must
-not depend on the code that they judge. Its screen is stock pyte behind a filter, good enough to
-wait for words; nothing is asserted about it.
+It is independent of `agentapi.terminal`: recordings, and measurements of Codex alone, must not
+depend on the code under test. Its screen is stock pyte behind a filter, good enough to wait for
+text; nothing is asserted about it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ REPLIES = {b"?u": b"\x1b[?0u", b"c": b"\x1b[?1;2c", b"0c": b"\x1b[?1;2c", b"5n":
 
 
 class Terminal:
-    """A running program and its screen. `feed_listeners` get every chunk that it wrote."""
+    """A running program and its screen. `listeners` receive every chunk of its output."""
 
     def __init__(
         self, process: PtyProcess, columns: int, rows: int, cast: CastWriter | None
@@ -46,7 +46,7 @@ class Terminal:
         self._last_change = self.last_output_at
         self.title = ""
         self.states: list[str] = []
-        """Every OSC 7501 so far, without the number."""
+        """All OSC 7501 payloads so far."""
         self.listeners: list[Callable[[bytes], None]] = []
         self.exit_status: int | None = None
         """The exit status, negative for a signal; None while it runs."""
@@ -67,7 +67,7 @@ class Terminal:
         rows: int = 24,
         cast: CastWriter | None = None,
     ) -> Terminal:
-        """Start a program, leader of its own process group."""
+        """Start a program as the leader of its own process group."""
         process = PtyProcess.spawn(
             list(command), cwd=str(cwd), env=environment, dimensions=(rows, columns)
         )
@@ -75,17 +75,17 @@ class Terminal:
         return cls(process, columns, rows, cast)
 
     def lines(self) -> list[str]:
-        """The screen, without the blanks at the right end."""
+        """Return the screen, without trailing blanks."""
         cells = self._screen.buffer
         width = range(self.columns)
         return ["".join(cells[row][x].data for x in width).rstrip() for row in range(self.rows)]
 
     def text(self) -> str:
-        """The screen as one string, without the empty lines at its end."""
+        """Return the screen as one string, without trailing empty lines."""
         return "\n".join(self.lines()).rstrip()
 
     def write(self, text: str, what: str = "keys") -> None:
-        """Type: `what` says in the recording what it was (`prompt`, `enter`, `keys`)."""
+        """Write input; `what` labels it in the recording (`prompt`, `enter`, `keys`)."""
         data = text.encode()
         self._last_change = time.monotonic()
         while data:
@@ -94,9 +94,9 @@ class Terminal:
             self.cast.input(text, what)
 
     async def until(self, wanted: str | Callable[[str], bool], limit: float = 30.0) -> str:
-        """Wait until the screen holds a text (or satisfies a function); returns the screen.
+        """Wait until the screen contains a text (or satisfies a function); return the screen.
 
-        Raises `TimeoutError` with the screen, also when the program ends before."""
+        Raises `TimeoutError` with the screen, also if the program exits first."""
         holds = (lambda text: wanted in text) if isinstance(wanted, str) else wanted
         deadline = time.monotonic() + limit
         while not holds(screen := self.text()):
@@ -107,7 +107,7 @@ class Terminal:
         return screen
 
     async def quiet(self, seconds: float, limit: float = 60.0) -> None:
-        """Wait until nothing was written, by either side, for so long."""
+        """Wait until neither side has written anything for `seconds`."""
         deadline = time.monotonic() + limit
         while not self._ended:
             left = self._last_change + seconds - time.monotonic()
@@ -118,7 +118,7 @@ class Terminal:
             await self._next_output(left)
 
     async def ended(self, limit: float = 10.0) -> int:
-        """Wait for the program's end; returns its status, negative for a signal."""
+        """Wait for the exit; return the status, negative for a signal."""
         async with asyncio.timeout(limit):
             while not self._ended:
                 await self._next_output(limit)
@@ -208,7 +208,7 @@ class Terminal:
 
 
 def _whole(data: bytes) -> tuple[bytes, bytes]:
-    """Cut off an escape sequence that is still incomplete."""
+    """Split off an incomplete escape sequence."""
     start = data.rfind(b"\x1b")
     if start > 0 and data[start : start + 2] in (b"\x1b", b"\x1b\\"):
         previous = data.rfind(b"\x1b", 0, start)

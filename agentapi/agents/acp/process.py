@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from agentapi.processes import descriptors
-from agentapi.processes.orphans import own
+from agentapi.processes.orphans import mark_waited
 from agentapi.processes.strays import Strays
 
 TAIL_LINES = 100
@@ -78,7 +78,7 @@ class StdioProcess:
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._child = child
-        own(child.pid)
+        mark_waited(child.pid)
         self._strays = Strays(child.pid, spare=spare)
         self._output = asyncio.StreamReader()
         self._input: asyncio.WriteTransport | None = None
@@ -142,14 +142,14 @@ class StdioProcess:
     async def end(self, grace: float) -> Ending:
         """Close its input and interrupt the group; kill what is left after `grace` seconds."""
         if not self._ended.done():
-            self._strays.look()
+            self._strays.update()
             if self._input is not None:
                 self._input.close()
             self._signal_group(signal.SIGINT)
             try:
                 return await asyncio.wait_for(self.wait(), grace)
             except TimeoutError:
-                self._strays.look()
+                self._strays.update()
                 self._signal_group(signal.SIGKILL)
         return await self.wait()
 
@@ -166,14 +166,14 @@ class StdioProcess:
     def _leader_ended(self, pidfd: int) -> None:
         self._loop.remove_reader(pidfd)
         os.close(pidfd)
-        self._strays.look()
+        self._strays.update()
         self._cleanup = self._loop.create_task(self._clean_up(), name="acp: end of the agent")
 
     async def _clean_up(self) -> None:
         """Kill the rest of the group and its descendants, read the remaining output, then reap the
         leader."""
         await self._drain()
-        self._strays.look()
+        self._strays.update()
         self._signal_group(signal.SIGKILL)
         self._strays.kill()
         await self._drain()
@@ -212,7 +212,7 @@ def _popen(
         bufsize=0,
         start_new_session=True,
     )
-    descriptors.give_back(child.pid)
+    descriptors.restore_limit(child.pid)
     return child
 
 

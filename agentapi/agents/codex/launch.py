@@ -18,7 +18,7 @@ from pathlib import Path, PurePath
 
 from agentapi.agents.codex.versions import DAEMON, INLINE, REMOTE
 from agentapi.files import write_atomically
-from agentapi.processes.orphans import own
+from agentapi.processes.orphans import mark_waited
 
 NO_DAEMON = DAEMON.sign
 NO_ALT_SCREEN = INLINE.sign
@@ -123,7 +123,7 @@ async def _help_text(binary: str, environment: Mapping[str, str]) -> str | None:
     except OSError as error:
         _log.warning("cannot ask %s for its options: %s", binary, error)
         return None
-    own(process.pid)
+    mark_waited(process.pid)
     try:
         output, _ = await asyncio.wait_for(process.communicate(), PROBE_LIMIT)
     except (TimeoutError, asyncio.CancelledError) as error:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from agentapi.model.finding import Finding, fine, note
-from agentapi.processes.callers import Callers, cannot_tell
+from agentapi.processes.callers import Callers, identification_problem
 from agentapi.processes.tree import PROC, Family, ancestors
 
 _NAME = "agent"
@@ -20,7 +20,7 @@ _PIPE = "agentapi server --auth-token-file /dev/fd/3 … 3< <(a command that pri
 def check_agent_requests(environment: Mapping[str, str]) -> Iterator[Finding]:
     """Check how the agent's own requests are identified, and what decides otherwise."""
     token = bool(environment.get(_TOKEN) or environment.get(_FILE))
-    reason = cannot_tell(Callers(Family()))
+    reason = identification_problem(Callers(Family()))
     if not reason:
         says = "what it sends to its own server is known as its own, and refused"
         yield fine(_NAME, f"{says}; where it cannot be told, {_decides(token)}")

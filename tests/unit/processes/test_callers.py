@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from agentapi.processes import callers as module
-from agentapi.processes.callers import Callers, Kin, cannot_tell
+from agentapi.processes.callers import Callers, Kin, identification_problem
 from agentapi.processes.sockets import Endpoint, Found
 from agentapi.processes.tree import Family
 from tests.unit.processes.test_tree import add, proc
@@ -116,5 +116,5 @@ def test_another_machine_is_a_stranger(proc: Path) -> None:
 
 
 def test_whether_callers_can_be_told_here(proc: Path) -> None:
-    assert cannot_tell(Callers(Family())) == ""
-    assert "closed" in cannot_tell(Callers(Family(), lambda local, remote: None))
+    assert identification_problem(Callers(Family())) == ""
+    assert "closed" in identification_problem(Callers(Family(), lambda local, remote: None))

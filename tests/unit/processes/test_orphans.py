@@ -14,7 +14,7 @@ from tests.support.daemon import alive
 
 RUN = """
 import asyncio, os, sys
-from agentapi.processes.orphans import Orphans, own
+from agentapi.processes.orphans import Orphans, mark_waited
 from agentapi.processes.tree import Family, children, stat_of
 from tests.support.daemon import eventually
 
@@ -23,7 +23,7 @@ def zombies():
 
 async def shell(words):
     child = await asyncio.create_subprocess_exec("sh", "-c", words, stdout=-1)
-    own(child.pid)
+    mark_waited(child.pid)
     assert await child.wait() == 0
     return (await child.stdout.readline()).decode().split()
 
@@ -81,7 +81,7 @@ orphans = Orphans(Family())
 mine = os.fork()
 if not mine:
     os._exit(7)
-own(mine)
+mark_waited(mine)
 (pid,) = await shell("(setsid sh -c 'echo $$' &)")
 await eventually(lambda: stat_of(int(pid)) is None)
 assert zombies() == [mine]
@@ -138,7 +138,7 @@ def test_the_end_of_an_own_child_is_told_to_its_starter(ends: str) -> None:
 orphans = Orphans(Family())
 for _ in range(20):
     child = await asyncio.create_subprocess_exec("sh", "-c", {ends!r})
-    own(child.pid)
+    mark_waited(child.pid)
     assert await child.wait() in (-9, 3)
 await orphans.end()
 """)

@@ -33,7 +33,7 @@ RUN = """
 import os, subprocess, sys
 from agentapi.processes import secrecy
 if sys.argv[2] != "tell":
-    {"keep": secrecy.keep_secret, "forget": secrecy._forget}[sys.argv[2]]("SECRET")
+    {"keep": secrecy.keep_secret, "forget": secrecy._wipe}[sys.argv[2]]("SECRET")
     assert "SECRET" not in os.environ and os.environ["BESIDE"] == "kept"
 subprocess.run([sys.executable, "-c", sys.argv[1]], check=True)
 """

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from agentapi.processes import sockets
-from agentapi.processes.sockets import Found, endpoint, hexadecimal, is_local, search
+from agentapi.processes.sockets import Found, endpoint, is_local, search, table_format
 
 # As Linux 6.18 shows them on a machine of this byte order, little-endian.
 TCP = """\
@@ -41,10 +41,10 @@ def tables(tmp_path: Path) -> Path:
 
 @little_endian
 def test_an_address_as_the_tables_have_it() -> None:
-    assert hexadecimal(("127.0.0.1", 0xDAF4)) == "0100007F:DAF4"
-    assert hexadecimal(("::1", 80)) == "00000000000000000000000001000000:0050"
-    assert hexadecimal(("2001:db8::1234:5678", 80)) == "B80D0120000000000000000078563412:0050"
-    assert hexadecimal(("::ffff:127.0.0.1", 1)) == "0000000000000000FFFF00000100007F:0001"
+    assert table_format(("127.0.0.1", 0xDAF4)) == "0100007F:DAF4"
+    assert table_format(("::1", 80)) == "00000000000000000000000001000000:0050"
+    assert table_format(("2001:db8::1234:5678", 80)) == "B80D0120000000000000000078563412:0050"
+    assert table_format(("::ffff:127.0.0.1", 1)) == "0000000000000000FFFF00000100007F:0001"
 
 
 @little_endian
@@ -65,17 +65,17 @@ def test_an_address_as_the_tables_have_it() -> None:
 def test_a_socket_in_the_tables(
     tables: Path, local: sockets.Endpoint, remote: sockets.Endpoint, found: Found | None
 ) -> None:
-    assert sockets.look_up(local, remote, tables) == found
+    assert sockets.read_tables(local, remote, tables) == found
 
 
 def test_a_machine_without_ipv6(tables: Path) -> None:
     (tables / "tcp6").unlink()
-    assert sockets.look_up(("127.0.0.1", 1), ("127.0.0.1", 2), tables) is None
+    assert sockets.read_tables(("127.0.0.1", 1), ("127.0.0.1", 2), tables) is None
 
 
 def test_tables_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(OSError):
-        sockets.look_up(("127.0.0.1", 1), ("127.0.0.1", 2), tmp_path)
+        sockets.read_tables(("127.0.0.1", 1), ("127.0.0.1", 2), tmp_path)
 
 
 def test_the_end_of_a_table_may_be_missing() -> None:
@@ -123,7 +123,7 @@ def test_real_sockets(family: int, host: str, to: str) -> None:
     with connected(family, host, to) as (client, theirs):
         ends = endpoint(theirs.getpeername()), endpoint(theirs.getsockname())
         expected = Found(os.fstat(client.fileno()).st_ino, os.geteuid())
-        assert sockets.ask_kernel(*ends) == sockets.look_up(*ends) == expected
+        assert sockets.query_kernel(*ends) == sockets.read_tables(*ends) == expected
         assert sockets.find(*ends) == expected
         client.close()
         assert sockets.find(*ends) is None
@@ -131,7 +131,7 @@ def test_real_sockets(family: int, host: str, to: str) -> None:
 
 def test_the_kernel_answers_with_a_listener_where_there_is_no_connection() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        assert sockets.ask_kernel(endpoint(server.getsockname()), ("127.0.0.1", 9)) is None
+        assert sockets.query_kernel(endpoint(server.getsockname()), ("127.0.0.1", 9)) is None
 
 
 def test_a_refusal_of_the_kernel() -> None:
@@ -139,9 +139,9 @@ def test_a_refusal_of_the_kernel() -> None:
         return struct.pack("=IHHIIi", 36, 2, 0, 1, 0, -number) + bytes(16)
 
     ends = ("127.0.0.1", 1), ("127.0.0.1", 2)
-    assert sockets.read_answer(refusal(errno.ENOENT), *ends) is None
+    assert sockets.parse_answer(refusal(errno.ENOENT), *ends) is None
     with pytest.raises(OSError, match="EPERM"):
-        sockets.read_answer(refusal(errno.EPERM), *ends)
+        sockets.parse_answer(refusal(errno.EPERM), *ends)
 
 
 @little_endian
@@ -153,7 +153,7 @@ def test_without_an_answer_of_the_kernel_the_tables_are_read(
     def refuse(*ends: object) -> None:
         raise OSError(errno.EAFNOSUPPORT, "no netlink here")
 
-    monkeypatch.setattr(sockets, "ask_kernel", refuse)
+    monkeypatch.setattr(sockets, "query_kernel", refuse)
     assert sockets.find(*ends, tables) == Found(104350, 1001)
-    monkeypatch.setattr(sockets, "ask_kernel", lambda *ends: None)
+    monkeypatch.setattr(sockets, "query_kernel", lambda *ends: None)
     assert sockets.find(*ends, tables) == Found(104350, 1001)

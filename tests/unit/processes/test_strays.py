@@ -19,7 +19,7 @@ def test_a_number_that_passed_to_a_stranger_is_not_killed(
         started = start_time(found.pid) - reused
         monkeypatch.setattr(strays, "strays", lambda *ignored: {found.pid: started})
         held = Strays(1)
-        held.look()
+        held.update()
         held.kill()
         found.terminate()  # the first signal that ends it counts
         assert found.wait() == -(signal.SIGTERM if reused else signal.SIGKILL)

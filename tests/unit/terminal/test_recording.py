@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 
 from agentapi.terminal import Emulator
-from agentapi.terminal.recording import AGAIN, RESET, RecordedEvent, Recorder, Tape, read_recording
+from agentapi.terminal.recording import (
+    RESET,
+    RESTART_MARKER,
+    RecordedEvent,
+    Recorder,
+    Tape,
+    read_recording,
+)
 
 
 class Clock:
@@ -136,7 +143,7 @@ def test_runs_of_one_tape_follow_each_other_on_one_time_line(tmp_path: Path) -> 
     assert (read.columns, read.rows) == (80, 24)
     assert read.events == (
         RecordedEvent(1, "o", "one"),
-        RecordedEvent(11, "m", AGAIN),
+        RecordedEvent(11, "m", RESTART_MARKER),
         RecordedEvent(11, "r", "90x24"),
         RecordedEvent(11, "o", RESET),
         RecordedEvent(13, "o", "two"),

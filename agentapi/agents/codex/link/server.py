@@ -23,7 +23,7 @@ from asyncinotify import Inotify, Mask
 from agentapi.agents.codex.daemon import is_daemon
 from agentapi.agents.codex.link.folder import LinkFolder
 from agentapi.processes import descriptors
-from agentapi.processes.orphans import own
+from agentapi.processes.orphans import mark_waited
 from agentapi.processes.strays import Strays
 
 START_LIMIT = 10.0
@@ -87,7 +87,7 @@ class AppServer:
 
     def __init__(self, folder: LinkFolder, process: asyncio.subprocess.Process) -> None:
         self._folder, self._process = folder, process
-        own(process.pid)
+        mark_waited(process.pid)
         self.pid = process.pid
         """Also the id of its process group and session."""
         self._strays = Strays(process.pid, adopts=True, spare=is_daemon)
@@ -149,11 +149,11 @@ class AppServer:
         """Send SIGTERM to its group, SIGKILL after `grace` seconds, and wait until all of it has
         ended. Idempotent."""
         self._ending = True
-        self._strays.look()
+        self._strays.update()
         self._signal(signal.SIGTERM)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(self._exit), grace)
-        self._strays.look()
+        self._strays.update()
         self._signal(signal.SIGKILL)
         await asyncio.shield(self._exit)
         self._strays.kill()
@@ -208,7 +208,7 @@ def _become_subreaper() -> Callable[[], None]:
 
     def prepare() -> None:
         prctl(_PR_SET_CHILD_SUBREAPER, *map(ctypes.c_ulong, (1, 0, 0, 0)))
-        descriptors.give_back()
+        descriptors.restore_limit()
 
     return prepare
 

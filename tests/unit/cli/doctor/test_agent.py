@@ -37,7 +37,9 @@ def test_with_a_token_it_decides(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_where_nobody_can_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor_agent, "cannot_tell", lambda callers: "no process is seen")
+    monkeypatch.setattr(
+        doctor_agent, "identification_problem", lambda callers: "no process is seen"
+    )
     (one,) = check_agent_requests({})
     assert (one.state, "(no process is seen): both are refused" in one.says) == (State.NOTE, True)
     assert "--auth-token-file or AGENTAPI_AUTH_TOKEN" in one.fix
