@@ -1,1 +1,1 @@
-"""Codex's configuration: read, merged, checked and written."""
+"""Read, merge, check and write Codex's configuration."""

@@ -1,8 +1,8 @@
-"""Asking Codex itself what it thinks of its configuration, offline and before it counts.
+"""Let Codex itself validate a configuration, offline and before it is installed.
 
-What each version can do is probed, not guessed from its number: a current one says
-`app-server --print-startup-config` (with file, line and column of a fault); an older one loads the
-file for any command that needs it, and says in words what is wrong.
+Each version's abilities are probed, not derived from its number: a current one has `app-server
+--print-startup-config` (with file, line and column of a fault); an older one loads the file for any
+command that needs it, and prints the error as text.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ from agentapi.agents.codex.config.merge import leaves
 from agentapi.agents.codex.probe import FAILED_TO_RUN, probe
 from agentapi.agents.codex.versions import PROFILE_FILES
 
-_MOST_WARNINGS = 20
+_MAX_WARNINGS = 20
 _TOLERATED = re.compile(r"`(preferred_auth_method|mcp_servers\.Coder\.(type|description))`")
-"""Of the module's own default: every version loads it, current ones ignore it."""
+"""Part of Coder's default: every version loads it, current ones ignore it."""
 _NOT_STAGED = frozenset({"auth.json", "log", "memories", "packages", "sessions", "skills", "tmp"})
 _SECRET = re.compile(r"(?i)env|.*(token|secret|passw|credential|key|header).*")
 _PLAIN = re.compile(r"(?i)^env_|_env_var$|^CODER_MCP_")
-"""Names of variables, and what Coder's MCP server is told: no secrets."""
+"""Not secret: names of variables, and the settings of Coder's MCP server."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What Codex finds wrong with a configuration. Never holds a value that may be a secret."""
+    """An error that Codex reports in a configuration. Never has a value that may be secret."""
 
     detail: str
     file: str | None = None
     line: int | None = None
     column: int | None = None
     fatal: bool = True
-    """False: Codex starts and ignores it."""
+    """Whether Codex refuses to start; otherwise it ignores the setting."""
 
     def __str__(self) -> str:
         if self.file is None or self.line is None:
@@ -53,7 +53,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class CodexProgram:
-    """An installed Codex, asked for what it can do."""
+    """An installed Codex and its abilities."""
 
     path: str
     version: str
@@ -61,12 +61,12 @@ class CodexProgram:
 
 
 def find_codex(name: str = "codex") -> CodexProgram | None:
-    """The Codex that would be started, None when there is none or it does not run."""
+    """Find the Codex that would be started; None when there is none or it does not run."""
     found = shutil.which(name)
     if found is None:
         return None
     path = str(Path(found).absolute())
-    with tempfile.TemporaryDirectory() as nowhere:  # even `--version` makes folders in its home
+    with tempfile.TemporaryDirectory() as nowhere:  # even `--version` creates folders in its home
         version = _run([path, "--version"], Path(nowhere))
         helped = _run([path, "--help"], Path(nowhere))
     if version.returncode != 0:
@@ -76,20 +76,20 @@ def find_codex(name: str = "codex") -> CodexProgram | None:
 
 
 def check_files(codex: CodexProgram, home: Path, files: Mapping[str, str]) -> list[Fault]:
-    """What Codex would say if `files` (name to text: config.toml and profiles) stood in `home`.
+    """Check `files` (name to text: config.toml and profiles) as if they were in `home`.
 
-    They are staged in a private folder inside `home` in which everything else is linked, so that
-    relative paths hold. Fatal faults come first."""
+    They are staged in a private folder inside `home` that links to everything else there, so that
+    relative paths work. Fatal faults come first."""
     secrets = [secret for text in files.values() for secret in _secrets(text)]
     with _staged(home, files) as stage:
         faults = list(_fatal(codex, stage, files))
         if not faults:
             faults = list(_ignored(codex, stage, files.get("config.toml", "")))
-        return [_told(fault, stage, home, secrets) for fault in faults]
+        return [_sanitized(fault, stage, home, secrets) for fault in faults]
 
 
 def check_home(codex: CodexProgram, home: Path) -> list[Fault]:
-    """What Codex says of the configuration that stands in `home`."""
+    """Check the configuration in `home`."""
     names = [path for path in home.glob("*config.toml") if path.is_file()]
     return check_files(
         codex,
@@ -119,7 +119,7 @@ def _staged(home: Path, files: Mapping[str, str]) -> Iterator[Path]:
 
 
 def _private_folder(home: Path) -> Path:
-    """In the home; in the system's folder for temporary files when the home is read-only."""
+    """Create a folder in the home, or in the system's temporary folder if that is read-only."""
     prefix = ".agentapi-check-"
     try:
         make_folder(home)
@@ -146,10 +146,10 @@ def _fatal(codex: CodexProgram, stage: Path, files: Mapping[str, str]) -> Iterat
 
 
 def _ignored(codex: CodexProgram, stage: Path, text: str) -> Iterator[Fault]:
-    """The fields that Codex does not know. It names one at a time: each is commented out in the
-    staged copy, so that the next one shows and the lines stay where they were."""
+    """Yield the fields that Codex does not know. It reports one at a time: each is commented out
+    in the staged copy to get the next one with unchanged line numbers."""
     lines = text.split("\n")
-    for _ in range(_MOST_WARNINGS):
+    for _ in range(_MAX_WARNINGS):
         answer = _run(
             [codex.path, "app-server", "--strict-config", "--print-startup-config"], stage
         )
@@ -166,7 +166,7 @@ def _ignored(codex: CodexProgram, stage: Path, text: str) -> Iterator[Fault]:
 
 
 def _comment_out(lines: list[str], index: int) -> None:
-    """One `key = value` line, or a whole `[table]` down to the next one."""
+    """Comment out a `key = value` line, or a whole `[table]` up to the next one."""
     whole_table = lines[index].lstrip().startswith("[")
     lines[index] = "#" + lines[index]
     while whole_table and index + 1 < len(lines) and not lines[index + 1].lstrip().startswith("["):
@@ -188,7 +188,7 @@ def _fault_in(answer: subprocess.CompletedProcess[str]) -> Fault | None:
 
 
 def _fault_in_words(said: str) -> Fault:
-    """`Error: /home/me/.codex/config.toml:1:19: unknown variant …`, or a chain of causes."""
+    """Parse `Error: /home/me/.codex/config.toml:1:19: unknown variant …`, or a chain of causes."""
     said = said.partition("Stack backtrace")[0].strip()
     found = re.search(r"(?m)(\S[^\n]*?\.toml):(\d+):(\d+): ([^\n]+)", said)
     if found:
@@ -198,8 +198,8 @@ def _fault_in_words(said: str) -> Fault:
     return Fault(" ".join(words[-3:]).removeprefix("Error: ") or "Codex gave no reason")
 
 
-def _told(fault: Fault, stage: Path, home: Path, secrets: list[str]) -> Fault:
-    """The fault in the user's terms: the real file's path, no secret values."""
+def _sanitized(fault: Fault, stage: Path, home: Path, secrets: list[str]) -> Fault:
+    """Replace the staged path by the real one, and mask secret values."""
     detail = fault.detail.replace(str(stage), str(home))
     for secret in secrets:
         detail = detail.replace(secret, "…")
@@ -209,7 +209,7 @@ def _told(fault: Fault, stage: Path, home: Path, secrets: list[str]) -> Fault:
 
 
 def _secrets(text: str) -> Iterator[str]:
-    """Strings that stand under a name that sounds of secrecy, as values and as TOML writes them."""
+    """Yield the strings under names that suggest a secret, raw and as escaped in TOML."""
     try:
         values: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError:
@@ -222,7 +222,7 @@ def _secrets(text: str) -> Iterator[str]:
 
 
 def masked(text: str) -> str:
-    """The TOML document without the values that stand under a secret's name."""
+    """Mask the secret values of a TOML document."""
     for secret in _secrets(text):
         text = text.replace(secret, "…")
     return text

@@ -1,4 +1,4 @@
-"""`agentapi configure codex`: Codex's configuration, written without losing what is there."""
+"""The command `agentapi configure codex`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _GATEWAYS = ("aibridge", "aigateway", "ai_gateway")
 
 
 class _Refused(click.ClickException):
-    """A fault that the user can mend."""
+    """An error that the user can fix."""
 
     exit_code = 2
 
@@ -117,7 +117,7 @@ def configure(
 
 
 def _api_key(file: Path | None) -> str:
-    """The key from its file or its variable, never from the command line."""
+    """Return the key from its file or variable, never from the command line."""
     from agentapi.agents.codex.config.files import read_given
 
     return (read_given(file) if file else os.environ.get("OPENAI_API_KEY", "")).strip()

@@ -1,12 +1,12 @@
-"""Codex's configuration, written without losing what is there.
+"""Write Codex's configuration without losing existing content.
 
     plan = plan_config(ConfigOptions(codex_home=…, model="gpt-5.4"), codex=find_codex())
     plan.write()
 
-Four files in Codex's home: config.toml, profiles (`NAME.config.toml`), auth.json and AGENTS.md,
-and a fifth, `agentapi.json`, that knows which parts of them are ours. Whatever the user or Codex
-wrote stays, and so does a value of ours that they changed; the rest of our part follows the
-options of the newest run. Planning reads and checks everything; only `write` changes anything.
+The files are in Codex's home: config.toml, profiles (`NAME.config.toml`), auth.json and AGENTS.md,
+and `agentapi.json`, which records our parts of them. Everything that the user or Codex wrote is
+kept, including values of ours that they changed; the rest of our part follows the options of the
+last run. Planning reads and checks everything; only `write` changes files.
 """
 
 from __future__ import annotations
@@ -69,25 +69,25 @@ class Change:
     before: str | None
     after: str
     mode: int | None = None
-    """The permissions it must have; None: those that it has."""
+    """The required permissions; None keeps the current ones."""
 
     @property
     def needed(self) -> bool:
-        """Whether there is anything to do."""
+        """Whether the file must be written."""
         wrong_mode = self.mode is not None and mode_of(self.path) != self.mode
         return self.before != self.after or wrong_mode
 
 
 @dataclass
 class ConfigPlan:
-    """What a run would do."""
+    """The changes of a run."""
 
     home: Path
     changes: list[Change] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    """What the user should know: kept values, left out ones."""
+    """Notes for the user: kept and dropped values."""
     faults: list[Fault] = field(default_factory=list)
-    """What Codex says of the result; never a fatal one in a file that would be written."""
+    """Codex's errors in the result; never a fatal one in a file that would be written."""
     ledger: Ledger = field(default_factory=dict)
     ledger_before: Ledger | None = None
 
@@ -97,7 +97,7 @@ class ConfigPlan:
         return [each for each in self.changes if each.needed]
 
     def write(self) -> None:
-        """Write what changed. Raises `ConfigError` when a file changed since it was read, or
+        """Write the changed files. Raises `ConfigError` when one changed since it was read, or
         cannot be written."""
         for change in self.changes:
             if read_text(change.path) != change.before:
@@ -107,7 +107,7 @@ class ConfigPlan:
         listing = self.home / config_ledger.FILE_NAME
         final = config_ledger.dump(self.ledger)
         if self.changed:
-            both = config_ledger.during(self.ledger_before or {}, self.ledger)
+            both = config_ledger.transition(self.ledger_before or {}, self.ledger)
             replace_file(listing, config_ledger.dump(both), mode=0o600)
             for change in self.changed:
                 replace_file(change.path, change.after, mode=change.mode)
@@ -115,7 +115,7 @@ class ConfigPlan:
             replace_file(listing, final, mode=0o600)
 
     def diff(self) -> str:
-        """What would change, as a unified diff without secrets."""
+        """Return the changes as a unified diff without secrets."""
         return "".join(_diff(change) for change in self.changed)
 
 
@@ -126,12 +126,12 @@ def plan_config(
     check: bool = True,
     api_key: str = "",
 ) -> ConfigPlan:
-    """What to write for `options`.
+    """Plan the changes for `options`.
 
-    `codex` decides the form of profiles and, with `check`, whether the result will do (None: the
-    current form, no check); `api_key` goes into auth.json, except behind a gateway, which has a
-    token of its own. Raises `ConfigError` for broken files, broken options, and a result that
-    Codex would refuse."""
+    `codex` determines the form of profiles and, with `check`, validates the result (None: the
+    current form, no check). `api_key` goes into auth.json, except with a gateway, which has its own
+    token. Raises `ConfigError` for invalid files or options, and for a result that Codex would
+    refuse."""
     home = options.codex_home
     known = config_ledger.load(home)
     plan = ConfigPlan(home, ledger_before=known)
@@ -169,7 +169,7 @@ def _check_profile_name(name: str) -> None:
 def _plan_document(
     plan: ConfigPlan, options: ConfigOptions, name: str, wanted: dict[str, Any], base: str = ""
 ) -> None:
-    """One TOML file. A new one starts as the text of `base`, comments and all."""
+    """Plan one TOML file. A new one starts as the text of `base`, including comments."""
     path = plan.home / name
     before = read_text(path)
     if before is None and not wanted:
@@ -188,7 +188,7 @@ def _plan_document(
 
 
 def _known(plan: ConfigPlan, name: str, before: str | None) -> Owned | None:
-    """What is ours in a file: nothing when the file is gone, its marks when the list is."""
+    """Return our keys in a file: none without the file; None (use its marks) without a ledger."""
     if before is None:
         return Owned()
     if plan.ledger_before is None:
@@ -202,8 +202,7 @@ def _kept(path: Path, merged: Merged) -> Iterator[str]:
 
 
 def _yield_to_permissions(plan: ConfigPlan, wanted: dict[str, Any]) -> None:
-    """Any `sandbox_mode` switches Codex's permission profiles off: a user who has them keeps
-    them."""
+    """Drop `sandbox_mode` where the user has permission profiles, which it would disable."""
     path = plan.home / MAIN
     text = read_text(path)
     if text and "default_permissions" in parse_toml(text, str(path)):
@@ -275,12 +274,12 @@ def _check(plan: ConfigPlan, codex: CodexProgram) -> None:
 
 
 def _of_ours(fault: Fault, home: Path) -> bool:
-    """Whether the fault is in a file of the home (and not in the system's own)."""
+    """Return whether the fault is in a file of the home, not in the system's."""
     return fault.file is None or Path(fault.file).parent == home
 
 
 def _where(fault: Fault, files: dict[str, str]) -> str:
-    """The line in question, up to its value: line numbers are those of the new text."""
+    """Return the key on the fault's line of the new text."""
     text = files.get(Path(fault.file).name, "") if fault.file else ""
     lines = text.split("\n")
     if fault.line is None or fault.line > len(lines):

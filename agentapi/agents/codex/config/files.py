@@ -1,4 +1,4 @@
-"""Reading and replacing the files in Codex's home: clear faults, nothing half-written."""
+"""Read and atomically replace the files in Codex's home, with clear errors."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from typing import Any
 
 
 class ConfigError(Exception):
-    """A fault that the user can mend; the message says what, where and what to do.
+    """An error that the user can fix; the message has the problem, its place and the fix.
 
     Raised before anything was written."""
 
 
 def read_text(path: Path) -> str | None:
-    """The file's text with its line ends as they are, None when there is no such file.
+    """Return the file's text with its line ends unchanged; None when there is no such file.
 
     A symbolic link is followed. Raises `ConfigError` for what cannot be read as UTF-8."""
     try:
@@ -37,7 +37,7 @@ def read_text(path: Path) -> str | None:
 
 
 def read_given(path: Path) -> str:
-    """The text of a file that the user named. Raises `ConfigError` when it is not there."""
+    """Return the text of a file that the user named. Raises `ConfigError` when it is missing."""
     text = read_text(path)
     if text is None:
         raise ConfigError(f"{path}: no such file")
@@ -45,7 +45,7 @@ def read_given(path: Path) -> str:
 
 
 def mode_of(path: Path) -> int | None:
-    """The file's permission bits, None when it is not there."""
+    """Return the file's permission bits; None when it is missing."""
     try:
         return stat.S_IMODE(path.stat().st_mode)
     except OSError:
@@ -53,7 +53,7 @@ def mode_of(path: Path) -> int | None:
 
 
 def parse_toml(text: str, source: str) -> dict[str, Any]:
-    """The document as plain values. Raises `ConfigError` with `source`, line and column."""
+    """Parse a TOML document. Raises `ConfigError` with `source`, line and column."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -65,7 +65,7 @@ def parse_toml(text: str, source: str) -> dict[str, Any]:
 
 
 def parse_json(text: str, source: str) -> dict[str, Any]:
-    """A JSON object. Raises `ConfigError` with `source`, line and column."""
+    """Parse a JSON object. Raises `ConfigError` with `source`, line and column."""
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
@@ -82,7 +82,7 @@ def parse_json(text: str, source: str) -> dict[str, Any]:
 
 
 def _toml_place(message: str, text: str) -> tuple[str, int, int]:
-    """tomllib says the place in words only: `(at line 2, column 7)`, `(at end of document)`."""
+    """Parse the position in tomllib's message: `(at line 2, column 7)`, `(at end of document)`."""
     found = re.search(r" \(at line (\d+), column (\d+)\)$", message)
     if found:
         return message[: found.start()], int(found[1]), int(found[2])
@@ -91,12 +91,12 @@ def _toml_place(message: str, text: str) -> tuple[str, int, int]:
 
 
 def replace_file(path: Path, text: str, *, mode: int | None = None) -> None:
-    """Replace the file in one step: a reader sees the old text or the new one, never a mixture.
+    """Replace the file atomically: readers see either the old text or the new one.
 
-    A symbolic link stays and what it points to is replaced. `mode` is enforced; without it an
-    existing file keeps its own, unless everybody could read it, for it may hold a token: such a one
-    and a new one get 0600. Run by root, the file belongs to whom it
-    (or its folder) belonged before. Raises `ConfigError` when the place cannot be written."""
+    A symbolic link is kept and its target replaced. `mode` is enforced. Without it an existing file
+    keeps its mode, unless it is world-readable, since it may have a token: that one and a new one
+    get 0600. Run by root, the file keeps its owner, or gets that of its folder. Raises
+    `ConfigError` when it cannot be written."""
     target = Path(os.path.realpath(path))
     temporary: str | None = None
     try:
@@ -122,8 +122,8 @@ def replace_file(path: Path, text: str, *, mode: int | None = None) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """The folder with those above it, 0700 where new; made by root, they belong to the owner of
-    the folder in which they are made (a container's user, whose home root prepares)."""
+    """Create the folder and its parents, 0700. Created by root, they get the owner of the folder
+    above (a container's user, whose home root prepares)."""
     if folder.is_dir():
         return
     make_folder(folder.parent)

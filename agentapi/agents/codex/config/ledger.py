@@ -1,11 +1,11 @@
-"""What we wrote into Codex's files: the list that tells our part from the user's.
+"""Record which values in Codex's files are ours and which are the user's.
 
-The list lies beside the files, in `agentapi.json` (0600), and holds for each key of ours the
-digests of the values that count as "still as we left it". No value is in it.
+The ledger is `agentapi.json` (0600) beside the files. For each of our keys it has the digests of
+the values that count as unchanged, but no values.
 
-Written in two steps around a change: first with the old and the new state of each key, then with
-the new one alone. So a run that was killed in between is taken up by the next one, and is not
-mistaken for the user's own editing.
+It is written in two steps around a change: first with the old and new state of each key, then with
+the new one only. So the next run continues one that was killed in between, and does not mistake its
+changes for the user's.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ class Owned:
     keys: dict[KeyPath, frozenset[State]] = field(default_factory=dict)
     """A key is ours while its state is one of these; otherwise the user has changed it."""
     tables: set[KeyPath] = field(default_factory=set)
-    """Tables that we opened: they go when they are empty."""
+    """Tables that we created; they are removed when empty."""
 
 
 Ledger = dict[str, Owned]
-"""By the file's name."""
+"""Our keys by file name."""
 
 
 def digest(value: Any) -> str:
-    """A digest by which two values are equal when TOML (or JSON) says that they are: 1, 1.0, true
-    and "1" differ, the order of keys does not matter."""
+    """Return a digest that is equal for equal TOML or JSON values: 1, 1.0, true and "1" differ,
+    the order of keys does not matter."""
     text = json.dumps(
         value, sort_keys=True, default=lambda v: {"": [type(v).__name__, v.isoformat()]}
     )
@@ -49,9 +49,9 @@ def digest(value: Any) -> str:
 
 
 def load(home: Path) -> Ledger | None:
-    """The list of the last run; None when there is none (the marks in the files then count).
+    """Load the ledger of the last run; None when there is none (then the marks in the files count).
 
-    Raises `ConfigError` for a broken one."""
+    Raises `ConfigError` for an invalid one."""
     path = home / FILE_NAME
     text = read_text(path)
     if text is None:
@@ -77,7 +77,7 @@ def _path(key: str) -> KeyPath:
 
 
 def dump(ledger: Ledger) -> str:
-    """The list as text, the same bytes for the same list."""
+    """Serialize the ledger, deterministically."""
     files = {name: _entry(owned) for name, owned in sorted(ledger.items()) if owned.keys}
     note = "What `agentapi configure codex` wrote beside this file, as digests."
     return json.dumps({"version": 1, "note": note, "files": files}, indent=1) + "\n"
@@ -88,15 +88,15 @@ def _entry(owned: Owned) -> dict[str, Any]:
     return {"keys": keys, "tables": [json.dumps(key) for key in sorted(owned.tables)]}
 
 
-def during(before: Ledger, after: Ledger) -> Ledger:
-    """What holds while the files change from `before` to `after`: either state is ours."""
+def transition(before: Ledger, after: Ledger) -> Ledger:
+    """Return the ledger while the files change from `before` to `after`: both states are ours."""
     return {
-        name: _during(before.get(name, Owned()), after.get(name, Owned()))
+        name: _transition(before.get(name, Owned()), after.get(name, Owned()))
         for name in {*before, *after}
     }
 
 
-def _during(before: Owned, after: Owned) -> Owned:
+def _transition(before: Owned, after: Owned) -> Owned:
     absent: frozenset[State] = frozenset([None])
     return Owned(
         {

@@ -1,20 +1,20 @@
-"""Our keys into a TOML document that others write too, without losing a word of theirs.
+"""Merge our keys into a TOML document that others edit too, without losing any of their text.
 
-Three states decide for each key: what we left there (the ledger), what is there now, and what is
-wanted now.
+Three states decide for each key: the value that we wrote (the ledger), the current value and the
+wanted value.
 
-    there now                     is it ours?        then
-    as we left it                 yes                becomes what is wanted, or goes
-    changed or deleted since      no more: theirs    stays so
-    there, and we never wrote it  no: theirs         stays
-    not there, never was          free               what is wanted is added
+    current value              ours?             result
+    as we wrote it             yes               replaced by the wanted value, or removed
+    changed or deleted since   no longer         kept
+    there, never written       no                kept
+    missing, never written     free              the wanted value is added
 
-A server in `mcp_servers` and a provider in `model_providers` are one thing each: one that
-somebody else defined is not mixed with ours, and one that they removed does not come back in
-parts. `overwrite` takes what is wanted in every case.
+A server in `mcp_servers` and a provider in `model_providers` are units: one that somebody else
+defined is not mixed with ours, and one that they removed does not come back in parts. `overwrite`
+always writes the wanted value.
 
-The text is edited by tomlkit and then read again by another parser: a result that does not say
-exactly what was meant is never returned.
+The text is edited by tomlkit and verified with another parser: a result that differs from the
+intended values is never returned.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from agentapi.agents.codex.config.files import ConfigError, parse_toml
 from agentapi.agents.codex.config.ledger import KeyPath, Owned, State, digest
 
 MARK = "# agentapi"
-"""Stands behind each value of ours."""
+"""The comment after each of our values."""
 HEADER = (
     f'# The values marked "{MARK}" are written by `agentapi configure codex`, whose next run\n'
     "# replaces them. One that you change or delete stays as you left it.\n\n"
 )
 _UNITS = frozenset({"mcp_servers", "model_providers"})
 _BLOCKED = "blocked"
-"""The state of a key whose table cannot be: something else has its name."""
+"""The state of a key whose table cannot exist: another value has its name."""
 _NOWHERE = (None, _BLOCKED)
 
 
@@ -55,11 +55,11 @@ class Merged:
     text: str
     owned: Owned
     kept: list[KeyPath] = field(default_factory=list)
-    """Keys that were wanted otherwise than the user has them."""
+    """Keys that keep the user's value instead of the wanted one."""
 
 
 def plain(item: Any) -> Any:
-    """A tomlkit item as plain values; inline tables stay known as such."""
+    """Convert a tomlkit item to plain values; inline tables become `Inline`."""
     if isinstance(item, InlineTable):
         return Inline({key: plain(value) for key, value in item.items()})
     if isinstance(item, dict):
@@ -68,7 +68,7 @@ def plain(item: Any) -> Any:
 
 
 def leaves(table: dict[str, Any], above: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
-    """Each value with its key path; an empty table counts as a value."""
+    """Yield each value with its key path; an empty table counts as a value."""
     for key, value in table.items():
         if isinstance(value, dict) and value:
             yield from leaves(value, (*above, key))
@@ -77,7 +77,7 @@ def leaves(table: dict[str, Any], above: KeyPath = ()) -> Iterator[tuple[KeyPath
 
 
 def tables_of(table: dict[str, Any], above: KeyPath = ()) -> Iterator[KeyPath]:
-    """The key path of each table that is not empty."""
+    """Yield the key path of each table that is not empty."""
     for key, value in table.items():
         if isinstance(value, dict) and value:
             yield (*above, key)
@@ -85,7 +85,7 @@ def tables_of(table: dict[str, Any], above: KeyPath = ()) -> Iterator[KeyPath]:
 
 
 def state_of(table: dict[str, Any], path: KeyPath) -> State:
-    """The digest of what is at `path`, None when nothing is."""
+    """Return the digest of the value at `path`; None when there is none."""
     node: Any = table
     for key in path:
         if not isinstance(node, dict):
@@ -97,16 +97,16 @@ def state_of(table: dict[str, Any], path: KeyPath) -> State:
 
 
 def dotted(path: KeyPath) -> str:
-    """A key path as TOML writes it."""
+    """Format a key path as in TOML."""
     return ".".join(tomlkit.items.SingleKey(key).as_string() for key in path)
 
 
 def merge(
     text: str, wanted: dict[str, Any], owned: Owned | None, *, source: str, overwrite: bool = False
 ) -> Merged:
-    """The document `text` with `wanted` in it.
+    """Merge `wanted` into the document `text`.
 
-    `owned` is what the last run left (None: not known, the marks in the text count then). Raises
+    `owned` has the keys of the last run (None: unknown, the marks in the text count). Raises
     `ConfigError`, with `source`, line and column, when `text` is not valid TOML."""
     before = parse_toml(text, source)
     if owned is None:
@@ -114,7 +114,7 @@ def merge(
     decision = _decide(before, dict(leaves(wanted)), owned, overwrite)
     for compact in (False, True):
         attempt = copy.deepcopy(decision)
-        merged = _Document(text, before, source, compact=compact).carry_out(attempt, wanted)
+        merged = _Document(text, before, source, compact=compact).apply(attempt, wanted)
         if merged is not None:
             return merged
     raise _odd_layout(source)
@@ -161,20 +161,20 @@ def _decide(
         else:
             if mine is not None:
                 decision.owned.keys[path] = mine
-            told = path[:2] if path[:2] in theirs else path
-            if told not in decision.kept:
-                decision.kept.append(told)
+            kept = path[:2] if path[:2] in theirs else path
+            if kept not in decision.kept:
+                decision.kept.append(kept)
     return decision
 
 
 def _units(paths: Iterable[KeyPath]) -> set[KeyPath]:
-    """The servers and providers among the keys."""
+    """Return the servers and providers among the keys."""
     return {path[:2] for path in paths if path[0] in _UNITS and len(path) > 2}
 
 
 def _is_theirs(now: dict[str, Any], unit: KeyPath, owned: Owned) -> bool:
-    """Whether a server or provider was never ours, or was and has been deleted as a whole: then no
-    single key of it may come back."""
+    """Return whether a server or provider was never ours, or was deleted as a whole: then none of
+    its keys may come back."""
     ours = [states for key, states in owned.keys.items() if key[:2] == unit]
     if state_of(now, unit) not in _NOWHERE:
         return not ours
@@ -189,10 +189,10 @@ def _without(table: dict[str, Any], paths: list[KeyPath]) -> dict[str, Any]:
 
 
 class _Document:
-    """One text under edit, and beside it the plain values that it has to say in the end.
+    """A text being edited, and the plain values that it must have in the end.
 
-    `compact`: inside of tables that are there, ours are opened in one line each: the only way into
-    a table that is written with dotted keys."""
+    `compact`: create our tables inside existing ones inline, which is the only way into a table
+    with dotted keys."""
 
     def __init__(
         self, text: str, values: dict[str, Any], source: str, *, compact: bool = False
@@ -208,7 +208,7 @@ class _Document:
             raise _odd_layout(source, why) from error
 
     def marked(self) -> Owned:
-        """The values that carry our mark."""
+        """Return the values that have our mark."""
         keys = {
             path: frozenset([digest(value)])
             for path, value in leaves(self._values)
@@ -216,8 +216,8 @@ class _Document:
         }
         return Owned(dict(keys))
 
-    def carry_out(self, decision: _Decision, wanted: dict[str, Any]) -> Merged | None:
-        """The text after the decision; None when it cannot be made to say just that."""
+    def apply(self, decision: _Decision, wanted: dict[str, Any]) -> Merged | None:
+        """Apply the decision to the text; None when the result would differ from it."""
         aim = copy.deepcopy(self._values)
         tables = decision.owned.tables
         try:
@@ -275,7 +275,7 @@ class _Document:
     def _open(
         self, aim: dict[str, Any], path: KeyPath, wanted: dict[str, Any], inline: bool
     ) -> None:
-        """Open the table `path`, in the form in which it is wanted or that its place demands."""
+        """Create the table `path`, in the wanted form or the one that its position requires."""
         parent, like = _node(self._root, path[:-1]), _value(wanted, path)
         if inline or isinstance(like, Inline) or isinstance(parent, InlineTable):
             parent[path[-1]] = tomlkit.inline_table()
@@ -285,7 +285,7 @@ class _Document:
         _value(aim, path[:-1])[path[-1]] = {}
 
     def _mark(self, owned: Owned) -> None:
-        """Mark each line all of whose values are ours, and no other."""
+        """Mark exactly the lines that have only values of ours."""
         lines: dict[int, tuple[Item, bool]] = {}
         for path, value in leaves(_plain_root(self._root)):
             line = _line(self._root, path)
@@ -300,7 +300,7 @@ class _Document:
 
 
 def _has_header(value: Any) -> bool:
-    """Whether a value will be written as `[table]` or `[[table]]`."""
+    """Return whether a value is written as `[table]` or `[[table]]`."""
     if isinstance(value, list):
         return bool(value) and all(isinstance(each, dict) for each in value)
     return isinstance(value, dict) and bool(value) and not isinstance(value, Inline)
@@ -338,13 +338,13 @@ def _as_parent(node: Any) -> Item | None:
 
 
 def _has_comments(root: tomlkit.TOMLDocument, path: KeyPath) -> bool:
-    """Whether somebody's comment stands in the table (which is otherwise empty)."""
+    """Return whether the otherwise empty table has a comment."""
     node = _node(root, path)
     return "#" in node.as_string() if isinstance(node, Table | InlineTable) else True
 
 
 def _line(root: tomlkit.TOMLDocument, path: KeyPath) -> Item | None:
-    """The item that has the end of the line on which `path` has its value."""
+    """Return the item at the end of the line that has the value of `path`."""
     node: Any = root
     for key in path:
         if isinstance(node, OutOfOrderTableProxy):

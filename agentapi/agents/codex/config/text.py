@@ -1,4 +1,4 @@
-"""Our part of the two files beside config.toml: AGENTS.md and auth.json."""
+"""Merge our part into AGENTS.md and auth.json."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _KEY: KeyPath = ("OPENAI_API_KEY",)
 def merge_instructions(
     text: str, wanted: str, owned: Owned | None, *, source: str, overwrite: bool = False
 ) -> tuple[str, Owned, bool]:
-    """AGENTS.md with our block once; the file, what is ours, and whether the user's version of
-    the block stayed.
+    """Merge our block into AGENTS.md; return the text, our keys, and whether the user's version of
+    the block was kept.
 
-    Instructions that stand in the file already, outside of a block, are not written again."""
+    Instructions that are already in the file, outside of a block, are not added again."""
     wanted = wanted.strip("\n")
     start, stop = _find_block(text, source)
     inside = None if start is None else text[start:stop].split("\n", 1)[-1].rpartition(END)[0]
@@ -61,7 +61,7 @@ def _find_block(text: str, source: str) -> tuple[int | None, int]:
 
 
 def _around(before: str, block: str, after: str) -> str:
-    """The block between its neighbours; without one, the gap that it had made goes too."""
+    """Join the block and its neighbors; without a block, remove the gap that it left."""
     if block:
         return before + block + after
     after = after.removeprefix("\n")
@@ -71,9 +71,10 @@ def _around(before: str, block: str, after: str) -> str:
 def merge_auth(
     text: str, api_key: str, owned: Owned, *, source: str, overwrite: bool = False
 ) -> tuple[str, Owned, bool]:
-    """auth.json with the key; the file, what is ours, and whether the user's login stayed.
+    """Merge the key into auth.json; return the text, our keys, and whether the user's login was
+    kept.
 
-    A login that is not ours (ChatGPT's, or another key) is never replaced unasked."""
+    A login that is not ours (ChatGPT's, or another key) is only replaced with `overwrite`."""
     login: dict[str, Any] = parse_json(text, source) if text.strip() else {}
     wanted = {"auth_mode": "apikey", "OPENAI_API_KEY": api_key}
     if all(login.get(name) == value for name, value in wanted.items()):

@@ -1,4 +1,4 @@
-"""From the options to what Codex's config.toml should say."""
+"""Build the content of Codex's config.toml from the options."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _GATEWAY_PATH = "/api/v2/aibridge/openai/v1"
 
 @dataclass(frozen=True)
 class Gateway:
-    """A generation of Coder's AI gateway: how Codex is told of it."""
+    """The configuration of one generation of Coder's AI gateway."""
 
     provider: str
     name: str
@@ -30,7 +30,7 @@ class Gateway:
     path: str
 
     def table(self, access_url: str) -> dict[str, Any]:
-        """The `[model_providers.…]` table; the token stays in its variable."""
+        """Return the `[model_providers.…]` table; the token stays in its variable."""
         return {
             "name": self.name,
             "base_url": access_url.rstrip("/") + self.path,
@@ -52,23 +52,23 @@ GATEWAYS = {
 
 @dataclass(frozen=True)
 class ConfigOptions:
-    """What `agentapi configure codex` is asked for. Together the options describe the whole of
-    our part: what one run asked for and the next does not goes again."""
+    """The options of `agentapi configure codex`. They define all of our part: values of an earlier
+    run that this one does not set are removed."""
 
     codex_home: Path
     workdir: Path | None = None
-    """Trusted in Codex's eyes: no question about it at the start."""
+    """A folder that Codex trusts without asking at the start."""
     base_config: Path | None = None
     """TOML in place of the secure default."""
     mcp_servers: Path | None = None
     """TOML, usually `[mcp_servers.NAME]` tables."""
     gateway_config: Path | None = None
-    """TOML with a provider's tables, in place of the ones that `gateway` makes."""
+    """TOML with a provider's tables, instead of those of `gateway`."""
     instructions: Path | None = None
     """Text for AGENTS.md."""
     model: str = ""
     latest_model: str = ""
-    """What Codex may not nag to move `model` to: `notice.model_migrations`."""
+    """The successor of `model` that Codex must not suggest: `notice.model_migrations`."""
     reasoning_effort: str = ""
     coder_mcp: bool = False
     """Offer Coder's MCP server to the agent."""
@@ -78,15 +78,15 @@ class ConfigOptions:
     gateway: str = ""
     access_url: str = ""
     profile: str = ""
-    """Put model, provider and effort into this profile and not at the top."""
+    """Put model, provider and effort into this profile instead of the top level."""
     overwrite: bool = False
-    """Take the options' values where the user has others."""
+    """Replace the user's values by those of the options."""
 
 
 def wanted_config(options: ConfigOptions) -> dict[str, Any]:
-    """What the options ask of config.toml, profiles as `[profiles.NAME]` tables.
+    """Return the wanted config.toml, with profiles as `[profiles.NAME]` tables.
 
-    Raises `ConfigError` for a fragment that is broken and for options that do not fit together."""
+    Raises `ConfigError` for an invalid fragment and for conflicting options."""
     wanted = read_fragment(options.base_config) if options.base_config else secure_default()
     _overlay(wanted, _choices(options))
     if options.workdir:
@@ -101,7 +101,7 @@ def wanted_config(options: ConfigOptions) -> dict[str, Any]:
 
 
 def secure_default() -> dict[str, Any]:
-    """The module's own default: the sandbox is the guard, so nothing needs to be asked."""
+    """Return the default of Coder's module: no approvals, since the sandbox protects."""
     return {
         "sandbox_mode": "workspace-write",
         "approval_policy": "never",
@@ -111,7 +111,7 @@ def secure_default() -> dict[str, Any]:
 
 
 def _choices(options: ConfigOptions) -> dict[str, Any]:
-    """Model, effort and provider, at the top or in the profile."""
+    """Return model, effort and provider, at the top level or in the profile."""
     choices: dict[str, Any] = {}
     result: dict[str, Any] = {}
     if options.gateway:
@@ -136,8 +136,8 @@ def _choices(options: ConfigOptions) -> dict[str, Any]:
 
 
 def coder_server(options: ConfigOptions) -> dict[str, Any]:
-    """Coder's MCP server. Its token and address are handed on from Codex's environment and never
-    stand in the file."""
+    """Return Coder's MCP server. Its token and address come from Codex's environment and are never
+    in the file."""
     report = options.report_tasks
     return {
         "command": "coder",
@@ -166,7 +166,7 @@ def read_fragment(path: Path) -> dict[str, Any]:
 
 
 def _overlay(below: dict[str, Any], above: dict[str, Any], depth: int = 0) -> None:
-    """Put `above` over `below`; a server or a provider is replaced as a whole."""
+    """Merge `above` into `below`; a server or a provider is replaced as a whole."""
     for key, value in above.items():
         there = below.get(key)
         units = depth == 0 and key in ("mcp_servers", "model_providers")
@@ -181,10 +181,10 @@ def _overlay(below: dict[str, Any], above: dict[str, Any], depth: int = 0) -> No
 def split_profiles(
     wanted: dict[str, Any], form: ProfileForm
 ) -> tuple[dict[str, Any], dict[str, dict[str, Any]], list[str]]:
-    """What goes into config.toml, what into each profile's own file, and what to tell the user.
+    """Split into config.toml, the file of each profile, and notes for the user.
 
-    An empty value in a profile (a module's variable that was not set) is left out: Codex refuses
-    to start with it."""
+    An empty value in a profile (an unset variable of the module) is dropped: Codex refuses to start
+    with it."""
     rest = dict(wanted)
     profiles = rest.pop("profiles", {})
     if not isinstance(profiles, dict):
