@@ -173,21 +173,23 @@ def _inside(line: str) -> str:
 
 def _options(inner: Sequence[str], row: int) -> list[_Option]:
     """Return the choices of the list with the marked line; empty if it is alone. A choice may
-    continue in rows with a deeper indent."""
+    continue in rows with a deeper indent; a numbered one that wraps may stand one column further
+    left (copilot)."""
     marked = _MARKED.match(inner[row])
     assert marked is not None
     column = marked.start("label")
     first = _option(inner[row], row, column, True)
     numbered = bool(first.number)
+    left = column - 1 if numbered else column
 
     def reach(step: int) -> list[_Option]:
         found: list[_Option] = []
         at = row + step
         while 0 <= at < len(inner) and abs(at - row) < HEAD:
             line = inner[at]
-            if not line or line[:column].strip() or _RULE.match(line.strip()):
+            if not line or line[:left].strip() or _RULE.match(line.strip()):
                 break
-            option = _option(line, at, column, False)
+            option = _option(line, at, left if line[left:column].strip() else column, False)
             if line[column : column + 1].strip() or numbered:
                 found.append(option)
             else:

@@ -158,6 +158,31 @@ def test_the_keys_of_choices() -> None:
     assert [choice.key for choice in trust.choices] == ["\r", "\x1b[B\r", "\x1b"]
 
 
+def test_a_wrapped_choice_may_stand_further_left() -> None:
+    """copilot 1.0 in a folder with a long path."""
+    dialog = read("""\
+╭──────────────────────────────────────────────────────────────────────────────╮
+│ Do you want to run this command?                                             │
+│                                                                              │
+│ ❯ 1. Yes                                                                     │
+│  2. Yes, and don't ask again for `touch` in this repo (/var/tmp/my agentapi  │
+│  clone.x1/agentapi)                                                          │
+│   3. No, and tell Copilot what to do differently (Esc to stop)               │
+│                                                                              │
+│ ↑/↓ to navigate · enter to select · esc to cancel                            │
+╰──────────────────────────────────────────────────────────────────────────────╯@""").dialog
+    assert dialog is not None
+    assert [(choice.id, choice.label) for choice in dialog.choices] == [
+        ("1", "Yes"),
+        (
+            "2",
+            "Yes, and don't ask again for `touch` in this repo (/var/tmp/my agentapi"
+            " clone.x1/agentapi)",
+        ),
+        ("3", "No, and tell Copilot what to do differently (Esc to stop)"),
+    ]
+
+
 def test_choices_side_by_side() -> None:
     dialog = read(OPENCODE_COMMAND).dialog
     assert dialog is not None
