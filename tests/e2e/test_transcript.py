@@ -63,17 +63,24 @@ async def until(server: Server, holds: Callable[[Items], bool]) -> Items:
     return items
 
 
+def ended(items: Items) -> bool:
+    """Return whether the end of the last turn is recorded: the link may report it first."""
+    last = items[-1]
+    return last.get("event") == "completed" and last["source"] == "rollout"
+
+
 def texts(items: Items, kind: str) -> list[str]:
     """The texts of the items of a kind."""
     return [item["text"] for item in items if item["kind"] == kind]
 
 
 def settled(count: int) -> Callable[[Items], bool]:
-    """Whether so many agent messages are there, exactly."""
+    """Return a check that all is recorded, with so many agent messages."""
 
     def holds(items: Items) -> bool:
         exact = [i for i in items if i["kind"] == "agent_message" and i["source"] == "rollout"]
-        return len(exact) == count and not any(item["partial"] for item in items)
+        live = any(item["partial"] or item["source"] == "link" for item in items)
+        return len(exact) == count and not live
 
     return holds
 
@@ -273,7 +280,7 @@ async def test_a_tool_call_is_seen_as_it_runs(
         await server.ready()
         async with following(server) as followed:
             await server.send(f"run {COUNT}")
-            items = await followed.until(lambda items: items[-1].get("event") == "completed")
+            items = await followed.until(ended)
             calls = [call for call in followed.of("tool_call") if call["command"] == COUNT]
             assert {call["id"] for call in calls} == {calls[-1]["id"]}
             assert (calls[0]["status"], calls[0]["partial"]) == ("running", True)
@@ -322,15 +329,15 @@ async def test_everything_is_told_once_and_stays_what_it_was(
             for prompt, texts_so_far in (("busy", 3), ("slow 20", 4)):
                 await server.turn(prompt)
                 items = await followed.until(settled(texts_so_far))
-            ended = await followed.until(lambda items: items[-1]["kind"] == "turn")
-        assert [i["event"] for i in ended if i["kind"] == "turn"] == ["started", "completed"] * 2
+            recorded = await followed.until(ended)
+        assert [i["event"] for i in recorded if i["kind"] == "turn"] == ["started", "completed"] * 2
         [slow] = [step.text for step in model.replies[-1] if isinstance(step, Say)]
         assert texts(items, "agent_message") == ["I begin.", "Two run.", "Both ran.", slow]
         assert texts(items, "reasoning") == ["**Planning**\n\nA little."]
         assert [i["steps"] for i in items if i["kind"] == "plan"] == [steps]
         calls = [i for i in items if i["kind"] == "tool_call"]
         assert [call["output"] for call in calls] == ["one\n", "two\n"]
-        assert {item["source"] for item in ended} == {"rollout"}
+        assert {item["source"] for item in recorded} == {"rollout"}
         assert {version["source"] for version in followed.versions} == {"link", "rollout"}
         growing = [text["text"] for text in followed.of("agent_message") if text["partial"]]
         assert len([text for text in growing if text and slow.startswith(text)]) > 3, growing
@@ -360,7 +367,7 @@ async def test_a_dialog_is_announced_when_it_opens_and_when_it_closes(
             body = {"id": dialog["id"], "choice": dialog["choices"][0]["id"]}
             async with server.client.post(server.url + "/approval", json=body) as response:
                 assert response.status == 200, await response.text()
-            items = await followed.until(lambda items: items[-1].get("event") == "completed")
+            items = await followed.until(ended)
             versions = [version for version in followed.of("approval") if version["dialog"]]
             assert versions[-1]["decision"] == "answered"
             assert not versions[-1]["partial"]
@@ -386,7 +393,7 @@ async def test_a_link_that_is_lost_within_a_turn_loses_and_doubles_nothing(
             await server.wait_status("running", "stable", since=4)
             before = await followed.until(lambda items: not any(i["partial"] for i in items))
             await server.turn("hello")
-            items = await followed.until(lambda items: items[-1].get("event") == "completed")
+            items = await followed.until(ended)
         assert items[: len(before)] == before
         assert texts(items, "user_message") == ["markdown", "slow 100", "hello"]
         said = [step.text for reply in model.replies for step in reply if isinstance(step, Say)]
