@@ -159,9 +159,10 @@ async def test_a_command_is_refused_by_a_call(talk: Linked) -> None:
 
 async def test_a_patch_is_allowed_by_a_call(talk: Linked) -> None:
     await open_approval(talk, "patch new.txt")
+    diff = "new.txt\n+first line\n+second line"
+    await talk.until(lambda: talk.dialog.diff.endswith(diff), "the link's diff")  # not the screen's
     dialog = talk.dialog
     assert dialog.kind == "patch"
-    assert dialog.diff.endswith("new.txt\n+first line\n+second line")
     await talk.driver.answer(dialog.id, "1")
     await talk.until(lambda: talk.phase is Phase.IDLE, "the end")
     assert (talk.home.workdir / "new.txt").read_text() == "first line\nsecond line\n"
