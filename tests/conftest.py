@@ -17,7 +17,11 @@ from tests.support.server import scratch_folder
 
 NEEDS_PROGRAMS = ("codex", "agents", "browser")
 MOST_WORKERS = 12
-MAY_BE_RETRIED: dict[str, str] = {}
+MAY_BE_RETRIED: dict[str, str] = {
+    "tests/e2e/test_resume.py::test_without_a_prompt_the_session_is_learned_later": (
+        "once the transcript had the last user message twice; not seen again in 72 tries under load"
+    ),
+}
 """Tests that may be tried twice more when they fail, by id without parameters, and the reason."""
 
 
